@@ -1,0 +1,83 @@
+"""What a route demands, and what a view may ask about its caller.
+
+The three pieces of Clerk's middleware: every request may have an identity (clerkMiddleware), a view can read it
+(getAuth), and some routes demand it (requireAuth). Nothing is verified before somebody asks.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from functools import wraps
+from http import HTTPStatus
+from typing import ParamSpec, TypeVar
+
+from flask import current_app, g, request
+
+from backend.access.authentication import Authenticator, Caller
+from backend.access.identity import ANONYMOUS, Identity
+from backend.errors import AppError
+from backend.services.users import Account
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Policy(Enum):
+    """Who may call the routes of a blueprint."""
+
+    PUBLIC = "public"
+    SIGNED_IN = "signed-in"
+
+
+def get_auth() -> Identity:
+    """The caller's identity; ANONYMOUS without a good credential. Raises AppError only for our own trouble (503)."""
+    try:
+        return _caller().identity
+    except AppError as error:
+        if error.code.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        return ANONYMOUS
+
+
+def get_account() -> Account:
+    """The caller's account, read by the statement that authenticated the request. Raises AppError."""
+    return _caller().account
+
+
+def get_current_user_id() -> int:
+    """The caller's `users.user_id`. Raises AppError (401, 403, 503) when there is none."""
+    return _caller().account.user_id
+
+
+def require_auth(view: Callable[P, R]) -> Callable[P, R]:
+    """Demand a signed-in caller for one view of a public blueprint."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        _caller()
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def enforce_policy() -> None:
+    """Before each request: apply the policy of its route. A preflight never authenticates (browsers send no token)."""
+    if request.endpoint is None or request.method == "OPTIONS":
+        return
+    policies: dict[str, Policy] = current_app.extensions["policies"]
+    # A route outside the table demands a caller: forgetting a policy must not open a door.
+    if policies.get(request.blueprint or "", Policy.SIGNED_IN) is Policy.SIGNED_IN:
+        _caller()
+
+
+def _caller() -> Caller:
+    """Authenticate once a request; the same answer, or the same refusal, to whoever asks again."""
+    if "caller" not in g:
+        authenticator: Authenticator = current_app.extensions["authenticator"]
+        try:
+            g.caller = authenticator.authenticate(request)
+        except AppError as error:
+            g.caller = error
+    if isinstance(g.caller, AppError):
+        raise g.caller
+    caller: Caller = g.caller
+    return caller

@@ -1,0 +1,36 @@
+"""Is it alive, is it ready, what is it."""
+
+from flask import Blueprint, Response, current_app, jsonify
+
+from backend.extensions import db
+from backend.services.core.clerk_service import ClerkService
+from backend.services.database import fetch_row
+from backend.version import VERSION
+
+blueprint = Blueprint("health", __name__)
+
+SCHEMA_REVISION = "SELECT version_num FROM alembic_version"
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """The process answers. Asks nobody else: a database that is away is no reason to restart it."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def readyz() -> Response:
+    """Requests can be served: the database answers and is migrated, and tokens can be verified. Else 503."""
+    revision = fetch_row(db.engine, SCHEMA_REVISION, {})
+    clerk: ClerkService = current_app.extensions["clerk"]
+    clerk.check_keys()
+    return jsonify(status="ready", schema=revision[0] if revision else None)
+
+
+@blueprint.get("/")
+def index() -> Response:
+    return jsonify(
+        name="Counterfoil",
+        version=VERSION,
+        links={"me": "/auth/me", "webhooks": "/api/webhooks", "health": "/healthz", "ready": "/readyz"},
+    )

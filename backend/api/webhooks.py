@@ -1,0 +1,26 @@
+"""What Clerk tells us through Svix."""
+
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from backend.errors import AppError, ErrorCode
+from backend.extensions import in_transaction
+from backend.services.webhook_events import FAILED, receive_event
+from backend.services.webhook_signature import HEADERS, WebhookVerifier
+
+blueprint = Blueprint("webhooks", __name__)
+
+
+@blueprint.post("")
+def receive() -> Response:
+    """Answer 200 once the outcome is committed, 4xx for what Clerk did not send, 503 to be asked again."""
+    verifier: WebhookVerifier | None = current_app.extensions["webhook_verifier"]
+    if verifier is None:
+        raise AppError(ErrorCode.WEBHOOKS_NOT_CONFIGURED, "Set CLERK_WEBHOOK_SECRET to receive webhooks.")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise AppError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send the body without Content-Encoding.")
+    body = request.get_data(cache=False)  # the bytes as signed: parsed and written again they would differ
+    event_id = verifier.verify(body, {name: request.headers.get(name, "") for name in HEADERS})
+    status = receive_event(in_transaction, event_id, "svix", body)
+    if status == FAILED:
+        raise AppError(ErrorCode.WEBHOOK_FAILED, "The event could not be applied. It is kept; send it again.")
+    return jsonify(status=status)

@@ -1,0 +1,74 @@
+"""The application factory: settings, extensions, request hooks, errors, routes, in that order."""
+
+import logging
+
+from flask import Flask, Response
+from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from backend.access.authentication import Authenticator
+from backend.api import register_routes
+from backend.api.hooks import answer_problem, register_hooks
+from backend.deadline import RequestTimeout, request_deadline
+from backend.errors import AppError, ErrorCode
+from backend.extensions import ENGINE_OPTIONS, db, watch_engine
+from backend.services.core.clerk_service import ClerkService
+from backend.services.webhook_signature import WebhookVerifier
+from config import Settings, load_settings
+
+MAX_BODY_BYTES = 1_048_576
+PREFLIGHT_SECONDS = 600
+
+
+class Counterfoil(Flask):
+    """Flask, with a time limit for each request inside which CORS and error forms still apply."""
+
+    request_timeout: float
+
+    def full_dispatch_request(self) -> Response:
+        try:
+            with request_deadline(self.request_timeout):
+                return super().full_dispatch_request()
+        except RequestTimeout:
+            error = AppError(
+                ErrorCode.REQUEST_TIMEOUT, "The request took too long and was given up. Try again."
+            )
+            return self.finalize_request(answer_problem(error), from_error_handler=True)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Make the application. Raises ConfigError when a setting is missing or wrong."""
+    settings = (settings or load_settings()).check_complete()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    app = Counterfoil(__name__, static_folder=None)
+    app.request_timeout = settings.request_timeout
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url.get_secret_value()
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = ENGINE_OPTIONS
+    _add_extensions(app, settings)
+    register_hooks(app)
+    register_routes(app)
+    return app
+
+
+def _add_extensions(app: Flask, settings: Settings) -> None:
+    db.init_app(app)
+    with app.app_context():
+        watch_engine()
+    clerk = ClerkService.from_settings(settings)
+    app.extensions["clerk"] = clerk
+    app.extensions["authenticator"] = Authenticator(settings, clerk)
+    secrets = settings.clerk_webhook_secret
+    app.extensions["webhook_verifier"] = WebhookVerifier(secrets) if secrets else None
+    CORS(
+        app,
+        origins=list(settings.allowed_origins),
+        allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+        expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
+        max_age=PREFLIGHT_SECONDS,
+        always_send=False,  # a request without Origin is not from a browser script
+    )
+    if settings.trusted_proxies:
+        # Not X-Forwarded-Host: a client may send it, and nothing here needs it.
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]

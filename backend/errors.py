@@ -1,0 +1,109 @@
+"""The closed list of error codes and the one exception that carries them. No Flask here."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from http import HTTPStatus
+from types import MappingProxyType
+
+
+class ErrorCode(StrEnum):
+    """What went wrong, for programs. Clerk's own names where Clerk has one."""
+
+    SESSION_TOKEN_MISSING = "session-token-missing"
+    TOKEN_INVALID = "token-invalid"
+    TOKEN_INVALID_ALGORITHM = "token-invalid-algorithm"
+    TOKEN_TYPE_MISMATCH = "token-type-mismatch"
+    JWK_KID_MISMATCH = "jwk-kid-mismatch"
+    TOKEN_INVALID_SIGNATURE = "token-invalid-signature"
+    TOKEN_INVALID_CLAIMS = "token-invalid-claims"
+    TOKEN_EXPIRED = "token-expired"
+    TOKEN_NOT_ACTIVE_YET = "token-not-active-yet"
+    TOKEN_IAT_IN_THE_FUTURE = "token-iat-in-the-future"
+    TOKEN_INVALID_ISSUER = "token-invalid-issuer"
+    TOKEN_INVALID_AUTHORIZED_PARTIES = "token-invalid-authorized-parties"
+    TOKEN_INVALID_AUDIENCE = "token-invalid-audience"
+    SESSION_PENDING = "session-pending"
+    SESSION_REVOKED = "session-revoked"
+    USER_DELETED = "user-deleted"
+    USER_BANNED = "user-banned"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not-found"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    MALFORMED_BODY = "malformed-body"
+    WEBHOOK_HEADERS_MISSING = "webhook-headers-missing"
+    WEBHOOK_SIGNATURE_INVALID = "webhook-signature-invalid"
+    WEBHOOK_TIMESTAMP_OUT_OF_TOLERANCE = "webhook-timestamp-out-of-tolerance"
+    PAYLOAD_TOO_LARGE = "payload-too-large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    JWKS_UNAVAILABLE = "jwks-unavailable"
+    DATABASE_UNAVAILABLE = "database-unavailable"
+    WEBHOOK_FAILED = "webhook-failed"
+    WEBHOOKS_NOT_CONFIGURED = "webhooks-not-configured"
+    REQUEST_TIMEOUT = "request-timeout"
+    INTERNAL = "internal"
+
+    @property
+    def status(self) -> HTTPStatus:
+        return STATUS.get(self, HTTPStatus.UNAUTHORIZED)
+
+    @property
+    def summary(self) -> str:
+        return self.value.replace("-", " ").capitalize()
+
+
+# Every code that is not here is about the credential: 401.
+STATUS: Mapping[ErrorCode, HTTPStatus] = MappingProxyType(
+    {
+        ErrorCode.USER_BANNED: HTTPStatus.FORBIDDEN,
+        ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
+        ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
+        ErrorCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+        ErrorCode.MALFORMED_BODY: HTTPStatus.BAD_REQUEST,
+        ErrorCode.WEBHOOK_HEADERS_MISSING: HTTPStatus.BAD_REQUEST,
+        ErrorCode.WEBHOOK_SIGNATURE_INVALID: HTTPStatus.BAD_REQUEST,
+        ErrorCode.WEBHOOK_TIMESTAMP_OUT_OF_TOLERANCE: HTTPStatus.BAD_REQUEST,
+        ErrorCode.PAYLOAD_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        ErrorCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode.JWKS_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+        ErrorCode.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+        ErrorCode.WEBHOOK_FAILED: HTTPStatus.SERVICE_UNAVAILABLE,
+        ErrorCode.WEBHOOKS_NOT_CONFIGURED: HTTPStatus.SERVICE_UNAVAILABLE,
+        ErrorCode.REQUEST_TIMEOUT: HTTPStatus.SERVICE_UNAVAILABLE,
+        ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+    }
+)
+
+RETRY_AFTER_SECONDS = 5
+
+
+class AppError(Exception):
+    """A refusal the client is told about.
+
+    `detail` is for people and holds nothing of the request: no token, no secret, no e-mail address.
+    """
+
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        super().__init__(f"{code.value}: {detail}")
+        self.code = code
+        self.detail = detail
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """RFC 6750 for a refused credential, Retry-After where the trouble is ours and passing."""
+        if self.code.status == HTTPStatus.UNAUTHORIZED:
+            challenge = f'Bearer error="invalid_token", error_description="{self.code.value}"'
+            return {"WWW-Authenticate": challenge}
+        if self.code.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return {}
+
+    def problem(self, request_id: str) -> dict[str, object]:
+        """The RFC 9457 members, ready for `application/problem+json`."""
+        return {
+            "type": f"urn:counterfoil:error:{self.code.value}",
+            "title": self.code.summary,
+            "status": int(self.code.status),
+            "code": self.code.value,
+            "detail": self.detail,
+            "request_id": request_id,
+        }

@@ -1,0 +1,80 @@
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Identity, Index, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.models.base import Base
+
+
+class User(Base):
+    """One row a person, for ever. A row with `deleted_at` is a tombstone: no personal data, never live again."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        UniqueConstraint("clerk_user_id"),
+        CheckConstraint("role IN ('user', 'developer', 'admin')", name="role"),
+        CheckConstraint(
+            "provisioned_by IN ('webhook', 'request', 'backfill', 'legacy')", name="provisioned_by"
+        ),
+        # Two live users never hold one verified address; unverified copies may repeat.
+        Index(
+            "uq_users_verified_email",
+            text("lower(email)"),
+            unique=True,
+            postgresql_where=text("email_verified AND deleted_at IS NULL"),
+        ),
+        {"comment": "Our own copy of every user. Clerk owns the profile, we own user_id, role and state."},
+    )
+
+    user_id: Mapped[int] = mapped_column(
+        Identity(always=False),
+        primary_key=True,
+        comment="Internal id; stable for ever, what other tables refer to",
+    )
+    clerk_user_id: Mapped[str | None] = mapped_column(
+        comment="Clerk's user_… id; null for a legacy user that no Clerk user has been linked to"
+    )
+    email: Mapped[str | None] = mapped_column(comment="Primary address at Clerk; null when the user has none")
+    email_verified: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="Clerk verified the address and no newer user holds it; unique among live users when true",
+    )
+    username: Mapped[str | None]
+    first_name: Mapped[str | None]
+    last_name: Mapped[str | None]
+    image_url: Mapped[str | None] = mapped_column(
+        comment="Avatar address at Clerk; never fetched by this backend"
+    )
+    role: Mapped[str] = mapped_column(
+        server_default=text("'user'"), comment="user, developer or admin; ours alone"
+    )
+    is_active: Mapped[bool] = mapped_column(
+        server_default=text("true"), comment="False: an admin of this application switched the user off"
+    )
+    banned: Mapped[bool] = mapped_column(server_default=text("false"), comment="Banned at Clerk")
+    locked: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="Sign-in locked at Clerk after failed attempts; live sessions go on",
+    )
+    bio: Mapped[str | None]
+    website: Mapped[str | None]
+    social_links: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    external_id: Mapped[str | None] = mapped_column(comment="external_id at Clerk: the id of an older system")
+    provisioned_by: Mapped[str] = mapped_column(
+        server_default=text("'webhook'"),
+        comment="What made the row: webhook, request (a valid token came first), backfill or legacy",
+    )
+    last_login_at: Mapped[datetime | None] = mapped_column(comment="Start of the newest session at Clerk")
+    last_logout_at: Mapped[datetime | None] = mapped_column(
+        comment="End of the newest ended session at Clerk"
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="Last change of this row")
+    clerk_updated_at: Mapped[datetime | None] = mapped_column(
+        comment="updated_at at Clerk of the profile held here; older events are stale"
+    )
+    deleted_at: Mapped[datetime | None] = mapped_column(
+        comment="Deleted at Clerk. Final: personal data is erased, the row stays as a tombstone"
+    )

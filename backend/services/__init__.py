@@ -1,0 +1,1 @@
+"""What the application does. Takes a connection and plain values; no Flask, no commit."""

@@ -1,0 +1,68 @@
+"""Reading the envelope of a Clerk event."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from backend.services.clerk_user import Unprocessable, read_identifier
+
+# Clerk documents milliseconds; its own examples hold seconds. No date before 1973 is meant in milliseconds.
+FIRST_MILLISECONDS = 100_000_000_000
+LAST_SECOND = 253_402_300_799
+MAX_TYPE_LENGTH = 100
+
+
+class ClerkEvent(NamedTuple):
+    """An event whose envelope could be read. `subject_id` is the Clerk id of the user it is about, when it is."""
+
+    type: str
+    subject_id: str | None
+    occurred_at: datetime | None
+    data: dict[str, Any]
+
+
+USER_EVENTS = frozenset({"user.created", "user.updated", "user.deleted"})
+SESSION_STARTS = frozenset({"session.created"})
+SESSION_ENDS = frozenset({"session.ended", "session.removed", "session.revoked"})
+
+
+def read_event(body: bytes) -> ClerkEvent:
+    """Raises Unprocessable for what no repetition can cure."""
+    try:
+        envelope = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise Unprocessable("the body is not JSON") from None
+    if not isinstance(envelope, dict):
+        raise Unprocessable("the body is not an object")
+    kind = envelope.get("type")
+    if (
+        not isinstance(kind, str)
+        or not kind.isascii()
+        or not kind.isprintable()
+        or not 0 < len(kind) <= MAX_TYPE_LENGTH
+    ):
+        raise Unprocessable("type is missing or not a name")
+    data = envelope.get("data")
+    return ClerkEvent(
+        kind, _subject(kind, data), _occurred_at(envelope), data if isinstance(data, dict) else {}
+    )
+
+
+def _subject(kind: str, data: object) -> str | None:
+    if kind in USER_EVENTS:
+        field = "id"
+    elif kind in SESSION_STARTS or kind in SESSION_ENDS:
+        field = "user_id"
+    else:
+        return None
+    if not isinstance(data, dict):
+        raise Unprocessable("data is not an object")
+    return read_identifier(data, field)
+
+
+def _occurred_at(envelope: dict[str, Any]) -> datetime | None:
+    value = envelope.get("timestamp")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return None
+    seconds = value / 1000 if value >= FIRST_MILLISECONDS else value
+    return datetime.fromtimestamp(seconds, UTC) if seconds <= LAST_SECOND else None

@@ -1,0 +1,1 @@
+"""Clerk: verification of its session tokens, its keys, its Backend API."""

@@ -1,0 +1,137 @@
+"""The inside of a session token, read only after its signature was found good."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from backend.errors import AppError, ErrorCode
+from backend.services.core.encoding import decode_json_object
+
+SKEW_SECONDS = 5.0
+LAST_INSTANT = 253_402_300_799  # end of the year 9999: later ones overflow dates, here and in PostgreSQL
+# Visible ASCII: Clerk's ids are; NUL and lone surrogates, which PostgreSQL cannot store, are not.
+IDENTIFIER = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRules:
+    """What this deployment demands beyond Clerk's own rules. Empty parties or audiences: not checked."""
+
+    issuers: frozenset[str]
+    authorized_parties: frozenset[str] = frozenset()
+    audiences: frozenset[str] = frozenset()
+    allow_missing_azp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClaims:
+    """What a verified session token says. `expires_at` in Unix seconds, before the skew."""
+
+    clerk_user_id: str
+    session_id: str | None
+    actor: str | None
+    expires_at: float
+
+
+def check_claims(payload: bytes, rules: ClaimRules, now: float) -> SessionClaims:
+    """Check every claim in Clerk's order (@clerk/backend verifyJwt), `iss` always. Raises AppError (401)."""
+    try:
+        claims = decode_json_object(payload)
+    except ValueError:
+        raise _invalid("payload") from None
+    subject = _identifier(claims, "sub")
+    if subject is None:
+        raise _invalid("sub")
+    expires_at = _check_times(claims, now)
+    if claims.get("iss") not in rules.issuers:
+        raise AppError(ErrorCode.TOKEN_INVALID_ISSUER, "The token was issued by another Clerk instance.")
+    _check_authorized_party(claims, rules)
+    _check_audience(claims.get("aud"), rules)
+    _check_session_status(claims)
+    return SessionClaims(subject, _identifier(claims, "sid"), _actor(claims), expires_at)
+
+
+def _invalid(name: str) -> AppError:
+    return AppError(ErrorCode.TOKEN_INVALID_CLAIMS, f"The token's claims are unusable: {name}.")
+
+
+def _identifier(claims: dict[str, object], name: str) -> str | None:
+    if name not in claims:
+        return None
+    value = claims[name]
+    if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
+        raise _invalid(name)
+    return value
+
+
+def _instant(claims: dict[str, object], name: str) -> float:
+    """A NumericDate (RFC 7519): a number, and neither true, null, text, NaN, infinite nor beyond the calendar."""
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _invalid(name)
+    if not (0 <= value <= LAST_INSTANT and math.isfinite(value)):
+        raise _invalid(name)
+    return float(value)
+
+
+def _check_times(claims: dict[str, object], now: float) -> float:
+    """Check `exp`, `nbf`, `iat` with Clerk's 5 s of skew; return `exp`."""
+    if "exp" not in claims:
+        raise _invalid("exp")
+    instants = {name: _instant(claims, name) for name in ("exp", "nbf", "iat") if name in claims}
+    if instants["exp"] <= now - SKEW_SECONDS:
+        raise AppError(
+            ErrorCode.TOKEN_EXPIRED, "The token has expired. Get a fresh one with getToken() and try again."
+        )
+    if instants.get("nbf", 0) > now + SKEW_SECONDS:
+        raise AppError(
+            ErrorCode.TOKEN_NOT_ACTIVE_YET, "The token is not valid yet. Check the server's clock."
+        )
+    if instants.get("iat", 0) > now + SKEW_SECONDS:
+        raise AppError(
+            ErrorCode.TOKEN_IAT_IN_THE_FUTURE, "The token was issued in the future. Check the server's clock."
+        )
+    return instants["exp"]
+
+
+def _check_authorized_party(claims: dict[str, object], rules: ClaimRules) -> None:
+    if not rules.authorized_parties:
+        return
+    if "azp" not in claims:
+        if rules.allow_missing_azp:
+            return
+        detail = "The token has no azp claim. Set CLERK_MISSING_AZP=allow to accept such tokens."
+    elif isinstance(azp := claims["azp"], str) and azp in rules.authorized_parties:
+        return
+    else:
+        detail = "The token was made for another origin. Add yours to CLERK_AUTHORIZED_PARTIES."
+    raise AppError(ErrorCode.TOKEN_INVALID_AUTHORIZED_PARTIES, detail)
+
+
+def _check_audience(audience: object, rules: ClaimRules) -> None:
+    """RFC 7519: one text or a list of them; one common member is enough."""
+    if not rules.audiences:
+        return
+    named = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(name, str) and name in rules.audiences for name in named):
+        raise AppError(ErrorCode.TOKEN_INVALID_AUDIENCE, "The token was made for another audience.")
+
+
+def _check_session_status(claims: dict[str, object]) -> None:
+    """Clerk treats a pending session (a task is left, like joining an organization) as signed out."""
+    status = claims.get("sts", "active")
+    if status == "pending":
+        raise AppError(ErrorCode.SESSION_PENDING, "The session is pending: finish signing in first.")
+    if status != "active":
+        raise _invalid("sts")
+
+
+def _actor(claims: dict[str, object]) -> str | None:
+    """Who impersonates the user (`act.sub`), when somebody does."""
+    if "act" not in claims:
+        return None
+    act = claims["act"]
+    actor = _identifier(act, "sub") if isinstance(act, dict) else None
+    if actor is None:
+        raise _invalid("act")
+    return actor

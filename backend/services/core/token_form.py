@@ -1,0 +1,78 @@
+"""The outside of a session token: three segments and a header that asks for nothing unusual.
+
+All that can be refused here is refused before a key is looked for, so no such token costs a fetch.
+"""
+
+from typing import NamedTuple
+
+from backend.errors import AppError, ErrorCode
+from backend.services.core.encoding import decode_base64url, decode_json_object
+
+MAX_TOKEN_LENGTH = 8192
+MAX_KID_LENGTH = 256
+
+# Clerk's token categories (header `cat`, @clerk/backend jwtCategories): session tokens, and the category of
+# instances that switched the marking off. A JWT template or M2M token outlives the session that made it.
+SESSION_CATEGORIES = frozenset({"cl_B7d4PD111AAA", "cl_I7d4PD111III"})
+OAUTH_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+MACHINE_SUBJECT_PREFIX = "mch_"
+
+
+class UnverifiedToken(NamedTuple):
+    """A well-formed token. Nothing in it is true until the signature is checked."""
+
+    kid: str | None
+    signed: bytes
+    signature: bytes
+    payload: bytes
+
+
+def parse_token(token: str) -> UnverifiedToken:
+    """Split and check the form and the header. Raises AppError (401)."""
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise AppError(ErrorCode.TOKEN_INVALID, f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
+    try:
+        header_part, payload_part, signature_part = token.encode("ascii").split(b".")
+        header_bytes, payload, signature = map(decode_base64url, (header_part, payload_part, signature_part))
+        header = decode_json_object(header_bytes)
+    except ValueError:
+        raise AppError(
+            ErrorCode.TOKEN_INVALID, "The token is not a JWT: three base64url parts, dots between."
+        ) from None
+    kid = _check_header(header)
+    _refuse_machine_subject(payload)
+    return UnverifiedToken(kid, header_part + b"." + payload_part, signature, payload)
+
+
+def _check_header(header: dict[str, object]) -> str | None:
+    """Check `typ`, `cat`, `alg` and extensions; return the key id. The order is Clerk's."""
+    if header.get("typ") in OAUTH_TYPES or header.get("cat", "cl_B7d4PD111AAA") not in SESSION_CATEGORIES:
+        raise AppError(
+            ErrorCode.TOKEN_TYPE_MISMATCH,
+            "This is not a session token. Send the one that Clerk's getToken() gives.",
+        )
+    if header.get("typ", "JWT") != "JWT":
+        raise AppError(ErrorCode.TOKEN_INVALID, "The token's header has an unknown typ.")
+    if header.get("alg") != "RS256":
+        raise AppError(ErrorCode.TOKEN_INVALID_ALGORITHM, "Only tokens signed with RS256 are accepted.")
+    if "crit" in header or "b64" in header:
+        # RFC 7515 section 4.1.11: an extension that is not understood makes the token invalid. None is.
+        raise AppError(ErrorCode.TOKEN_INVALID, "The token demands a JWS extension that is not supported.")
+    kid = header.get("kid")
+    if kid is not None and not (isinstance(kid, str) and len(kid) <= MAX_KID_LENGTH):
+        raise AppError(ErrorCode.TOKEN_INVALID, "The token's key id is not a short text.")
+    return kid
+
+
+def _refuse_machine_subject(payload: bytes) -> None:
+    """Clerk's M2M tokens are signed with the same key; only the subject tells them apart in older ones.
+
+    A payload that cannot be read passes: after the signature it is refused with a reason that tells which of the
+    two was wrong.
+    """
+    try:
+        subject = decode_json_object(payload).get("sub")
+    except ValueError:
+        return
+    if isinstance(subject, str) and subject.startswith(MACHINE_SUBJECT_PREFIX):
+        raise AppError(ErrorCode.TOKEN_TYPE_MISMATCH, "This is a machine token, not a session token.")

@@ -1,0 +1,141 @@
+"""Applying what Clerk says about users. One function for every way an event comes in: `apply_event`.
+
+Order of arrival means nothing: a profile counts by Clerk's `updated_at`, and a delete is final.
+"""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from backend.services.clerk_events import SESSION_ENDS, SESSION_STARTS, ClerkEvent
+from backend.services.clerk_user import Unprocessable, read_identifier, read_instant, read_profile
+from backend.services.core.clerk_service import ClerkService
+from backend.services.core.http import FetchError
+from backend.services.database import Transact
+from backend.services.profiles import apply_profile, lock_user
+from backend.services.provisioning import complete_user, insert_user
+
+# When Clerk names no end: its default lifetime of a session.
+SESSION_LIFETIME = timedelta(days=7)
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """What an event did."""
+
+    APPLIED = "applied"
+    STALE = "stale"
+    IGNORED = "ignored"
+
+
+# A tombstone has no personal data, and nothing that comes later brings the user back.
+ERASE_USER = text("""
+INSERT INTO users (clerk_user_id, provisioned_by, deleted_at)
+VALUES (:clerk_user_id, 'webhook', now())
+ON CONFLICT (clerk_user_id) DO UPDATE SET
+    deleted_at = now(), updated_at = now(), is_active = false,
+    email = NULL, email_verified = false, username = NULL, first_name = NULL, last_name = NULL, image_url = NULL,
+    external_id = NULL, bio = NULL, website = NULL, social_links = DEFAULT
+WHERE users.deleted_at IS NULL
+RETURNING user_id
+""")
+
+ERASE_PAYLOADS = text(
+    "UPDATE webhook_events SET payload = NULL WHERE subject_id = :clerk_user_id AND payload IS NOT NULL"
+)
+
+NOTE_LOGIN = text("""
+UPDATE users SET last_login_at = :at, updated_at = now()
+WHERE clerk_user_id = :clerk_user_id AND deleted_at IS NULL AND (last_login_at IS NULL OR last_login_at < :at)
+""")
+
+NOTE_LOGOUT = text("""
+UPDATE users SET last_logout_at = :at, updated_at = now()
+WHERE clerk_user_id = :clerk_user_id AND deleted_at IS NULL AND (last_logout_at IS NULL OR last_logout_at < :at)
+""")
+
+REVOKE_SESSION = text("""
+INSERT INTO revoked_sessions (session_id, expires_at) VALUES (:session_id, :expires_at)
+ON CONFLICT (session_id) DO NOTHING
+""")
+
+
+def apply_event(connection: Connection, event: ClerkEvent) -> Outcome:
+    """Bring our copy up to what the event says. Raises Unprocessable for what no repetition can cure."""
+    if event.type == "user.deleted":
+        return _delete_user(connection, read_identifier(event.data, "id"))
+    if event.type in {"user.created", "user.updated"}:
+        profile = read_profile(event.data)
+        is_applied = apply_profile(connection, profile, wins_ties=event.type == "user.updated")
+        return Outcome.APPLIED if is_applied else Outcome.STALE
+    if event.type in SESSION_STARTS:
+        return _start_session(connection, event.data)
+    if event.type in SESSION_ENDS:
+        return _end_session(connection, event.data)
+    return Outcome.IGNORED
+
+
+def complete_from_clerk(transact: Transact, clerk: ClerkService, clerk_user_id: str) -> None:
+    """Fill in a user who came by a token from Clerk's Backend API. A failure is harmless: the webhook will come."""
+    try:
+        profile = read_profile(clerk.fetch_user(clerk_user_id))
+    except (FetchError, Unprocessable) as error:
+        log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
+        return
+    if profile.clerk_user_id == clerk_user_id:
+        transact(lambda connection: apply_profile(connection, profile, wins_ties=True))
+
+
+def _delete_user(connection: Connection, clerk_user_id: str) -> Outcome:
+    lock_user(connection, clerk_user_id)
+    is_new = connection.execute(ERASE_USER, {"clerk_user_id": clerk_user_id}).first() is not None
+    connection.execute(ERASE_PAYLOADS, {"clerk_user_id": clerk_user_id})
+    return Outcome.APPLIED if is_new else Outcome.STALE
+
+
+def _start_session(connection: Connection, data: dict[str, Any]) -> Outcome:
+    if data.get("actor") is not None:
+        return Outcome.IGNORED  # somebody else impersonates the user: that is not his login
+    clerk_user_id = read_identifier(data, "user_id")
+    started_at = read_instant(data, "created_at")
+    _ensure_user(connection, clerk_user_id, data.get("user"))
+    noted = connection.execute(NOTE_LOGIN, {"clerk_user_id": clerk_user_id, "at": started_at})
+    return Outcome.APPLIED if noted.rowcount else Outcome.STALE
+
+
+def _end_session(connection: Connection, data: dict[str, Any]) -> Outcome:
+    """Refuse the session's tokens from now on. They would be good for up to 60 s more."""
+    clerk_user_id = read_identifier(data, "user_id")
+    ended_at = read_instant(data, "updated_at")
+    values = {"session_id": read_identifier(data, "id"), "expires_at": _session_expiry(data)}
+    is_news = connection.execute(REVOKE_SESSION, values).rowcount > 0
+    if data.get("actor") is None:
+        _ensure_user(connection, clerk_user_id, data.get("user"))
+        noted = connection.execute(NOTE_LOGOUT, {"clerk_user_id": clerk_user_id, "at": ended_at})
+        is_news = is_news or noted.rowcount > 0
+    return Outcome.APPLIED if is_news else Outcome.STALE
+
+
+def _session_expiry(data: dict[str, Any]) -> datetime:
+    try:
+        return read_instant(data, "expire_at")
+    except Unprocessable:
+        return datetime.now(UTC) + SESSION_LIFETIME
+
+
+def _ensure_user(connection: Connection, clerk_user_id: str, user: object) -> None:
+    """A session event may come before its user's: make the user then, from the copy the event carries."""
+    if isinstance(user, dict) and user.get("id") == clerk_user_id:
+        try:
+            profile = read_profile(user)
+        except Unprocessable:
+            pass  # the copy is a courtesy; without it the session still counts
+        else:
+            apply_profile(connection, profile, wins_ties=False)
+            return
+    insert_user(connection, clerk_user_id, "webhook")
+    complete_user(connection, clerk_user_id)

@@ -1,0 +1,62 @@
+"""Reading users."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from backend.models.usage_metrics import MONTH_START
+
+
+class Account(NamedTuple):
+    """All that a request needs to know of its caller. The fields are the columns of FIND_ACCOUNT, in order."""
+
+    user_id: int
+    clerk_user_id: str
+    email: str | None
+    email_verified: bool
+    username: str | None
+    first_name: str | None
+    last_name: str | None
+    image_url: str | None
+    role: str
+    is_active: bool
+    banned: bool
+    bio: str | None
+    website: str | None
+    social_links: dict[str, object]
+    last_login_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    plan: str | None
+    plan_status: str | None
+    plan_period_start: datetime | None
+    plan_period_end: datetime | None
+    has_usage: bool
+    tokens_used: int
+    tokens_limit: int
+    campaigns_created: int
+    api_requests: int
+    usage_period_start: datetime
+    usage_period_end: datetime
+    session_revoked: bool
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether subscription and usage are there. A tombstone needs none."""
+        return self.deleted_at is not None or (self.plan is not None and self.has_usage)
+
+
+# One statement a request, index scans only: it costs every authenticated call.
+FIND_ACCOUNT = f"""
+SELECT u.user_id, u.clerk_user_id, u.email, u.email_verified, u.username, u.first_name, u.last_name, u.image_url,
+       u.role, u.is_active, u.banned, u.bio, u.website, u.social_links, u.last_login_at, u.created_at, u.updated_at,
+       u.deleted_at,
+       s.plan, s.status, s.period_start, s.period_end,
+       m.user_id IS NOT NULL, m.tokens_used, m.tokens_limit, m.campaigns_created, m.api_requests,
+       m.period_start, m.period_end,
+       EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = %(session_id)s)
+FROM users u
+LEFT JOIN subscriptions s ON s.user_id = u.user_id
+LEFT JOIN usage_metrics m ON m.user_id = u.user_id AND m.period_start = {MONTH_START}
+WHERE u.clerk_user_id = %(clerk_user_id)s
+"""  # noqa: S608 - MONTH_START is our constant

@@ -1,0 +1,112 @@
+"""The ledger of events: each is applied once, and none that Clerk signed is ever lost."""
+
+import logging
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from backend.services.clerk_events import ClerkEvent, read_event
+from backend.services.clerk_user import Unprocessable
+from backend.services.database import Transact
+from backend.services.user_sync import Outcome, apply_event
+
+DUPLICATE = "duplicate"
+DEAD = "dead"
+FAILED = "failed"
+# Svix tries 8 times in 28 hours. After five failures of ours the event waits in the ledger instead: an endpoint
+# that fails for five days is switched off, for all events.
+MAX_ATTEMPTS = 5
+
+log = logging.getLogger(__name__)
+
+
+# An event that failed through our fault is taken up again; any other that is here was dealt with.
+CLAIM_EVENT = text("""
+INSERT INTO webhook_events (event_id, source, type, subject_id, status, occurred_at, processed_at)
+VALUES (:event_id, :source, :type, :subject_id, 'applied', :occurred_at, now())
+ON CONFLICT (event_id) DO UPDATE SET
+    status = 'applied', attempts = webhook_events.attempts + 1, error = NULL, payload = NULL, processed_at = now()
+WHERE webhook_events.status = 'failed'
+RETURNING event_id
+""")
+
+SET_OUTCOME = text("UPDATE webhook_events SET status = :status WHERE event_id = :event_id")
+
+# The payload of a deleted user is personal data: it is not kept.
+RECORD_TROUBLE = text("""
+INSERT INTO webhook_events (event_id, source, type, subject_id, status, error, payload, occurred_at, processed_at)
+SELECT :event_id, :source, :type, :subject_id, :status, :error,
+       CASE WHEN EXISTS (SELECT FROM users WHERE clerk_user_id = :subject_id AND deleted_at IS NOT NULL)
+            THEN NULL ELSE :payload END,
+       :occurred_at, now()
+ON CONFLICT (event_id) DO UPDATE SET
+    attempts = webhook_events.attempts + 1, error = excluded.error, processed_at = now(),
+    status = CASE WHEN webhook_events.attempts + 1 >= :max_attempts THEN 'dead' ELSE excluded.status END
+WHERE webhook_events.status = 'failed'
+RETURNING status
+""")
+
+
+def receive_event(transact: Transact, event_id: str, source: str, body: bytes) -> str:
+    """Apply a verified event and return its status: an Outcome, "duplicate", "dead" or "failed".
+
+    Everything but "failed" is settled and committed. Raises what the database raises while it is away.
+    """
+    event: ClerkEvent | None = None
+    try:
+        event = readable = read_event(body)
+        status = transact(lambda connection: _apply_once(connection, event_id, source, readable))
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout):
+        raise
+    except (Unprocessable, DataError) as error:
+        reason = str(error) if isinstance(error, Unprocessable) else type(error.orig).__name__
+        status = _record_trouble(transact, event_id, source, event, body, DEAD, reason)
+    except Exception as error:
+        # A bug of ours must not lose the event: it is kept, and Svix delivers it again after the fix.
+        log.exception("Event %s could not be applied.", event_id)
+        status = _record_trouble(transact, event_id, source, event, body, FAILED, type(error).__name__)
+    log.info("Event %s (%s): %s.", event_id, event.type if event else "unreadable", status)
+    return status
+
+
+def _apply_once(connection: Connection, event_id: str, source: str, event: ClerkEvent) -> str:
+    """Claim and apply in one transaction: a crash leaves neither, and of parallel deliveries one waits."""
+    values = {
+        "event_id": event_id,
+        "source": source,
+        "type": event.type,
+        "subject_id": event.subject_id,
+        "occurred_at": event.occurred_at,
+    }
+    if connection.execute(CLAIM_EVENT, values).first() is None:
+        return DUPLICATE
+    outcome = apply_event(connection, event)
+    if outcome is not Outcome.APPLIED:
+        connection.execute(SET_OUTCOME, {"event_id": event_id, "status": outcome.value})
+    return outcome.value
+
+
+def _record_trouble(
+    transact: Transact,
+    event_id: str,
+    source: str,
+    event: ClerkEvent | None,
+    body: bytes,
+    status: str,
+    reason: str,
+) -> str:
+    """Keep the event with its reason, in a transaction of its own that survives the rollback of the work."""
+    values = {
+        "event_id": event_id,
+        "source": source,
+        "type": event.type if event else None,
+        "subject_id": event.subject_id if event else None,
+        "occurred_at": event.occurred_at if event else None,
+        "status": status,
+        "error": reason,
+        "payload": body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00"),
+        "max_attempts": MAX_ATTEMPTS,
+    }
+    recorded: str | None = transact(lambda connection: connection.execute(RECORD_TROUBLE, values).scalar())
+    return recorded or DUPLICATE

@@ -1,0 +1,32 @@
+"""How gunicorn serves Counterfoil. Options on its command line win over these."""
+
+import multiprocessing
+import os
+from typing import Any
+
+worker_class = "gevent"
+workers = int(os.environ.get("WEB_CONCURRENCY", str(multiprocessing.cpu_count())))
+worker_connections = 2000
+# Between two requests, and for the head of each: gevent's worker gives a slower client up.
+keepalive = 5
+# A session token may have 8 KiB; a longer header would be refused before the application can say why.
+limit_request_field_size = 16_380
+graceful_timeout = 20
+max_requests = 0
+# A control socket in the home folder is one more door.
+control_socket_disable = True
+
+
+def on_starting(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """Check the settings once, before any worker: a wrong one ends gunicorn with one line."""
+    from config import load_settings  # noqa: PLC0415 - not while the file is only read for --help
+
+    settings = load_settings().check_complete()
+    # In development this may have started the embedded database: the workers join it.
+    os.environ["DATABASE_URL"] = settings.database_url.get_secret_value()
+
+
+def post_worker_init(_worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    from backend.deadline import install  # noqa: PLC0415 - after gevent has patched the standard library
+
+    install()

@@ -1,0 +1,100 @@
+"""One PostgreSQL a test process, one migrated database, one gunicorn; every test finds the tables empty."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from development.database import temporary_server
+from tests.support.clerk import Instance, event
+from tests.support.database import Sql, driver_url
+from tests.support.server import PROJECT, Server, clean_environment, running_server
+
+SHARED_DATA = PROJECT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The maintenance database of a server of the tests' own."""
+    with temporary_server(max_connections=200) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres_url: str, worker_id: str) -> Iterator[str]:
+    """A migrated database."""
+    name = f"counterfoil_{worker_id}"
+    admin = Sql(postgres_url)
+    admin.rows(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    admin.rows(f"CREATE DATABASE {name}")
+    url = driver_url(postgres_url, name)
+    migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    subprocess.run(
+        migrate, cwd=PROJECT, env=clean_environment(DATABASE_URL=url), check=True, capture_output=True
+    )
+    yield url
+    admin.rows(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.close()
+
+
+@pytest.fixture(scope="session")
+def clerk() -> Instance:
+    return Instance()
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str, clerk: Instance) -> dict[str, str]:
+    """The settings of `server`: keys by PEM, webhooks on. Copy and change them for another server."""
+    return {
+        "DATABASE_URL": database_url,
+        "CLERK_JWT_KEY": clerk.pem,
+        "CLERK_ISSUER": clerk.issuer,
+        "CLERK_WEBHOOK_SECRET": clerk.webhook_secret,
+    }
+
+
+@pytest.fixture(scope="session")
+def server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_server(tmp_path_factory.mktemp("server"), settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _connection(database_url: str) -> Iterator[Sql]:
+    connection = Sql(database_url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def sql(_connection: Sql) -> Sql:
+    """The database, empty."""
+    _connection.empty_all()
+    return _connection
+
+
+Deliver = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def deliver(server: Server, clerk: Instance, sql: Sql) -> Deliver:  # noqa: ARG001 - the tables are to be empty
+    """Post a signed webhook: `deliver("user.created", data)`, with `event_id=` to repeat one."""
+
+    def post(kind: str, data: object, *, event_id: str | None = None) -> requests.Response:
+        body = event(kind, data)
+        return server.request(
+            "POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body, event_id=event_id)
+        )
+
+    return post
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of published test vectors beside the project; they are not part of it."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the published vectors are not here ({SHARED_DATA})")
+    return SHARED_DATA

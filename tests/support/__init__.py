@@ -1,0 +1,1 @@
+"""What tests start and sign with: real servers, generated keys."""

@@ -1,0 +1,48 @@
+"""SQL, as an admin would type it."""
+
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import RealDictCursor
+from sqlalchemy.engine import make_url
+
+
+def driver_url(url: str, database: str | None = None) -> str:
+    """The URL for psycopg2, of another database where one is named."""
+    parts = make_url(url).set(drivername="postgresql")
+    return (parts.set(database=database) if database else parts).render_as_string(hide_password=False)
+
+
+class Sql:
+    """One connection that commits each statement."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg2.connect(driver_url(url))
+        self._connection.autocommit = True
+
+    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        with self._connection.cursor(cursor_factory=RealDictCursor) as cursor:
+            cursor.execute(statement, values or None)
+            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def row(self, statement: str, *values: object) -> dict[str, Any]:
+        """The one row. Fails on none and on several."""
+        (row,) = self.rows(statement, *values)
+        return row
+
+    def value(self, statement: str, *values: object) -> Any:
+        (value,) = self.row(statement, *values).values()
+        return value
+
+    def user(self, clerk_user_id: str) -> dict[str, Any]:
+        return self.row("SELECT * FROM users WHERE clerk_user_id = %s", clerk_user_id)
+
+    def empty_all(self) -> None:
+        """Empty every table but the migration's."""
+        tables = self.rows(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        )
+        self.rows(f"TRUNCATE {', '.join(table['tablename'] for table in tables)} RESTART IDENTITY CASCADE")
+
+    def close(self) -> None:
+        self._connection.close()

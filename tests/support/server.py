@@ -1,0 +1,111 @@
+"""The real application under the real gunicorn, as shipped."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from config import Settings
+
+PROJECT = Path(__file__).parents[2]
+START_SECONDS = 30
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    """The environment with exactly these settings: an empty one also hides what a developer's `.env` holds."""
+    blank = dict.fromkeys(setting_names(), "")
+    return {**os.environ, **blank, **settings}
+
+
+def setting_names() -> list[str]:
+    """Every name a setting goes by in the environment."""
+    names: list[str] = []
+    for name, info in Settings.model_fields.items():
+        aliases = getattr(info.validation_alias, "choices", None)
+        names += [str(alias) for alias in aliases] if aliases else [name.upper()]
+    return names
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """A running gunicorn."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    http: requests.Session = field(default_factory=requests.Session)
+
+    def get(self, path: str, token: str | None = None, **options: Any) -> requests.Response:
+        return self.request("GET", path, token, **options)
+
+    def request(self, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
+        headers = dict(options.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return self.http.request(
+            method,
+            self.url + path,
+            headers=headers,
+            allow_redirects=False,
+            timeout=options.pop("timeout", 30),
+            **options,
+        )
+
+    def worker_pids(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children]
+
+
+@contextmanager
+def running_server(
+    folder: Path, settings: Mapping[str, str], *, workers: int = 1, ready: str = "/healthz"
+) -> Iterator[Server]:
+    """gunicorn with gunicorn.conf.py on a free port, until `ready` answers 200; its output in `folder`."""
+    port = free_port()
+    log = folder / f"gunicorn-{port}.log"
+    command = [sys.executable, "-m", "gunicorn", "wsgi:app", "-b", f"127.0.0.1:{port}", "-w", str(workers)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env=clean_environment(**settings), stdout=output, stderr=subprocess.STDOUT
+        )
+    server = Server(f"http://127.0.0.1:{port}", process, log)
+    try:
+        _wait_until_ready(server, ready)
+        yield server
+    finally:
+        server.http.close()
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(server: Server, path: str) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    while time.monotonic() < give_up:
+        if server.process.poll() is not None:
+            break
+        try:
+            if server.get(path, timeout=5).status_code == 200:
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not start:\n{server.log.read_text()}")
