@@ -13,7 +13,7 @@ from backend.models import Base
 
 T = TypeVar("T")
 
-POOL_SIZE = 10
+POOL_SIZE = 20
 POOL_WAIT_SECONDS = 2.0  # for a connection of the pool, then 503: a queue only makes an overload longer
 CONNECT_SECONDS = 3
 LOCK_SECONDS = 3
@@ -24,6 +24,7 @@ ENGINE_OPTIONS = {
     "pool_size": POOL_SIZE,
     "max_overflow": 0,
     "pool_timeout": POOL_WAIT_SECONDS,
+    "pool_use_lifo": True,  # the connection used last: its backend still has its caches warm
     "pool_recycle": 1800,
     "connect_args": {"connect_timeout": CONNECT_SECONDS, "application_name": "counterfoil"},
 }

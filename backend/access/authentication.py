@@ -65,8 +65,7 @@ class Authenticator:
 
 
 def _read_account(claims: SessionClaims) -> users.Account | None:
-    values = {"clerk_user_id": claims.clerk_user_id, "session_id": claims.session_id}
-    row = fetch_row(db.engine, users.FIND_ACCOUNT, values)
+    row = fetch_row(db.engine, users.FIND_ACCOUNT, claims.clerk_user_id, claims.session_id)
     return None if row is None else users.Account._make(row)
 
 

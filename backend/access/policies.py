@@ -15,7 +15,6 @@ from flask import current_app, g, request
 from backend.access.authentication import Authenticator, Caller
 from backend.access.identity import ANONYMOUS, Identity
 from backend.errors import AppError
-from backend.services.users import Account
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,21 +30,34 @@ class Policy(Enum):
 def get_auth() -> Identity:
     """The caller's identity; ANONYMOUS without a good credential. Raises AppError only for our own trouble (503)."""
     try:
-        return _caller().identity
+        return get_caller().identity
     except AppError as error:
         if error.code.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         return ANONYMOUS
 
 
-def get_account() -> Account:
-    """The caller's account, read by the statement that authenticated the request. Raises AppError."""
-    return _caller().account
-
-
 def get_current_user_id() -> int:
     """The caller's `users.user_id`. Raises AppError (401, 403, 503) when there is none."""
-    return _caller().account.user_id
+    return get_caller().account.user_id
+
+
+def get_caller() -> Caller:
+    """Identity and account of a signed-in caller: authenticated once a request, one answer to all who ask.
+
+    Raises AppError (401, 403, 503), the same one again as well.
+    """
+    known: Caller | AppError | None = g.get("caller")
+    if known is None:
+        authenticator: Authenticator = current_app.extensions["authenticator"]
+        try:
+            known = authenticator.authenticate(request)
+        except AppError as error:
+            known = error
+        g.caller = known
+    if isinstance(known, AppError):
+        raise known
+    return known
 
 
 def require_auth(view: Callable[P, R]) -> Callable[P, R]:
@@ -53,7 +65,7 @@ def require_auth(view: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        _caller()
+        get_caller()
         return view(*args, **kwargs)
 
     return guarded
@@ -66,18 +78,4 @@ def enforce_policy() -> None:
     policies: dict[str, Policy] = current_app.extensions["policies"]
     # A route outside the table demands a caller: forgetting a policy must not open a door.
     if policies.get(request.blueprint or "", Policy.SIGNED_IN) is Policy.SIGNED_IN:
-        _caller()
-
-
-def _caller() -> Caller:
-    """Authenticate once a request; the same answer, or the same refusal, to whoever asks again."""
-    if "caller" not in g:
-        authenticator: Authenticator = current_app.extensions["authenticator"]
-        try:
-            g.caller = authenticator.authenticate(request)
-        except AppError as error:
-            g.caller = error
-    if isinstance(g.caller, AppError):
-        raise g.caller
-    caller: Caller = g.caller
-    return caller
+        get_caller()

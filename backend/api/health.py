@@ -4,12 +4,12 @@ from flask import Blueprint, Response, current_app, jsonify
 
 from backend.extensions import db
 from backend.services.core.clerk_service import ClerkService
-from backend.services.database import fetch_row
+from backend.services.database import HotRead, fetch_row
 from backend.version import VERSION
 
 blueprint = Blueprint("health", __name__)
 
-SCHEMA_REVISION = "SELECT version_num FROM alembic_version"
+SCHEMA_REVISION = HotRead("SELECT version_num FROM alembic_version")
 
 
 @blueprint.get("/healthz")
@@ -21,7 +21,7 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> Response:
     """Requests can be served: the database answers and is migrated, and tokens can be verified. Else 503."""
-    revision = fetch_row(db.engine, SCHEMA_REVISION, {})
+    revision = fetch_row(db.engine, SCHEMA_REVISION)
     clerk: ClerkService = current_app.extensions["clerk"]
     clerk.check_keys()
     return jsonify(status="ready", schema=revision[0] if revision else None)

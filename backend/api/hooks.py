@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 
 def register_hooks(app: Flask) -> None:
-    app.before_request(_name_request)
     app.before_request(enforce_policy)
     app.after_request(_add_headers)
     app.register_error_handler(AppError, answer_problem)
@@ -41,10 +40,10 @@ def register_hooks(app: Flask) -> None:
 
 def request_id() -> str:
     """The id of this request in answers and logs: the caller's own X-Request-ID when it is a plain word."""
-    given: str = request.headers.get("X-Request-ID", "")
-    if "request_id" not in g:
-        g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    name: str = g.request_id
+    name: str | None = g.get("request_id")
+    if name is None:
+        given = request.environ.get("HTTP_X_REQUEST_ID", "")
+        name = g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
     return name
 
 
@@ -53,14 +52,11 @@ def answer_problem(error: AppError) -> Response:
     return Response(body, error.code.status, error.headers, mimetype="application/problem+json")
 
 
-def _name_request() -> None:
-    request_id()
-
-
 def _add_headers(response: Response) -> Response:
-    response.headers["X-Request-ID"] = request_id()
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-store"
+    headers = response.headers
+    headers["X-Request-ID"] = request_id()
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Cache-Control"] = "no-store"
     return response
 
 

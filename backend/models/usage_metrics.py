@@ -6,8 +6,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from backend.models.base import Base
 
 # In UTC throughout: a month added in the time zone of a session can land on another day.
-MONTH_START = "date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
-MONTH_END = "(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'"
+MONTH_START = "(date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')"
+MONTH_END = "((date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC')"
 FREE_TOKENS_A_MONTH = 10_000
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from backend.models.usage_metrics import MONTH_START
+from backend.services.database import HotRead
 
 
 class Account(NamedTuple):
@@ -46,17 +47,20 @@ class Account(NamedTuple):
         return self.deleted_at is not None or (self.plan is not None and self.has_usage)
 
 
-# One statement a request, index scans only: it costs every authenticated call.
-FIND_ACCOUNT = f"""
+# $1: Clerk user id, $2: session id. One statement a request, index scans only: every authenticated call pays it.
+FIND_ACCOUNT = HotRead(
+    f"""
 SELECT u.user_id, u.clerk_user_id, u.email, u.email_verified, u.username, u.first_name, u.last_name, u.image_url,
        u.role, u.is_active, u.banned, u.bio, u.website, u.social_links, u.last_login_at, u.created_at, u.updated_at,
        u.deleted_at,
        s.plan, s.status, s.period_start, s.period_end,
        m.user_id IS NOT NULL, m.tokens_used, m.tokens_limit, m.campaigns_created, m.api_requests,
        m.period_start, m.period_end,
-       EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = %(session_id)s)
+       EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = $2)
 FROM users u
 LEFT JOIN subscriptions s ON s.user_id = u.user_id
 LEFT JOIN usage_metrics m ON m.user_id = u.user_id AND m.period_start = {MONTH_START}
-WHERE u.clerk_user_id = %(clerk_user_id)s
-"""  # noqa: S608 - MONTH_START is our constant
+WHERE u.clerk_user_id = $1
+""",  # noqa: S608 - MONTH_START is our constant
+    parameters=2,
+)

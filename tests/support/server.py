@@ -73,12 +73,17 @@ class Server:
 
 @contextmanager
 def running_server(
-    folder: Path, settings: Mapping[str, str], *, workers: int = 1, ready: str = "/healthz"
+    folder: Path,
+    settings: Mapping[str, str],
+    *,
+    workers: int = 1,
+    ready: str = "/healthz",
+    app: str = "wsgi:app",
 ) -> Iterator[Server]:
     """gunicorn with gunicorn.conf.py on a free port, until `ready` answers 200; its output in `folder`."""
     port = free_port()
     log = folder / f"gunicorn-{port}.log"
-    command = [sys.executable, "-m", "gunicorn", "wsgi:app", "-b", f"127.0.0.1:{port}", "-w", str(workers)]
+    command = [sys.executable, "-m", "gunicorn", app, "-b", f"127.0.0.1:{port}", "-w", str(workers)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=PROJECT, env=clean_environment(**settings), stdout=output, stderr=subprocess.STDOUT

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, jsonify
 
-from backend.access.policies import get_account, get_auth, get_current_user_id
+from backend.access.policies import get_caller, get_current_user_id
 from backend.schemas.account import AccountOut
 
 __all__ = ["blueprint", "get_current_user_id"]
@@ -14,13 +14,14 @@ blueprint = Blueprint("auth", __name__)
 @blueprint.get("/api/me")
 def me() -> Response:
     """The caller: user, subscription, usage of this month, session."""
-    account = AccountOut.of(get_auth(), get_account())
-    return Response(account.model_dump_json(), mimetype="application/json")
+    caller = get_caller()
+    body = AccountOut.of(caller.identity, caller.account).model_dump_json()
+    return Response(body, mimetype="application/json")
 
 
 @blueprint.get("/protected")
 def protected() -> Response:
     """A personal greeting: the smallest route that needs a signed-in user."""
-    account = get_account()
+    account = get_caller().account
     name = account.first_name or account.username or account.clerk_user_id
     return jsonify(message=f"Hello {name}", user_id=get_current_user_id())

@@ -1,0 +1,38 @@
+# The commands of this project. `make help` lists them; each one sets up what it needs.
+PORT ?= 8000
+EMULATOR_PORT ?= 5555
+PYTHON ?= python3
+ARGS ?=
+BIN = .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint bench faults lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## make .venv with what requirements-dev.txt names (PYTHON=python3.12 chooses the Python)
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { echo "$(PYTHON) was not found: install Python 3.11 or newer"; exit 1; }
+	@"$(PYTHON)" development/setup_venv.py
+
+run: setup ## run everything on http://localhost:8000 (PORT=… EMULATOR_PORT=… move it)
+	@$(BIN)/python -m development.run --port $(PORT) --emulator-port $(EMULATOR_PORT)
+
+test: setup ## run all tests on a PostgreSQL of their own (ARGS="-k webhook" narrows it)
+	$(BIN)/pytest -n auto $(ARGS)
+
+lint: setup ## check style, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## measure the API (ARGS=… is handed on)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+faults: setup ## kill, freeze and cut off what the API depends on
+	$(BIN)/pytest tests/faults -m slow $(ARGS)
+
+lock: setup ## write requirements*.txt anew from requirements*.in
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt

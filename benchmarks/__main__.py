@@ -1,0 +1,99 @@
+"""CPU the server spends on a request: bare Flask, /healthz, /auth/me. One run, so that the ratios hold.
+
+python -m benchmarks            the whole measurement, about a minute
+python -m benchmarks --smoke    a few requests, to see that it works
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.load import CONNECTIONS, cpu_seconds, run
+from development.database import temporary_server
+from tests.support.clerk import Instance
+from tests.support.server import PROJECT, Server, clean_environment, running_server
+
+TARGET = 1.8
+ROUNDS = 5
+REQUESTS = 4000
+FAR_AWAY = 4_000_000_000  # a run takes longer than a token's minute
+
+
+class Case(NamedTuple):
+    """A row of the table. `tokens` are sent in turn."""
+
+    name: str
+    server: Server
+    path: str
+    tokens: list[str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--smoke", action="store_true", help="a few requests only")
+    smoke = parser.parse_args().smoke
+    rounds, requests = (1, 4 * CONNECTIONS) if smoke else (ROUNDS, REQUESTS)
+    clerk = Instance()
+    with _servers(clerk) as (bare, counterfoil):
+        remembered = [clerk.token(sub="user_bench", exp=FAR_AWAY)] * CONNECTIONS
+        costs: dict[str, list[float]] = {}
+        for number in range(rounds):
+            print(f"round {number + 1} of {rounds}", file=sys.stderr)
+            fresh = [clerk.token(sub="user_bench", exp=FAR_AWAY) for _ in range(requests)]
+            for case in (
+                # The same request to all: reading a header of 900 bytes costs something too.
+                Case("bare Flask route", bare, "/", remembered),
+                Case("/healthz", counterfoil, "/healthz", remembered),
+                Case("/auth/me, remembered token", counterfoil, "/auth/me", remembered),
+                Case("/auth/me, fresh token", counterfoil, "/auth/me", fresh),
+            ):
+                costs.setdefault(case.name, []).append(_measure(case, requests))
+    _report(costs)
+
+
+@contextmanager
+def _servers(clerk: Instance) -> Iterator[tuple[Server, Server]]:
+    """Bare Flask and Counterfoil, one worker each, under the gunicorn.conf.py that is shipped."""
+    with temporary_server() as url, tempfile.TemporaryDirectory() as folder:
+        settings = {"DATABASE_URL": url, "CLERK_JWT_KEY": clerk.pem, "CLERK_ISSUER": clerk.issuer}
+        migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
+        subprocess.run(
+            migrate, cwd=PROJECT, env=clean_environment(**settings), check=True, capture_output=True
+        )
+        place = Path(folder)
+        with (
+            running_server(place, settings, app="benchmarks.bare:app", ready="/") as bare,
+            running_server(place, settings, ready="/readyz") as counterfoil,
+        ):
+            yield bare, counterfoil
+
+
+def _measure(case: Case, requests: int) -> float:
+    """CPU microseconds of the server's worker for each request."""
+    port = int(case.server.url.rpartition(":")[2])
+    run(port, case.path, case.tokens[:CONNECTIONS], CONNECTIONS * 4)
+    (worker,) = case.server.worker_pids()
+    before = cpu_seconds(worker)
+    run(port, case.path, case.tokens, requests)
+    return (cpu_seconds(worker) - before) / requests * 1e6
+
+
+def _report(costs: dict[str, list[float]]) -> None:
+    base = statistics.median(costs["bare Flask route"]) or 1.0
+    print(f"{'CPU of the server, one request':34} {'µs':>7} {'x bare':>7}")
+    for name, values in costs.items():
+        cost = statistics.median(values)
+        print(f"{name:34} {cost:7.0f} {cost / base:7.2f}")
+    print(f"target: /auth/me with a remembered token at most {TARGET} x the bare route")
+
+
+if __name__ == "__main__":
+    main()

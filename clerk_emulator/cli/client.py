@@ -1,0 +1,77 @@
+"""The commands' way to a running emulator: HTTP, with the key that it left in its state folder."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import requests
+
+from clerk_emulator.keys_file import read_access
+
+_START_HINT = "start it with `make run` or `python -m clerk_emulator`"
+_TIMEOUT = 10
+
+
+class EmulatorClient:
+    """Calls the emulator of one state folder; every failure is one line that says what to do."""
+
+    def __init__(self, state: Path) -> None:
+        try:
+            self._access = read_access(state)
+        except (OSError, KeyError, ValueError):
+            raise click.ClickException(f"no emulator has run in {state}; {_START_HINT}") from None
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: dict[str, Any] | None = None,
+        params: dict[str, str | int] | None = None,
+    ) -> Any:  # noqa: ANN401 - it is what JSON decodes to
+        """Make one request and return the JSON of its answer."""
+        try:
+            with requests.Session() as http:
+                # A proxy of the developer's network cannot reach this machine's loopback.
+                http.trust_env = False
+                response = http.request(
+                    method,
+                    f"{self._access.url}{path}",
+                    headers={"Authorization": f"Bearer {self._access.secret_key}"},
+                    json=body,
+                    params=params,
+                    timeout=_TIMEOUT,
+                )
+            answer = response.json()
+            refusal = None if response.ok else answer["errors"][0]["long_message"]
+        except (requests.RequestException, LookupError, TypeError):
+            raise click.ClickException(f"no emulator answers at {self._access.url}; {_START_HINT}") from None
+        if refusal:
+            raise click.ClickException(refusal)
+        return answer
+
+    def find_user(self, email: str) -> dict[str, Any] | None:
+        """Find the user who has this address."""
+        found: list[dict[str, Any]] = self.call("GET", "/v1/users", params={"email_address": email})
+        return found[0] if found else None
+
+    def require_user(self, email: str) -> dict[str, Any]:
+        user = self.find_user(email)
+        if user is None:
+            raise click.ClickException(
+                f"nobody has the address {email}; create a user with `flask --app clerk_emulator sign-up {email}`"
+            )
+        return user
+
+    def sign_up(self, email: str, **fields: str | None) -> dict[str, Any]:
+        given = {name: value for name, value in fields.items() if value is not None}
+        user: dict[str, Any] = self.call("POST", "/v1/users", body={"email_address": [email], **given})
+        return user
+
+    def sign_in(self, email: str, *, sign_up: bool = False, expires_in: int | None = None) -> str:
+        """Create a session for the user, who may be created first, and return its token."""
+        user = (self.find_user(email) or self.sign_up(email)) if sign_up else self.require_user(email)
+        session = self.call("POST", "/v1/sessions", body={"user_id": user["id"]})
+        body = {"expires_in_seconds": expires_in}
+        jwt: str = self.call("POST", f"/v1/sessions/{session['id']}/tokens", body=body)["jwt"]
+        return jwt

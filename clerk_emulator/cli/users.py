@@ -1,0 +1,107 @@
+"""Commands about users."""
+
+from typing import Any
+
+import click
+
+from clerk_emulator.cli.client import EmulatorClient
+from clerk_emulator.cli.options import with_emulator
+from clerk_emulator.cli.table import print_table
+
+_PAGE = 500
+
+
+@click.command("sign-up")
+@click.argument("email")
+@click.option("--first-name")
+@click.option("--last-name")
+@click.option("--password")
+@with_emulator
+def sign_up(emulator: EmulatorClient, /, email: str, **fields: str | None) -> None:
+    """Create a user and print the new id.
+
+    \b
+    Example:
+      flask --app clerk_emulator sign-up ada@example.com --first-name Ada
+    """
+    click.echo(emulator.sign_up(email, **fields)["id"])
+
+
+@click.command("users")
+@with_emulator
+def list_users(emulator: EmulatorClient) -> None:
+    """List the users, newest first.
+
+    \b
+    Example:
+      flask --app clerk_emulator users
+    """
+    headings = ("ID", "EMAIL", "NAME", "STATUS")
+    print_table(headings, [_row(user) for user in _all_users(emulator)])
+
+
+@click.command("update")
+@click.argument("email")
+@click.option("--first-name")
+@click.option("--last-name")
+@click.option("--username")
+@with_emulator
+def update(emulator: EmulatorClient, /, email: str, **fields: str | None) -> None:
+    """Change a user's profile; the application hears of it as user.updated.
+
+    \b
+    Example:
+      flask --app clerk_emulator update ada@example.com --last-name Lovelace
+    """
+    changes = {name: value for name, value in fields.items() if value is not None}
+    if not changes:
+        raise click.ClickException("nothing to change; give --first-name, --last-name or --username")
+    user = emulator.require_user(email)
+    emulator.call("PATCH", f"/v1/users/{user['id']}", body=changes)
+    click.echo(f"updated {user['id']}")
+
+
+@click.command("ban")
+@click.argument("email")
+@with_emulator
+def ban(emulator: EmulatorClient, email: str) -> None:
+    """Ban a user and revoke every session of theirs.
+
+    \b
+    Example:
+      flask --app clerk_emulator ban ada@example.com
+    """
+    user = emulator.require_user(email)
+    emulator.call("POST", f"/v1/users/{user['id']}/ban")
+    click.echo(f"banned {user['id']}")
+
+
+@click.command("delete")
+@click.argument("email")
+@with_emulator
+def delete(emulator: EmulatorClient, email: str) -> None:
+    """Delete a user, which ends their sessions first.
+
+    \b
+    Example:
+      flask --app clerk_emulator delete ada@example.com
+    """
+    user = emulator.require_user(email)
+    emulator.call("DELETE", f"/v1/users/{user['id']}")
+    click.echo(f"deleted {user['id']}")
+
+
+def _all_users(emulator: EmulatorClient) -> list[dict[str, Any]]:
+    users: list[dict[str, Any]] = []
+    while True:
+        page = emulator.call("GET", "/v1/users", params={"limit": _PAGE, "offset": len(users)})
+        users += page
+        if len(page) < _PAGE:
+            return users
+
+
+def _row(user: dict[str, Any]) -> tuple[str, ...]:
+    emails = ", ".join(email["email_address"] for email in user["email_addresses"])
+    name = " ".join(filter(None, (user["first_name"], user["last_name"])))
+    status = "banned" if user["banned"] else "locked" if user["locked"] else "active"
+    return user["id"], emails or "-", name or "-", status

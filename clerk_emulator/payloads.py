@@ -1,0 +1,107 @@
+"""Rows of the store in the shapes of Clerk's Backend API and webhooks."""
+
+import json
+import sqlite3
+from typing import Any
+
+
+def user_payload(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> dict[str, Any]:
+    image_url = f"{base_url}/emulator/avatar.svg"
+    return {
+        "id": user["id"],
+        "object": "user",
+        "external_id": user["external_id"],
+        "primary_email_address_id": user["primary_email_address_id"],
+        "primary_phone_number_id": None,
+        "primary_web3_wallet_id": None,
+        "username": user["username"],
+        "first_name": user["first_name"],
+        "last_name": user["last_name"],
+        "locale": user["locale"],
+        "profile_image_url": image_url,
+        "image_url": image_url,
+        "has_image": False,
+        "public_metadata": json.loads(user["public_metadata"]),
+        "private_metadata": json.loads(user["private_metadata"]),
+        "unsafe_metadata": json.loads(user["unsafe_metadata"]),
+        "email_addresses": _email_addresses(db, user["id"]),
+        "phone_numbers": [],
+        "web3_wallets": [],
+        "passkeys": [],
+        "password_enabled": user["password_hash"] is not None,
+        "two_factor_enabled": False,
+        "totp_enabled": False,
+        "backup_code_enabled": False,
+        "mfa_enabled_at": None,
+        "mfa_disabled_at": None,
+        "password_last_updated_at": user["password_last_updated_at"],
+        "external_accounts": [],
+        "saml_accounts": [],
+        "enterprise_accounts": [],
+        "last_sign_in_at": user["last_sign_in_at"],
+        "banned": bool(user["banned"]),
+        "locked": bool(user["locked"]),
+        "deprovisioned": False,
+        "lockout_expires_in_seconds": None,
+        "verification_attempts_remaining": None,
+        "updated_at": user["updated_at"],
+        "created_at": user["created_at"],
+        "delete_self_enabled": bool(user["delete_self_enabled"]),
+        "create_organization_enabled": bool(user["create_organization_enabled"]),
+        "create_organizations_limit": None,
+        "last_active_at": user["last_active_at"],
+        "legal_accepted_at": None,
+    }
+
+
+def deleted_user_payload(user: sqlite3.Row) -> dict[str, Any]:
+    payload = {"object": "user", "id": user["id"], "deleted": True}
+    if user["external_id"] is not None:
+        payload["external_id"] = user["external_id"]
+    return payload
+
+
+def session_payload(session: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "object": "session",
+        "id": session["id"],
+        "user_id": session["user_id"],
+        "client_id": session["client_id"],
+        "actor": None,
+        "status": session["status"],
+        "last_active_organization_id": None,
+        "last_active_at": session["last_active_at"],
+        "latest_activity": None,
+        "expire_at": session["expire_at"],
+        "abandon_at": session["abandon_at"],
+        "updated_at": session["updated_at"],
+        "created_at": session["created_at"],
+    }
+
+
+def _email_addresses(db: sqlite3.Connection, user_id: str) -> list[dict[str, Any]]:
+    rows = db.execute(
+        "SELECT * FROM email_addresses WHERE user_id = ? ORDER BY created_at, rowid", (user_id,)
+    )
+    return [_email_address_payload(row) for row in rows]
+
+
+def _email_address_payload(email: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "id": email["id"],
+        "object": "email_address",
+        "email_address": email["email_address"],
+        "reserved": False,
+        # An address added through the Backend API counts as verified by an administrator.
+        "verification": {
+            "object": "verification_admin",
+            "status": "verified",
+            "strategy": "admin",
+            "attempts": None,
+            "expire_at": None,
+        },
+        "linked_to": [],
+        "matches_sso_connection": False,
+        "created_at": email["created_at"],
+        "updated_at": email["updated_at"],
+    }

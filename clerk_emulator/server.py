@@ -1,0 +1,134 @@
+"""`python -m clerk_emulator`: one emulator, on the loopback interface, on one folder of state."""
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from clerk_emulator.app import http_app
+from clerk_emulator.context import Emulator
+from clerk_emulator.delivery import Dispatcher
+from clerk_emulator.instance import load_instance
+from clerk_emulator.keys_file import NAME as KEYS_FILE
+from clerk_emulator.keys_file import write_keys
+from clerk_emulator.store import Store
+
+_LOOPBACK = "127.0.0.1"
+_BACKLOG = 128
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class _ProductionRefusedError(click.ClickException):
+    exit_code = 2
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: the terminal belongs to the application under development."""
+
+
+@click.command(help="Run a local Clerk instance for development and tests.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5555, show_default=True)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".local/clerk"),
+    show_default=True,
+    help="Folder of the keys, users, sessions and undelivered webhooks.",
+)
+@click.option(
+    "--webhook-url",
+    default="http://localhost:8000/api/webhooks",
+    show_default=True,
+    help="Endpoint that gets the events.",
+)
+def main(port: int, state: Path, webhook_url: str) -> None:
+    if os.environ.get("ENV", "").strip().lower() == "production":
+        raise _ProductionRefusedError(
+            "this emulator is not for production; unset ENV or use Clerk's own keys"
+        )
+    _refuse_bad_url(webhook_url)
+    logging.basicConfig(level=logging.INFO, format="clerk_emulator: %(message)s")
+    os.umask(0o077)
+    # Blocked before any thread starts, so that every thread inherits it and the main one can wait for them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    with _exclusive(state):
+        _serve(port, state, webhook_url)
+
+
+def _serve(port: int, state: Path, webhook_url: str) -> None:
+    url = f"http://localhost:{port}"
+    with _listen(port) as listener:
+        store = _open_store(state / "state.sqlite3")
+        instance = load_instance(store)
+        server = make_server(
+            _LOOPBACK,
+            port,
+            http_app(Emulator(instance, store, url)),
+            threaded=True,
+            request_handler=_QuietHandler,
+            fd=listener.fileno(),
+        )
+        threading.Thread(target=server.serve_forever, name="http-server", daemon=True).start()
+        Dispatcher(store, instance, webhook_url).start()
+        # Only now: whoever reads the keys may use them at once.
+        write_keys(state, instance, url)
+        click.echo(f"Clerk emulator on {url} (keys: {state / KEYS_FILE}, webhooks to: {webhook_url})")
+        # Leaving is as safe as being killed: what is committed stays, what was not answered is sent again.
+        signal.sigwait(_STOP_SIGNALS)
+
+
+@contextmanager
+def _exclusive(state: Path) -> Iterator[None]:
+    """Keep the folder to this process: two dispatchers on one outbox would send everything twice."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.chmod(0o700)
+        lock = (state / "lock").open("w")
+    except OSError as error:
+        raise click.ClickException(f"cannot use the state folder {state}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.ClickException(
+                f"another emulator uses {state}; stop it or choose another --state"
+            ) from None
+        yield
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_LOOPBACK, port))
+    except OSError as error:
+        listener.close()
+        raise click.ClickException(
+            f"port {port} cannot be used: {error.strerror}; choose another --port"
+        ) from error
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def _open_store(path: Path) -> Store:
+    try:
+        return Store(path)
+    except sqlite3.DatabaseError as error:
+        raise click.ClickException(f"{path} cannot be read ({error}); delete it to start afresh") from error
+
+
+def _refuse_bad_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise click.BadParameter("must be an http or https URL", param_hint="--webhook-url")

@@ -1,0 +1,62 @@
+"""The tokens this instance signs, and the key set that verifies them."""
+
+import secrets
+import sqlite3
+import time
+from typing import Any
+
+import jwt
+from jwt.algorithms import RSAAlgorithm
+
+from clerk_emulator.instance import ISSUER, Instance
+
+DEFAULT_LIFETIME = 60
+_SESSION_CATEGORY = "cl_B7d4PD111AAA"
+_TEMPLATE_CATEGORY = "cl_B7d4PD222AAA"
+# Clerk back-dates `nbf`, so that a verifier whose clock is behind accepts a fresh token.
+_NOT_BEFORE_MARGIN = 10
+_NO_SECOND_FACTOR = -1
+
+
+def session_token(instance: Instance, session: sqlite3.Row, lifetime: int = DEFAULT_LIFETIME) -> str:
+    """Mint a version 2 session token. It has no `azp`: no browser origin took part."""
+    now = int(time.time())
+    claims = _common_claims(session, now, lifetime) | {
+        "fva": [(now - session["created_at"] // 1000) // 60, _NO_SECOND_FACTOR],
+        "sid": session["id"],
+        "sts": "active",
+        "v": 2,
+    }
+    return _sign(instance, claims, _SESSION_CATEGORY)
+
+
+def template_token(instance: Instance, session: sqlite3.Row, lifetime: int = DEFAULT_LIFETIME) -> str:
+    """Mint the token of a JWT template that adds no claims. It has no `sid`, so it outlives its session."""
+    return _sign(instance, _common_claims(session, int(time.time()), lifetime), _TEMPLATE_CATEGORY)
+
+
+def key_set(instance: Instance) -> dict[str, list[dict[str, Any]]]:
+    """Give the public half of the signing key as a JWKS document."""
+    jwk = RSAAlgorithm.to_jwk(instance.signing_key.public_key(), as_dict=True)
+    return {
+        "keys": [
+            {"use": "sig", "kty": "RSA", "kid": instance.id, "alg": "RS256", "n": jwk["n"], "e": jwk["e"]}
+        ]
+    }
+
+
+def _common_claims(session: sqlite3.Row, now: int, lifetime: int) -> dict[str, Any]:
+    return {
+        "exp": now + lifetime,
+        "iat": now,
+        "iss": ISSUER,
+        "jti": secrets.token_hex(10),
+        "nbf": now - _NOT_BEFORE_MARGIN,
+        "sub": session["user_id"],
+    }
+
+
+def _sign(instance: Instance, claims: dict[str, Any], category: str) -> str:
+    # A Clerk key id is the instance id.
+    headers = {"kid": instance.id, "cat": category}
+    return jwt.encode(claims, instance.signing_key, algorithm="RS256", headers=headers)

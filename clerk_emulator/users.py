@@ -1,0 +1,126 @@
+"""What happens to users, and the events it sends. Callers pass values that are validated already."""
+
+import json
+import sqlite3
+from typing import Any
+
+from werkzeug.security import generate_password_hash
+
+from clerk_emulator.clock import now_ms
+from clerk_emulator.context import Change
+from clerk_emulator.errors import ClerkError, invalid_parameter, not_found
+from clerk_emulator.events import emit_user_event
+from clerk_emulator.ids import new_id
+
+_UNIQUE_COLUMNS = {"username": "username", "external_id": "external ID"}
+
+
+def find(db: sqlite3.Connection, user_id: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = db.execute("SELECT * FROM users WHERE id = ?", (user_id,)).fetchone()
+    if row is None:
+        raise not_found("user", user_id)
+    return row
+
+
+def create(change: Change, columns: dict[str, Any], email_addresses: list[str]) -> sqlite3.Row:
+    """Create a user whose first address is the primary one."""
+    user_id = new_id("user")
+    now = now_ms()
+    _refuse_taken_columns(change.db, columns, user_id)
+    _refuse_taken_addresses(change.db, email_addresses)
+    emails = [(new_id("idn"), user_id, address, now, now) for address in dict.fromkeys(email_addresses)]
+    row = _stored(columns) | {
+        "id": user_id,
+        "primary_email_address_id": emails[0][0] if emails else None,
+        "created_at": now,
+        "updated_at": now,
+    }
+    change.db.execute(
+        f"INSERT INTO users ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608 - our own names
+        tuple(row.values()),
+    )
+    change.db.executemany("INSERT INTO email_addresses VALUES (?, ?, ?, ?, ?)", emails)
+    user = find(change.db, user_id)
+    emit_user_event(change, "user.created", user)
+    return user
+
+
+def update(change: Change, user: sqlite3.Row, columns: dict[str, Any]) -> sqlite3.Row:
+    """Write some columns and send `user.updated`; nothing to write sends nothing."""
+    if not columns:
+        return user
+    _refuse_taken_columns(change.db, columns, user["id"])
+    _refuse_foreign_address(change.db, columns, user["id"])
+    # Readers order a user's versions by updated_at, so that two changes may never share a millisecond.
+    row = _stored(columns) | {"updated_at": max(now_ms(), user["updated_at"] + 1)}
+    change.db.execute(
+        f"UPDATE users SET {', '.join(f'{name} = ?' for name in row)} WHERE id = ?",  # noqa: S608 - our own names
+        (*row.values(), user["id"]),
+    )
+    updated = find(change.db, user["id"])
+    emit_user_event(change, "user.updated", updated)
+    return updated
+
+
+def password_columns(password: str | None) -> dict[str, Any]:
+    """Hash a password; slow by design, so do it before the transaction."""
+    if password is None:
+        return {"password_hash": None, "password_last_updated_at": None}
+    return {"password_hash": generate_password_hash(password), "password_last_updated_at": now_ms()}
+
+
+def merge_metadata(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """Merge at every depth; a null takes its key away."""
+    merged = dict(current)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            inner = merged.get(key)
+            merged[key] = merge_metadata(inner if isinstance(inner, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _stored(columns: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: json.dumps(value or {}) if name.endswith("_metadata") else value
+        for name, value in columns.items()
+    }
+
+
+def _refuse_taken_columns(db: sqlite3.Connection, columns: dict[str, Any], user_id: str) -> None:
+    for column, label in _UNIQUE_COLUMNS.items():
+        value = columns.get(column)
+        query = f"SELECT 1 FROM users WHERE {column} = ? AND id <> ?"  # noqa: S608 - our own names
+        if value is not None and db.execute(query, (value, user_id)).fetchone():
+            raise _taken(column, label)
+
+
+def _refuse_taken_addresses(db: sqlite3.Connection, email_addresses: list[str]) -> None:
+    for address in email_addresses:
+        if db.execute("SELECT 1 FROM email_addresses WHERE email_address = ?", (address,)).fetchone():
+            raise _taken("email_address", "email address")
+
+
+def _refuse_foreign_address(db: sqlite3.Connection, columns: dict[str, Any], user_id: str) -> None:
+    if "primary_email_address_id" not in columns:
+        return
+    query = "SELECT 1 FROM email_addresses WHERE id = ? AND user_id = ?"
+    if not db.execute(query, (columns["primary_email_address_id"], user_id)).fetchone():
+        raise invalid_parameter(
+            "primary_email_address_id",
+            "form_resource_not_found",
+            "is missing",
+            "The resource associated with the supplied primary_email_address_id was not found.",
+        )
+
+
+def _taken(param: str, label: str) -> ClerkError:
+    return invalid_parameter(
+        param,
+        "form_identifier_exists",
+        f"That {label} is taken. Please try another.",
+        f"That {label} is taken. Please try another.",
+    )

@@ -1,0 +1,66 @@
+"""What the documentation says to type works, and the lists in it are complete."""
+
+import re
+import subprocess
+
+import pytest
+
+from backend.errors import ErrorCode
+from tests.support.database import Sql
+from tests.support.server import PROJECT
+
+PAGES = [
+    PROJECT / "README.md",
+    *sorted((PROJECT / "docs").glob("*.md")),
+    PROJECT / "clerk_emulator" / "README.md",
+]
+# Run in whole by tests/development (make run, then the printed line), or on the CI server (make test).
+# ngrok and the public address need the internet.
+RUN_ELSEWHERE = ("curl -s http://localhost:8000/auth/me", "ngrok http 8000")
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(page, text) of each fenced block in this language."""
+    fence = re.compile(rf"^ *```{language}\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+    return [(page.name, text) for page in PAGES for text in fence.findall(page.read_text())]
+
+
+def commands() -> list[str]:
+    return [line.strip() for _, text in blocks("sh") for line in text.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command_exists(command: str) -> None:
+    """Each command is known to the program it names; the whole runs are tests of their own."""
+    if command.startswith(RUN_ELSEWHERE):
+        return
+    program, *words = command.split()
+    if program == "make":
+        asked = [program, "--dry-run", *words]
+    else:
+        asked = [program, "--help"]
+        assert program.startswith(".venv/bin/"), "a command nobody tests"
+    result = subprocess.run(asked, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(("page", "statement"), blocks("sql"))
+def test_statement_runs(sql: Sql, page: str, statement: str) -> None:
+    del page
+    sql.rows(statement)
+
+
+def test_every_error_code_is_explained() -> None:
+    text = (PROJECT / "docs" / "errors.md").read_text()
+    rows = {
+        (code, int(match[2]))
+        for match in re.finditer(r"^\| (`.*?`) \| (\d+) \|", text, re.MULTILINE)
+        for code in re.findall(r"`([a-z-]+)`", match[1])
+    }
+    assert rows == {(code.value, int(code.status)) for code in ErrorCode}
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"

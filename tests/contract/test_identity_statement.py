@@ -1,0 +1,104 @@
+"""What an authenticated request costs the database: one statement, found by indexes alone."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backend.services.users import FIND_ACCOUNT
+from development.database import temporary_server
+from tests.support.clerk import Instance
+from tests.support.database import Sql, driver_url
+from tests.support.server import PROJECT, Server, clean_environment, running_server
+
+USERS = 20_000
+FILL = f"""
+INSERT INTO users (clerk_user_id, email, email_verified)
+SELECT 'user_' || n, n || '@example.com', true FROM generate_series(1, {USERS}) n;
+INSERT INTO subscriptions (user_id) SELECT user_id FROM users;
+INSERT INTO usage_metrics (user_id) SELECT user_id FROM users;
+INSERT INTO usage_metrics (user_id, period_start, period_end)
+SELECT user_id, now() - interval '70 days', now() - interval '40 days' FROM users;
+INSERT INTO revoked_sessions (session_id, expires_at)
+SELECT 'sess_' || n, now() FROM generate_series(1, {USERS}) n;
+ANALYZE
+"""
+
+
+@pytest.fixture(scope="module")
+def filled_url() -> Iterator[str]:
+    """A filled database on a server that counts statements."""
+    with temporary_server(shared_preload_libraries="pg_stat_statements") as postgres_url:
+        admin = Sql(postgres_url)
+        admin.rows("DROP DATABASE IF EXISTS counterfoil_filled WITH (FORCE)")
+        admin.rows("CREATE DATABASE counterfoil_filled")
+        url = driver_url(postgres_url, "counterfoil_filled")
+        migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
+        environment = clean_environment(DATABASE_URL=url)
+        subprocess.run(migrate, cwd=PROJECT, env=environment, check=True, capture_output=True)
+        filling = Sql(url)
+        for statement in FILL.split(";"):
+            filling.rows(statement)
+        filling.close()
+        yield url
+        admin.rows("DROP DATABASE counterfoil_filled WITH (FORCE)")
+        admin.close()
+
+
+@pytest.fixture
+def filled(filled_url: str) -> Iterator[Sql]:
+    connection = Sql(filled_url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def counting(
+    filled: Sql, filled_url: str, settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    if "pg_stat_statements" not in filled.value("SHOW shared_preload_libraries"):
+        pytest.skip("this PostgreSQL was started without pg_stat_statements")
+    filled.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    own = {**settings, "DATABASE_URL": filled_url}
+    with running_server(tmp_path_factory.mktemp("counting"), own) as running:
+        yield running
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+class TestPlan:
+    @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+    def test_indexes_alone(self, filled: Sql, mode: str) -> None:
+        """With the values in view, and without them: PostgreSQL may change over after five executions."""
+        filled.rows(f"SET plan_cache_mode = {mode}")
+        filled.rows(f"PREPARE find (text, text) AS {FIND_ACCOUNT.query.replace('%', '%%')}")
+        explained = filled.value(
+            "EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE find (%s, %s)", "user_777", "sess_888"
+        )
+        plan = explained[0]["Plan"]
+        scans = [node for node in nodes(plan) if "Relation Name" in node]
+        tables = {"users", "subscriptions", "usage_metrics", "revoked_sessions"}
+        assert {node["Relation Name"] for node in scans} == tables
+        assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
+        assert plan["Actual Rows"] == 1
+
+
+class TestStatements:
+    def test_one_a_request(self, counting: Server, clerk: Instance, filled: Sql) -> None:
+        token = clerk.token(sub="user_42")
+        assert counting.get("/auth/me", token).status_code == 200  # connects
+        filled.rows("SELECT pg_stat_statements_reset()")
+        for _ in range(10):
+            assert counting.get("/auth/me", token).status_code == 200
+        statements = filled.rows(
+            "SELECT query, calls FROM pg_stat_statements JOIN pg_database ON oid = dbid "
+            "WHERE datname = current_database() AND query NOT LIKE '%%pg_stat_statements%%'"
+        )
+        assert [row["calls"] for row in statements] == [10]
+        assert "revoked_sessions" in statements[0]["query"]

@@ -1,0 +1,81 @@
+"""Every route has a policy in the table, and one outside the table demands a caller."""
+
+import pytest
+from flask import Blueprint, Flask
+from flask.typing import ResponseReturnValue
+
+from backend import create_app
+from backend.access.policies import Policy
+from backend.api import ROUTES
+from config import Settings
+from tests.support.clerk import Instance
+from tests.support.database import Sql
+
+# Whoever adds a public route changes this list, and so thinks about it twice.
+PUBLIC = {"/", "/healthz", "/readyz", "/api/webhooks"}
+
+
+@pytest.fixture
+def app(settings: dict[str, str]) -> Flask:
+    values = {
+        name if "KEY" in name or "SECRET" in name else name.lower(): value for name, value in settings.items()
+    }
+    return create_app(Settings.model_validate(values))
+
+
+def leaf() -> ResponseReturnValue:
+    return "reached"
+
+
+class TestTable:
+    def test_every_route_is_in_it(self, app: Flask) -> None:
+        policies = {route.blueprint.name: route.policy for route in ROUTES}
+        rules = list(app.url_map.iter_rules())
+        assert len(rules) >= 7
+        for rule in rules:
+            blueprint = rule.endpoint.rpartition(".")[0]
+            assert blueprint in policies, f"{rule.rule} has no policy"
+            is_public = policies[blueprint] is Policy.PUBLIC
+            assert is_public == (rule.rule in PUBLIC), rule.rule
+
+    def test_names_each_blueprint_once(self) -> None:
+        names = [route.blueprint.name for route in ROUTES]
+        assert len(names) == len(set(names))
+
+    def test_every_signed_in_route_refuses_an_anonymous_caller(self, app: Flask) -> None:
+        client = app.test_client()
+        for rule in app.url_map.iter_rules():
+            for method in (rule.methods or set()) - {"OPTIONS"}:
+                if rule.rule not in PUBLIC and not rule.arguments:
+                    answer = client.open(rule.rule, method=method)
+                    assert answer.status_code == 401, f"{method} {rule.rule}"
+
+
+class TestOutsideTheTable:
+    @pytest.fixture
+    def forgetful(self, app: Flask) -> Flask:
+        """Somebody forgot the table: a blueprint, one inside another, and a view of the application itself."""
+        blueprint, inner = Blueprint("forgotten", __name__), Blueprint("inner", __name__)
+        blueprint.add_url_rule("/forgotten", view_func=leaf, methods=["GET", "POST"])
+        inner.add_url_rule("/inner", view_func=leaf, endpoint="leaf")
+        blueprint.register_blueprint(inner)
+        app.register_blueprint(blueprint)
+        app.add_url_rule("/bare", view_func=leaf, endpoint="bare")
+        return app
+
+    @pytest.mark.parametrize("path", ["/forgotten", "/inner", "/bare"])
+    def test_anonymous(self, forgetful: Flask, path: str) -> None:
+        answer = forgetful.test_client().get(path)
+        assert answer.status_code == 401
+        assert answer.get_json()["code"] == "session-token-missing"
+
+    @pytest.mark.parametrize("path", ["/forgotten", "/inner", "/bare"])
+    def test_wrong(self, forgetful: Flask, path: str) -> None:
+        headers = {"Authorization": f"Bearer {Instance().token()}"}
+        assert forgetful.test_client().get(path, headers=headers).status_code == 401
+
+    @pytest.mark.parametrize("path", ["/forgotten", "/inner", "/bare"])
+    def test_valid(self, forgetful: Flask, clerk: Instance, sql: Sql, path: str) -> None:
+        headers = {"Authorization": f"Bearer {clerk.token(sub='user_1')}"}
+        assert forgetful.test_client().get(path, headers=headers).text == "reached"
+        assert sql.value("SELECT count(*) FROM users") == 1

@@ -1,0 +1,54 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clerk_backend_api import Clerk
+
+from .harness import EmulatorProcess, Receiver
+
+
+@pytest.fixture(scope="module")
+def shared_receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(scope="module")
+def emulator(
+    tmp_path_factory: pytest.TempPathFactory, shared_receiver: Receiver
+) -> Iterator[EmulatorProcess]:
+    """Share one emulator among the tests of a file, since a start takes a second; each uses its own users."""
+    emulator = EmulatorProcess(tmp_path_factory.mktemp("emulator") / "state", shared_receiver.url)
+    emulator.start()
+    yield emulator
+    assert emulator.stop() == 0
+
+
+@pytest.fixture
+def heard(shared_receiver: Receiver) -> Receiver:
+    """Hear what the shared emulator sends from now on; a test that uses it waits for all its deliveries."""
+    shared_receiver.deliveries.clear()
+    return shared_receiver
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def own_emulator(tmp_path: Path, receiver: Receiver) -> Iterator[EmulatorProcess]:
+    """Start an emulator for one test that stops it; its webhooks go to `receiver`."""
+    emulator = EmulatorProcess(tmp_path / "state", receiver.url)
+    emulator.start()
+    yield emulator
+    emulator.stop()
+
+
+@pytest.fixture
+def clerk(emulator: EmulatorProcess) -> Iterator[Clerk]:
+    with Clerk(bearer_auth=emulator.keys["CLERK_SECRET_KEY"], server_url=f"{emulator.url}/v1") as clerk:
+        yield clerk

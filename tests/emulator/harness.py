@@ -1,0 +1,202 @@
+"""The real emulator in its own process, and a real endpoint for its webhooks."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import requests
+from svix.webhooks import Webhook
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in {"ENV", "CLERK_EMULATOR_STATE"}}
+    return kept | extra
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not happen in time")
+        time.sleep(0.02)
+
+
+@dataclass
+class EmulatorProcess:
+    """`python -m clerk_emulator` on one state folder; it can be killed and started again."""
+
+    state: Path
+    webhook_url: str
+    port: int = field(default_factory=free_port)
+
+    def start(self) -> None:
+        # The output goes to a file: nobody reads a pipe, and a full one would stop the emulator.
+        with (self.state.parent / "output.log").open("a") as output:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "clerk_emulator", "--port", str(self.port)),
+                    *("--state", str(self.state), "--webhook-url", self.webhook_url),
+                ],
+                cwd=ROOT,
+                env=clean_environment(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until(self._answers)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self._process.send_signal(number)
+        return self._process.wait(10)
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def keys(self) -> dict[str, str]:
+        lines = (self.state / "keys.env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    @property
+    def output(self) -> str:
+        return (self.state.parent / "output.log").read_text()
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.keys['CLERK_SECRET_KEY']}"} | options.pop("headers", {})
+        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=5, **options)
+
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        response = self.request(method, path, **options)
+        assert response.ok, response.text
+        return response.json()
+
+    def create_user(self, email: str, **fields: Any) -> dict[str, Any]:
+        user: dict[str, Any] = self.call("POST", "/v1/users", json={"email_address": [email], **fields})
+        return user
+
+    def create_session(self, user_id: str) -> dict[str, Any]:
+        session: dict[str, Any] = self.call("POST", "/v1/sessions", json={"user_id": user_id})
+        return session
+
+    def create_token(self, session_id: str) -> str:
+        jwt: str = self.call("POST", f"/v1/sessions/{session_id}/tokens")["jwt"]
+        return jwt
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "clerk_emulator", *arguments],
+            cwd=ROOT,
+            env=clean_environment(CLERK_EMULATOR_STATE=str(self.state)),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+
+    def _answers(self) -> bool:
+        if self._process.poll() is not None:
+            raise AssertionError(self.output)
+        # keys.env is the last thing a start writes.
+        try:
+            fresh = self.keys["CLERK_API_URL"] == self.url
+            return fresh and requests.get(f"{self.url}/healthz", timeout=2).ok
+        except (OSError, requests.RequestException, KeyError):
+            return False
+
+
+@dataclass(frozen=True)
+class Delivery:
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def event(self) -> dict[str, Any]:
+        event: dict[str, Any] = json.loads(self.body)
+        return event
+
+    def verify(self, secret: str) -> None:
+        Webhook(secret).verify(self.body, self.headers)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class Receiver:
+    """A webhook endpoint that keeps what it gets and answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+        self.answers: list[int] = []  # one a delivery, then 200
+        self.redirect_to = ""
+        self.hold = threading.Event()
+        self.hold.set()
+        self._server = _Server(("127.0.0.1", 0), self._handler())
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self._server.server_port}/api/webhooks"
+
+    @property
+    def types(self) -> list[str]:
+        return [delivery.event["type"] for delivery in self.deliveries]
+
+    def wait_for(self, count: int) -> list[Delivery]:
+        wait_until(lambda: len(self.deliveries) >= count)
+        return self.deliveries
+
+    def close(self) -> None:
+        self.hold.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _take(self, delivery: Delivery) -> int:
+        self.deliveries.append(delivery)
+        status = self.answers.pop(0) if self.answers else 200
+        self.hold.wait(10)
+        return status
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = receiver._take(Delivery({k.lower(): v for k, v in self.headers.items()}, body))
+                self.send_response(status)
+                if receiver.redirect_to:
+                    self.send_header("Location", receiver.redirect_to)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                """Welcome whoever follows a redirect, which no delivery may do."""
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Keep the test's output clean."""
+
+        return Handler

@@ -1,0 +1,94 @@
+"""`flask --app clerk_emulator …` as a developer types it."""
+
+import re
+import shlex
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from .harness import EmulatorProcess, free_port
+
+COMMANDS = {
+    *("sign-up", "sign-in", "sign-out", "token", "curl"),
+    *("users", "update", "ban", "delete", "messages", "replay"),
+}
+
+
+def _claims(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(token.strip(), options={"verify_signature": False})
+    return claims
+
+
+def _assert_one_line(result: subprocess.CompletedProcess[str], expected: str) -> None:
+    assert result.returncode == 1
+    assert result.stdout == ""
+    [line] = result.stderr.splitlines()
+    assert expected in line
+
+
+def test_a_user_is_led_through_a_life(emulator: EmulatorProcess) -> None:
+    signed_up = emulator.cli("sign-up", "life@example.com", "--first-name", "Ada", "--last-name", "Byron")
+    user_id = signed_up.stdout.strip()
+    assert re.fullmatch(r"user_[0-9A-Za-z]{27}", user_id), signed_up.stderr
+    assert _claims(emulator.cli("sign-in", "life@example.com").stdout)["sub"] == user_id
+    emulator.cli("update", "life@example.com", "--last-name", "Lovelace")
+    listed = emulator.cli("users").stdout
+    assert re.search(rf"{user_id} +life@example.com +Ada Lovelace +active", listed)
+    assert emulator.cli("sign-out", "life@example.com").stdout == "ended 1 session\n"
+    assert emulator.cli("ban", "life@example.com").returncode == 0
+    _assert_one_line(emulator.cli("sign-in", "life@example.com"), "banned")
+    assert emulator.cli("delete", "life@example.com").returncode == 0
+    assert user_id not in emulator.cli("users").stdout
+
+
+def test_token_prints_only_the_token_and_signs_up_once(emulator: EmulatorProcess) -> None:
+    arguments = ("token", "token@example.com", "--sign-up", "--expires-in", "600")
+    first, second = emulator.cli(*arguments), emulator.cli(*arguments)
+    claims = _claims(first.stdout)
+    assert claims["exp"] - claims["iat"] == 600
+    assert claims["sub"] == _claims(second.stdout)["sub"]
+    assert len(first.stdout.splitlines()) == 1
+    assert first.stderr == ""
+
+
+def test_curl_prints_a_line_to_paste(emulator: EmulatorProcess) -> None:
+    result = emulator.cli("curl", "curl@example.com", "--sign-up", "--api", "http://localhost:9000/")
+    command, flag, header, url = shlex.split(result.stdout)
+    assert (command, flag, url) == ("curl", "-H", "http://localhost:9000/auth/me")
+    assert _claims(header.removeprefix("Authorization: Bearer "))["v"] == 2
+
+
+def test_messages_are_listed_and_replayed(emulator: EmulatorProcess) -> None:
+    user_id = emulator.cli("sign-up", "messages@example.com").stdout.strip()
+    listed = emulator.cli("messages").stdout
+    match = re.search(rf"(msg_\w+) +user\.created +{user_id} ", listed)
+    assert match
+    assert emulator.cli("replay", match[1]).stdout == f"replaying {match[1]}\n"
+    _assert_one_line(emulator.cli("replay", "msg_none"), "No message was found with id msg_none")
+
+
+def test_help_needs_no_emulator_and_shows_an_example(tmp_path: Path) -> None:
+    nowhere = EmulatorProcess(tmp_path / "absent", "")
+
+    def help_has_example(command: str) -> bool:
+        return f"flask --app clerk_emulator {command}" in nowhere.cli(command, "--help").stdout
+
+    with ThreadPoolExecutor(4) as pool:
+        assert dict(zip(COMMANDS, pool.map(help_has_example, COMMANDS), strict=True)) == dict.fromkeys(
+            COMMANDS, True
+        )
+    assert not (tmp_path / "absent").exists()
+
+
+def test_errors_say_what_to_do(emulator: EmulatorProcess, tmp_path: Path) -> None:
+    _assert_one_line(
+        emulator.cli("sign-in", "no@example.com"), "flask --app clerk_emulator sign-up no@example.com"
+    )
+    _assert_one_line(emulator.cli("users", "--state", str(tmp_path)), "start it with `make run`")
+    keys = f"CLERK_SECRET_KEY=sk_test_emulator_x\nCLERK_API_URL=http://localhost:{free_port()}\n"
+    (tmp_path / "keys.env").write_text(keys)
+    _assert_one_line(emulator.cli("users", "--state", str(tmp_path)), "no emulator answers")
+    _assert_one_line(emulator.cli("update", "no@example.com"), "nothing to change")

@@ -1,0 +1,171 @@
+"""What the application hears: which events, in which form, and how often they are tried."""
+
+import json
+import re
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from svix.webhooks import WebhookVerificationError
+
+from .harness import Delivery, EmulatorProcess, Receiver, wait_until
+
+MESSAGE_ID = re.compile(r"msg_[0-9A-Za-z]{27}")
+
+
+def _status(emulator: EmulatorProcess, message_id: str) -> dict[str, Any]:
+    listed = emulator.call("GET", "/emulator/messages")
+    return next(message for message in listed if message["id"] == message_id)
+
+
+def _wait_for_status(emulator: EmulatorProcess, message_id: str, status: str) -> None:
+    wait_until(lambda: _status(emulator, message_id)["status"] == status)
+
+
+def test_a_new_user_is_told_of_in_clerks_envelope(emulator: EmulatorProcess, heard: Receiver) -> None:
+    user = emulator.call(
+        "POST", "/v1/users", json={"email_address": ["ada@envelope.test"]}, headers={"User-Agent": "a-test/1"}
+    )
+    [delivery] = heard.wait_for(1)
+    delivery.verify(emulator.keys["CLERK_WEBHOOK_SECRET"])
+    with pytest.raises(WebhookVerificationError):
+        Delivery(delivery.headers, delivery.body + b" ").verify(emulator.keys["CLERK_WEBHOOK_SECRET"])
+    event = delivery.event
+    [key] = emulator.call("GET", "/v1/jwks")["keys"]
+    assert event == {
+        "data": user,
+        "event_attributes": {"http_request": {"client_ip": "127.0.0.1", "user_agent": "a-test/1"}},
+        "instance_id": key["kid"],
+        "object": "event",
+        "timestamp": event["timestamp"],
+        "type": "user.created",
+    }
+    assert abs(event["timestamp"] / 1000 - time.time()) < 10
+    assert MESSAGE_ID.fullmatch(delivery.headers["svix-id"])
+    assert delivery.headers["content-type"] == "application/json"
+
+
+def test_a_users_life_is_told_in_order(emulator: EmulatorProcess, heard: Receiver) -> None:
+    user = emulator.create_user("ada@order.test", external_id="legacy-1")
+    path = f"/v1/users/{user['id']}"
+    emulator.call("PATCH", path, json={"first_name": "Ada"})
+    ended, removed, revoked, banned = (emulator.create_session(user["id"]) for _ in range(4))
+    emulator.call("POST", f"/emulator/sessions/{ended['id']}/end")
+    emulator.call("POST", f"/emulator/sessions/{removed['id']}/remove")
+    emulator.call("POST", f"/v1/sessions/{revoked['id']}/revoke")
+    emulator.call("POST", f"{path}/ban")
+    emulator.call("POST", f"{path}/unban")
+    emulator.create_session(user["id"])
+    emulator.call("DELETE", path)
+    signed_in = ["session.created", "user.updated"]
+    expected = [
+        *("user.created", "user.updated"),
+        *signed_in * 4,
+        *("session.ended", "session.removed", "session.revoked"),
+        *("user.updated", "session.revoked"),
+        *("user.updated", *signed_in),
+        *("session.ended", "user.deleted"),
+    ]
+    heard.wait_for(len(expected))
+    assert heard.types == expected
+    events = [delivery.event for delivery in heard.deliveries]
+    assert events[-1]["data"] == {
+        "object": "user",
+        "id": user["id"],
+        "deleted": True,
+        "external_id": "legacy-1",
+    }
+    revocation = next(
+        event for event in events if event["data"]["id"] == banned["id"] and "revoked" in event["type"]
+    )
+    assert revocation["data"]["status"] == "revoked"
+    assert revocation["data"]["user"]["banned"] is True
+    versions = [event["data"]["updated_at"] for event in events if event["type"].startswith("user.u")]
+    assert versions == sorted(set(versions))
+
+
+def test_what_changes_nothing_sends_nothing(emulator: EmulatorProcess, heard: Receiver) -> None:
+    user = emulator.create_user("ada@nothing.test")
+    session = emulator.create_session(user["id"])
+    for path in (f"/v1/sessions/{session['id']}/revoke", f"/v1/users/{user['id']}/lock"):
+        first, second = emulator.call("POST", path), emulator.call("POST", path)
+        assert first == second
+    emulator.call("PATCH", f"/v1/users/{user['id']}", json={})
+    emulator.request("POST", "/v1/users", json={"email_address": ["ada@nothing.test"]})
+    emulator.create_user("end@nothing.test")
+    heard.wait_for(6)
+    types = [message["type"] for message in emulator.call("GET", "/emulator/messages")]
+    expected = ["user.created", "session.created", "user.updated", "session.revoked", "user.updated"]
+    assert types[:6][::-1] == [*expected, "user.created"]
+
+
+def test_a_crowd_is_told_of_once_and_in_order(emulator: EmulatorProcess, heard: Receiver) -> None:
+    def live(number: int) -> str:
+        user_id: str = emulator.create_user(f"user{number}@order.test")["id"]
+        emulator.create_session(user_id)
+        emulator.call("DELETE", f"/v1/users/{user_id}")
+        return user_id
+
+    with ThreadPoolExecutor(20) as pool:
+        user_ids = list(pool.map(live, range(60)))
+    wait_until(lambda: heard.types.count("user.deleted") == len(user_ids))
+    told: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
+    for event in (delivery.event for delivery in heard.deliveries):
+        told[event["data"].get("user_id") or event["data"]["id"]].append(event["type"])
+    life = ["user.created", "session.created", "user.updated", "session.ended", "user.deleted"]
+    assert told == dict.fromkeys(user_ids, life)
+
+
+def test_a_refused_message_is_tried_again(emulator: EmulatorProcess, heard: Receiver) -> None:
+    heard.answers = [500, 302]
+    heard.redirect_to = heard.url
+    emulator.create_user("ada@again.test")
+    deliveries = heard.wait_for(3)
+    assert len({delivery.body for delivery in deliveries}) == 1
+    [message_id] = {delivery.headers["svix-id"] for delivery in deliveries}
+    times = [int(delivery.headers["svix-timestamp"]) for delivery in deliveries]
+    assert times == sorted(set(times))
+    for delivery in deliveries:
+        delivery.verify(emulator.keys["CLERK_WEBHOOK_SECRET"])
+    _wait_for_status(emulator, message_id, "delivered")
+    message = _status(emulator, message_id)
+    assert (message["attempts"], message["last_response_code"]) == (3, 200)
+
+
+def test_a_slow_endpoint_blocks_neither_the_api_nor_other_users(
+    emulator: EmulatorProcess, heard: Receiver
+) -> None:
+    heard.hold.clear()
+    started = time.monotonic()
+    for number in range(3):
+        user = emulator.create_user(f"user{number}@users.test")
+        emulator.call("PATCH", f"/v1/users/{user['id']}", json={"first_name": "Ada"})
+    assert time.monotonic() - started < 5
+    heard.wait_for(3)
+    time.sleep(0.2)
+    assert heard.types == ["user.created"] * 3
+    heard.hold.set()
+    heard.wait_for(6)
+
+
+def test_a_message_given_up_can_be_replayed(own_emulator: EmulatorProcess, receiver: Receiver) -> None:
+    receiver.answers = [500, 503]
+    own_emulator.create_user("ada@example.com")
+    [delivery] = receiver.wait_for(1)
+    message_id = delivery.headers["svix-id"]
+    wait_until(lambda: _status(own_emulator, message_id)["attempts"] == 1)
+    own_emulator.stop()
+    # Stands for the minutes of the schedule: all attempts but the last have been made.
+    with sqlite3.connect(own_emulator.state / "state.sqlite3") as db:
+        db.execute("UPDATE messages SET attempts = 7, next_attempt_at = 0")
+    db.close()
+    own_emulator.start()
+    _wait_for_status(own_emulator, message_id, "failed")
+    assert _status(own_emulator, message_id)["last_response_code"] == 503
+    own_emulator.call("POST", f"/emulator/messages/{message_id}/replay")
+    _wait_for_status(own_emulator, message_id, "delivered")
+    assert [one.headers["svix-id"] for one in receiver.deliveries] == [message_id] * 3
+    own_emulator.call("POST", f"/emulator/messages/{message_id}/replay")
+    assert json.loads(receiver.wait_for(4)[-1].body) == delivery.event
