@@ -3,21 +3,20 @@
 import logging
 
 from flask import Flask, Response
-from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from backend.access.authentication import Authenticator
 from backend.api import register_routes
+from backend.api.cors import allow_origins
 from backend.api.hooks import answer_problem, register_hooks
 from backend.deadline import RequestTimeout, request_deadline
 from backend.errors import AppError, ErrorCode
-from backend.extensions import ENGINE_OPTIONS, db, watch_engine
+from backend.extensions import ENGINE_OPTIONS, add_database
 from backend.services.core.clerk_service import ClerkService
 from backend.services.webhook_signature import WebhookVerifier
 from config import Settings, load_settings
 
 MAX_BODY_BYTES = 1_048_576
-PREFLIGHT_SECONDS = 600
 
 
 class Counterfoil(Flask):
@@ -47,27 +46,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = ENGINE_OPTIONS
     _add_extensions(app, settings)
     register_hooks(app)
+    allow_origins(app, settings.allowed_origins)
     register_routes(app)
     return app
 
 
 def _add_extensions(app: Flask, settings: Settings) -> None:
-    db.init_app(app)
-    with app.app_context():
-        watch_engine()
+    reads = app.extensions["reads"] = add_database(app)
     clerk = ClerkService.from_settings(settings)
     app.extensions["clerk"] = clerk
-    app.extensions["authenticator"] = Authenticator(settings, clerk)
+    app.extensions["authenticator"] = Authenticator(settings, clerk, reads)
     secrets = settings.clerk_webhook_secret
     app.extensions["webhook_verifier"] = WebhookVerifier(secrets) if secrets else None
-    CORS(
-        app,
-        origins=list(settings.allowed_origins),
-        allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-        expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
-        max_age=PREFLIGHT_SECONDS,
-        always_send=False,  # a request without Origin is not from a browser script
-    )
     if settings.trusted_proxies:
         # Not X-Forwarded-Host: a client may send it, and nothing here needs it.
         hops = settings.trusted_proxies

@@ -1,38 +1,67 @@
-"""The database: one engine a process, bounded in connections and in waiting."""
+"""The database: readers and writers of one process, bounded in number and in waiting."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg2
+import psycopg2.extensions
+from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from psycopg2.errors import DeadlockDetected, SerializationFailure
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from backend.models import Base
+from backend.services.database import ReadConnection, ReadPool
 
 T = TypeVar("T")
 
-POOL_SIZE = 20
-POOL_WAIT_SECONDS = 2.0  # for a connection of the pool, then 503: a queue only makes an overload longer
-CONNECT_SECONDS = 3
+# For each worker: 10 readers and 5 writers.
+READERS = 10
+WRITERS = 5
+PATIENCE_SECONDS = 2.0  # for a free connection, then 503: a queue only makes an overload longer
 LOCK_SECONDS = 3
 STATEMENT_SECONDS = 8
 TRIES = 3
 
+CONNECT_ARGS: dict[str, Any] = {
+    "application_name": "counterfoil",
+    "connect_timeout": 3,
+    # A firewall that drops an idle connection without a word is noticed within a minute.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 ENGINE_OPTIONS = {
-    "pool_size": POOL_SIZE,
+    "pool_size": WRITERS,
     "max_overflow": 0,
-    "pool_timeout": POOL_WAIT_SECONDS,
-    "pool_use_lifo": True,  # the connection used last: its backend still has its caches warm
-    "pool_recycle": 1800,
-    "connect_args": {"connect_timeout": CONNECT_SECONDS, "application_name": "counterfoil"},
+    "pool_timeout": PATIENCE_SECONDS,
+    "pool_use_lifo": True,
+    "connect_args": CONNECT_ARGS,
 }
 
 db = SQLAlchemy(metadata=Base.metadata)
 
 
-def limit_statements(driver_connection: psycopg2.extensions.connection, _record: object) -> None:
+def add_database(app: Flask) -> ReadPool:
+    """Bind the engine to the application, and make the pool of its readers. Connects to nothing yet."""
+    db.init_app(app)
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "connect", _limit_statements)
+
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def connect() -> ReadConnection:
+        connection: ReadConnection = psycopg2.connect(url, connection_factory=ReadConnection, **CONNECT_ARGS)
+        _limit_statements(connection, None)
+        connection.autocommit = True
+        return connection
+
+    return ReadPool(connect, READERS, PATIENCE_SECONDS)
+
+
+def _limit_statements(driver_connection: psycopg2.extensions.connection, _record: object) -> None:
     """Let the server end what takes too long: a client that gave up would leave it waiting for its lock.
 
     Sent as a statement because PgBouncer refuses these as connection options; through it they may not reach every
@@ -45,11 +74,6 @@ def limit_statements(driver_connection: psycopg2.extensions.connection, _record:
             f"SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'"
         )
     driver_connection.autocommit = False
-
-
-def watch_engine() -> None:
-    """Attach the limits to the engine. Call once, with the application's context."""
-    event.listen(db.engine, "connect", limit_statements)
 
 
 def in_transaction(work: Callable[[Connection], T]) -> T:

@@ -7,11 +7,11 @@ from flask import Request
 from backend.access.credentials import find_session_token, session_cookie_names
 from backend.access.identity import Identity
 from backend.errors import AppError, ErrorCode
-from backend.extensions import db, in_transaction
+from backend.extensions import in_transaction
 from backend.services import users
 from backend.services.core.claims import SessionClaims
 from backend.services.core.clerk_service import ClerkService
-from backend.services.database import fetch_row
+from backend.services.database import ReadPool
 from backend.services.provisioning import provision_for_request
 from backend.services.user_sync import complete_from_clerk
 from config import Settings
@@ -27,15 +27,16 @@ class Caller(NamedTuple):
 class Authenticator:
     """Authenticates requests. One an application."""
 
-    def __init__(self, settings: Settings, clerk: ClerkService) -> None:
+    def __init__(self, settings: Settings, clerk: ClerkService, reads: ReadPool) -> None:
         self._clerk = clerk
+        self._reads = reads
         self._cookie_names = session_cookie_names(settings.clerk_publishable_key)
         self._origins = frozenset(settings.allowed_origins)
 
     def authenticate(self, request: Request) -> Caller:
         """Raises AppError: 401 or 403 for the caller, 503 for our own trouble."""
         claims = self._clerk.verify(find_session_token(request, self._cookie_names, self._origins))
-        account = _read_account(claims)
+        account = self._read_account(claims)
         if account is None or not account.is_complete:
             account = self._provision(claims)
         _refuse_by_state(account)
@@ -57,16 +58,15 @@ class Authenticator:
         )
         if is_new and self._clerk.can_read_users:
             complete_from_clerk(in_transaction, self._clerk, claims.clerk_user_id)
-        account = _read_account(claims)
+        account = self._read_account(claims)
         if account is None:
             # Only a session that was revoked before its user was ever seen leaves nothing behind.
             raise AppError(ErrorCode.SESSION_REVOKED, "The session has ended. Sign in again.")
         return account
 
-
-def _read_account(claims: SessionClaims) -> users.Account | None:
-    row = fetch_row(db.engine, users.FIND_ACCOUNT, claims.clerk_user_id, claims.session_id)
-    return None if row is None else users.Account._make(row)
+    def _read_account(self, claims: SessionClaims) -> users.Account | None:
+        row = self._reads.fetch_row(users.FIND_ACCOUNT, claims.clerk_user_id, claims.session_id)
+        return None if row is None else users.Account._make(row)
 
 
 def _refuse_by_state(account: users.Account) -> None:

@@ -2,9 +2,8 @@
 
 from flask import Blueprint, Response, current_app, jsonify
 
-from backend.extensions import db
 from backend.services.core.clerk_service import ClerkService
-from backend.services.database import HotRead, fetch_row
+from backend.services.database import HotRead, ReadPool
 from backend.version import VERSION
 
 blueprint = Blueprint("health", __name__)
@@ -21,7 +20,8 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> Response:
     """Requests can be served: the database answers and is migrated, and tokens can be verified. Else 503."""
-    revision = fetch_row(db.engine, SCHEMA_REVISION)
+    reads: ReadPool = current_app.extensions["reads"]
+    revision = reads.fetch_row(SCHEMA_REVISION)
     clerk: ClerkService = current_app.extensions["clerk"]
     clerk.check_keys()
     return jsonify(status="ready", schema=revision[0] if revision else None)

@@ -1,12 +1,14 @@
 """How services reach the database: hot reads through the driver, and work in a caller's transaction."""
 
 import hashlib
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import psycopg2
+import psycopg2.extensions
 from psycopg2.errors import DuplicatePreparedStatement, FeatureNotSupported, InvalidSqlStatementName
-from sqlalchemy import Connection, Engine, PoolProxiedConnection
+from sqlalchemy import Connection
 
 from backend.deadline import DatabaseTimeout
 
@@ -28,59 +30,88 @@ class HotRead:
         # Named by its text: through PgBouncer two versions of this application may share a server connection.
         name = f"counterfoil_{hashlib.sha256(query.encode()).hexdigest()[:16]}"
         types, places = (
-            "(" + ", ".join([word] * parameters) + ")" if parameters else "" for word in ("text", "%s")
+            f"({', '.join([word] * parameters)})" if parameters else "" for word in ("text", "%s")
         )
         self.execute = f"EXECUTE {name}{places}"
         self.prepare = f"PREPARE {name}{types} AS {query.replace('%', '%%')}; {self.execute}"
         self.renew = f"DEALLOCATE {name}; {self.prepare}"
 
 
-def fetch_row(engine: Engine, read: HotRead, *values: str | None) -> tuple[Any, ...] | None:
-    """Run a read outside any transaction and return its first row: one round trip.
+class ReadConnection(psycopg2.extensions.connection):
+    """A connection that knows which reads it has prepared."""
 
-    SQLAlchemy's execution layer would double the CPU of the request, and a transaction would add two round trips.
-    A connection that died while it lay in the pool (PostgreSQL was restarted) is thrown away and the next one is
-    tried: none of the pool's connections fails twice. Raises psycopg2.Error, sqlalchemy.exc.TimeoutError.
+    prepared: set[HotRead]
+
+
+class NoFreeConnection(psycopg2.OperationalError):
+    """Every connection stayed in use for as long as we wait."""
+
+
+class ReadPool:
+    """Connections for reads outside any transaction: one round trip each.
+
+    Apart from SQLAlchemy's pool, so that no flood of writes keeps requests from learning who calls. Its pool and
+    execution layer would also cost 140 us of CPU a request, more than the driver, and a transaction two round trips.
     """
-    while True:
-        pooled = engine.raw_connection()
-        is_fresh = not pooled.info
+
+    def __init__(self, connect: Callable[[], ReadConnection], size: int, patience: float) -> None:
+        """`connect` gives connections in autocommit mode; `patience` in seconds."""
+        self._connect = connect
+        self._patience = patience
+        self._free = threading.BoundedSemaphore(size)
+        self._idle: list[ReadConnection] = []
+
+    def fetch_row(self, read: HotRead, *values: str | None) -> tuple[Any, ...] | None:
+        """Run a read and return its first row. Raises psycopg2.Error."""
+        if not self._free.acquire(timeout=self._patience):
+            raise NoFreeConnection("all connections are in use")
         try:
-            return _run(pooled, read, values)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            is_dead = _driver(pooled).closed != 0
-            if is_fresh or not is_dead or isinstance(error, DatabaseTimeout):
-                raise
+            return self._fetch_row(read, values)
         finally:
-            if _driver(pooled).closed:
-                pooled.invalidate()
-            pooled.close()
+            self._free.release()
 
+    def _fetch_row(self, read: HotRead, values: tuple[str | None, ...]) -> tuple[Any, ...] | None:
+        """Use the connection that was used last: its backend has its caches warm.
 
-def _run(
-    pooled: PoolProxiedConnection, read: HotRead, values: tuple[str | None, ...]
-) -> tuple[Any, ...] | None:
-    connection = _driver(pooled)
-    is_prepared = read.execute in pooled.info
-    pooled.info[read.execute] = True
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
+        One that died while it lay here (PostgreSQL was restarted) is forgotten, and the next one is tried.
+        """
+        while (connection := self._take_idle()) is not None:
             try:
-                cursor.execute(read.execute if is_prepared else read.prepare, values)
-            except (InvalidSqlStatementName, DuplicatePreparedStatement):
-                # PgBouncer gave us another server connection than last time: one that is the other way round.
-                cursor.execute(read.prepare if is_prepared else read.execute, values)
-            except FeatureNotSupported:
-                # A migration changed the type of a column: the plan no longer fits.
-                cursor.execute(read.renew, values)
-            return cursor.fetchone()
-    finally:
-        if not connection.closed:
-            connection.autocommit = False
+                return self._run(connection, read, values)
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                if not connection.closed or isinstance(error, DatabaseTimeout):
+                    raise
+        connection = self._connect()
+        connection.prepared = set()
+        return self._run(connection, read, values)
+
+    def _take_idle(self) -> ReadConnection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _run(
+        self, connection: ReadConnection, read: HotRead, values: tuple[str | None, ...]
+    ) -> tuple[Any, ...] | None:
+        try:
+            with connection.cursor() as cursor:
+                _execute(cursor, read, values, is_prepared=read in connection.prepared)
+                connection.prepared.add(read)
+                return cursor.fetchone()
+        finally:
+            if not connection.closed:
+                self._idle.append(connection)
 
 
-def _driver(pooled: PoolProxiedConnection) -> psycopg2.extensions.connection:
-    connection = pooled.driver_connection
-    assert isinstance(connection, psycopg2.extensions.connection)  # noqa: S101 - the settings allow no other driver
-    return connection
+def _execute(
+    cursor: psycopg2.extensions.cursor, read: HotRead, values: tuple[str | None, ...], *, is_prepared: bool
+) -> None:
+    try:
+        cursor.execute(read.execute if is_prepared else read.prepare, values)
+    except (InvalidSqlStatementName, DuplicatePreparedStatement):
+        # PgBouncer gave us another server connection than last time: one that is the other way round.
+        cursor.execute(read.prepare if is_prepared else read.execute, values)
+    except FeatureNotSupported:
+        # A migration changed the type of a column: the plan no longer fits.
+        cursor.execute(read.renew, values)

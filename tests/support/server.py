@@ -110,7 +110,7 @@ def _wait_until_ready(server: Server, path: str) -> None:
         try:
             if server.get(path, timeout=5).status_code == 200:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             pass
         time.sleep(0.05)
     raise AssertionError(f"the server did not start:\n{server.log.read_text()}")
