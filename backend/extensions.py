@@ -11,6 +11,7 @@ from psycopg2.errors import DeadlockDetected, SerializationFailure
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
+from backend.deadline import DatabaseTimeout
 from backend.models import Base
 from backend.services.database import ReadConnection, ReadPool
 
@@ -87,8 +88,8 @@ def in_transaction(work: Callable[[Connection], T]) -> T:
             with db.engine.begin() as connection:
                 return work(connection)
         except DBAPIError as error:
-            is_passing = error.connection_invalidated or isinstance(
-                error.orig, DeadlockDetected | SerializationFailure
+            is_passing = isinstance(error.orig, DeadlockDetected | SerializationFailure) or (
+                error.connection_invalidated and not isinstance(error.orig, DatabaseTimeout)
             )
             if not is_passing or tries_left == 0:
                 raise

@@ -1,5 +1,6 @@
 """Which pages of a browser may call the API: exact origins, no credentials (the token is in a header)."""
 
+import re
 from collections.abc import Sequence
 
 from flask import Flask, Response, request
@@ -13,7 +14,8 @@ def allow_origins(app: Flask, origins: Sequence[str]) -> None:
     options = get_cors_options(
         app,
         {
-            "origins": list(origins),
+            # As patterns of their own: a text with brackets, like http://[::1]:5173, would be taken for one.
+            "origins": [re.compile(re.escape(origin) + r"\Z") for origin in origins],
             "allow_headers": ["Authorization", "Content-Type", "X-Request-ID"],
             "expose_headers": ["Retry-After", "WWW-Authenticate", "X-Request-ID"],
             "max_age": PREFLIGHT_SECONDS,

@@ -2,13 +2,16 @@
 
 from flask import Blueprint, Response, current_app, jsonify
 
+from backend.errors import AppError, ErrorCode
+from backend.models import SCHEMA_REVISION
 from backend.services.core.clerk_service import ClerkService
 from backend.services.database import HotRead, ReadPool
 from backend.version import VERSION
 
 blueprint = Blueprint("health", __name__)
 
-SCHEMA_REVISION = HotRead("SELECT version_num FROM alembic_version")
+# Revisions are numbered with leading zeros. A later one is fine: while nodes are replaced, the schema is ahead.
+REVISION = HotRead("SELECT version_num FROM alembic_version")
 
 
 @blueprint.get("/healthz")
@@ -21,10 +24,14 @@ def healthz() -> Response:
 def readyz() -> Response:
     """Requests can be served: the database answers and is migrated, and tokens can be verified. Else 503."""
     reads: ReadPool = current_app.extensions["reads"]
-    revision = reads.fetch_row(SCHEMA_REVISION)
+    row = reads.fetch_row(REVISION)
+    if row is None or row[0] < SCHEMA_REVISION:
+        raise AppError(
+            ErrorCode.DATABASE_UNAVAILABLE, "The database is not migrated: run alembic upgrade head."
+        )
     clerk: ClerkService = current_app.extensions["clerk"]
     clerk.check_keys()
-    return jsonify(status="ready", schema=revision[0] if revision else None)
+    return jsonify(status="ready", schema=row[0])
 
 
 @blueprint.get("/")

@@ -7,4 +7,15 @@ from backend.models.usage_metrics import UsageMetrics
 from backend.models.user import User
 from backend.models.webhook_event import WebhookEvent
 
-__all__ = ["Base", "RevokedSession", "Subscription", "UsageMetrics", "User", "WebhookEvent"]
+# The revision of the schema these tables need, or a later one: the head of migrations/ (a test compares).
+SCHEMA_REVISION = "005"
+
+__all__ = [
+    "SCHEMA_REVISION",
+    "Base",
+    "RevokedSession",
+    "Subscription",
+    "UsageMetrics",
+    "User",
+    "WebhookEvent",
+]

@@ -4,11 +4,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from backend.services.clerk_user import Unprocessable, read_identifier
+from backend.services.clerk_user import LAST_MILLISECOND, Unprocessable
+from backend.services.core.claims import IDENTIFIER
 
 # Clerk documents milliseconds; its own examples hold seconds. No date before 1973 is meant in milliseconds.
 FIRST_MILLISECONDS = 100_000_000_000
-LAST_SECOND = 253_402_300_799
 MAX_TYPE_LENGTH = 100
 
 
@@ -43,26 +43,24 @@ def read_event(body: bytes) -> ClerkEvent:
     ):
         raise Unprocessable("type is missing or not a name")
     data = envelope.get("data")
-    return ClerkEvent(
-        kind, _subject(kind, data), _occurred_at(envelope), data if isinstance(data, dict) else {}
-    )
+    if not isinstance(data, dict):
+        data = {}
+    return ClerkEvent(kind, _subject(kind, data), _occurred_at(envelope), data)
 
 
-def _subject(kind: str, data: object) -> str | None:
+def _subject(kind: str, data: dict[str, Any]) -> str | None:
+    """The user's id, as far as it can be read: an event without one is refused when it is applied."""
     if kind in USER_EVENTS:
-        field = "id"
+        value = data.get("id")
     elif kind in SESSION_STARTS or kind in SESSION_ENDS:
-        field = "user_id"
+        value = data.get("user_id")
     else:
         return None
-    if not isinstance(data, dict):
-        raise Unprocessable("data is not an object")
-    return read_identifier(data, field)
+    return value if isinstance(value, str) and IDENTIFIER.fullmatch(value) else None
 
 
 def _occurred_at(envelope: dict[str, Any]) -> datetime | None:
     value = envelope.get("timestamp")
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LAST_MILLISECOND:
         return None
-    seconds = value / 1000 if value >= FIRST_MILLISECONDS else value
-    return datetime.fromtimestamp(seconds, UTC) if seconds <= LAST_SECOND else None
+    return datetime.fromtimestamp(value / 1000 if value >= FIRST_MILLISECONDS else value, UTC)

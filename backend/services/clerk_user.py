@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from backend.services.core.claims import IDENTIFIER
 
+# Longer ones do not exist (RFC 5321), and from 2.7 kB on one would not fit into an index.
+MAX_EMAIL_LENGTH = 320
 LAST_MILLISECOND = 253_402_300_799_999  # end of the year 9999
 
 
@@ -76,6 +78,8 @@ def _primary_email(data: dict[str, Any]) -> tuple[str | None, bool]:
             verification = address.get("verification")
             status = verification.get("status") if isinstance(verification, dict) else None
             email = _text(address, "email_address")
+            if email is not None and len(email) > MAX_EMAIL_LENGTH:
+                raise Unprocessable("data.email_addresses has one that is too long")
             return email, email is not None and status == "verified"
     return None, False
 

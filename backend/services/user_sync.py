@@ -34,8 +34,8 @@ class Outcome(StrEnum):
 
 # A tombstone has no personal data, and nothing that comes later brings the user back.
 ERASE_USER = text("""
-INSERT INTO users (clerk_user_id, provisioned_by, deleted_at)
-VALUES (:clerk_user_id, 'webhook', now())
+INSERT INTO users (clerk_user_id, provisioned_by, deleted_at, is_active)
+VALUES (:clerk_user_id, 'webhook', now(), false)
 ON CONFLICT (clerk_user_id) DO UPDATE SET
     deleted_at = now(), updated_at = now(), is_active = false,
     email = NULL, email_verified = false, username = NULL, first_name = NULL, last_name = NULL, image_url = NULL,
@@ -46,6 +46,10 @@ RETURNING user_id
 
 ERASE_PAYLOADS = text(
     "UPDATE webhook_events SET payload = NULL WHERE subject_id = :clerk_user_id AND payload IS NOT NULL"
+)
+
+END_SUBSCRIPTION = text(
+    "UPDATE subscriptions SET status = 'canceled', updated_at = now() WHERE user_id = :user_id"
 )
 
 NOTE_LOGIN = text("""
@@ -92,9 +96,12 @@ def complete_from_clerk(transact: Transact, clerk: ClerkService, clerk_user_id: 
 
 def _delete_user(connection: Connection, clerk_user_id: str) -> Outcome:
     lock_user(connection, clerk_user_id)
-    is_new = connection.execute(ERASE_USER, {"clerk_user_id": clerk_user_id}).first() is not None
+    user_id = connection.execute(ERASE_USER, {"clerk_user_id": clerk_user_id}).scalar()
+    if user_id is None:
+        return Outcome.STALE
+    connection.execute(END_SUBSCRIPTION, {"user_id": user_id})
     connection.execute(ERASE_PAYLOADS, {"clerk_user_id": clerk_user_id})
-    return Outcome.APPLIED if is_new else Outcome.STALE
+    return Outcome.APPLIED
 
 
 def _start_session(connection: Connection, data: dict[str, Any]) -> Outcome:

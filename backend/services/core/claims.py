@@ -43,7 +43,8 @@ def check_claims(payload: bytes, rules: ClaimRules, now: float) -> SessionClaims
     if subject is None:
         raise _invalid("sub")
     expires_at = _check_times(claims, now)
-    if claims.get("iss") not in rules.issuers:
+    issuer = claims.get("iss")
+    if not isinstance(issuer, str) or issuer not in rules.issuers:
         raise AppError(ErrorCode.TOKEN_INVALID_ISSUER, "The token was issued by another Clerk instance.")
     _check_authorized_party(claims, rules)
     _check_audience(claims.get("aud"), rules)

@@ -14,9 +14,10 @@ from backend.errors import AppError, ErrorCode
 from backend.services.core.claims import SKEW_SECONDS, ClaimRules, SessionClaims, check_claims
 from backend.services.core.http import get_json
 from backend.services.core.jwks import KeySource, PemKey, RemoteKeySet
-from backend.services.core.token_form import MAX_TOKEN_LENGTH, parse_token
+from backend.services.core.token_form import parse_token
 from config import Settings
 
+MAX_TOKEN_LENGTH = 8192
 MAX_REMEMBERED = 10_000  # about 5 MB
 MAX_USER_BYTES = 262_144
 

@@ -1,7 +1,9 @@
 """One bounded GET of a JSON document, for calls to Clerk."""
 
+import contextlib
 import json
-import time
+import socket
+import threading
 from collections.abc import Mapping
 
 import requests
@@ -25,7 +27,6 @@ def get_json(url: str, *, max_bytes: int, headers: Mapping[str, str] | None = No
 
     Raises FetchError, whose text holds nothing of the answer and no credential.
     """
-    ends_at = time.monotonic() + DEADLINE_SECONDS
     # identity: a compressed answer could unpack to any size.
     sent = {
         "User-Agent": USER_AGENT,
@@ -34,25 +35,68 @@ def get_json(url: str, *, max_bytes: int, headers: Mapping[str, str] | None = No
         **(headers or {}),
     }
     try:
-        with requests.get(
-            url, headers=sent, timeout=DEADLINE_SECONDS, allow_redirects=False, stream=True
-        ) as response:
+        with (
+            _session() as session,
+            session.get(
+                url, headers=sent, timeout=DEADLINE_SECONDS, allow_redirects=False, stream=True
+            ) as response,
+        ):
             if response.status_code != requests.codes.ok:
                 raise FetchError(f"answered {response.status_code}", response.status_code)
-            return json.loads(_read_body(response.raw, max_bytes, ends_at))
+            return json.loads(_read_body(response.raw, max_bytes))
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise FetchError(type(error).__name__) from error
     except (ValueError, RecursionError) as error:
         raise FetchError("answered with something other than JSON") from error
 
 
-def _read_body(raw: urllib3.HTTPResponse, max_bytes: int, ends_at: float) -> bytes:
-    """Read what arrives, as it arrives: a timeout of the library starts anew with each byte of a slow drip."""
+def _session() -> requests.Session:
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _DeadlineAdapter())
+    return session
+
+
+def _read_body(raw: urllib3.HTTPResponse, max_bytes: int) -> bytes:
     body = bytearray()
     while chunk := raw.read1(max_bytes):
         body += chunk
         if len(body) > max_bytes:
             raise FetchError(f"answered with more than {max_bytes} bytes")
-        if time.monotonic() > ends_at:
-            raise FetchError(f"took longer than {DEADLINE_SECONDS:g} s")
     return bytes(body)
+
+
+class _DeadlineConnection(urllib3.connection.HTTPConnection):
+    """Ends at the deadline. The library's own time limit starts anew with each byte that drips in."""
+
+    def connect(self) -> None:
+        super().connect()
+        # Never cancelled: the library closes its end of the connection before the body is read. Late, it does nothing.
+        timer = threading.Timer(DEADLINE_SECONDS, _cut, (self.sock,))
+        timer.daemon = True
+        timer.start()
+
+
+class _DeadlineTlsConnection(_DeadlineConnection, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _DeadlineConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _DeadlineTlsConnection
+
+
+class _DeadlineAdapter(requests.adapters.HTTPAdapter):
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **options: object
+    ) -> None:
+        super().init_poolmanager(connections, maxsize, block, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+def _cut(connected: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)

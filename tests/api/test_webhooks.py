@@ -1,0 +1,232 @@
+"""POST /api/webhooks: what user.created, user.updated and user.deleted do to our copy."""
+
+from datetime import UTC, datetime
+
+from tests.conftest import Deliver
+from tests.support.clerk import session_data, user_data
+from tests.support.database import Sql
+
+DELETED = {"object": "user", "id": "user_1", "deleted": True}
+
+
+def instant(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+class TestUserCreated:
+    def test_makes_one_complete_user(self, deliver: Deliver, sql: Sql) -> None:
+        data = user_data(
+            "user_1",
+            updated_at=1_700_000_000_123,
+            email="Ada@Example.com",
+            username="ada",
+            first_name="Ada",
+            last_name="Lovelace",
+            image_url="https://img.clerk.com/ada",
+            external_id="old-7",
+        )
+        answer = deliver("user.created", data, event_id="msg_1")
+        assert (answer.status_code, answer.json()) == (200, {"status": "applied"})
+        user = sql.row("SELECT * FROM users")
+        expected = {
+            "clerk_user_id": "user_1",
+            "email": "Ada@Example.com",
+            "email_verified": True,
+            "username": "ada",
+            "first_name": "Ada",
+            "last_name": "Lovelace",
+            "image_url": "https://img.clerk.com/ada",
+            "external_id": "old-7",
+            "role": "user",
+            "is_active": True,
+            "banned": False,
+            "locked": False,
+            "bio": None,
+            "website": None,
+            "social_links": {},
+            "provisioned_by": "webhook",
+            "last_login_at": None,
+            "last_logout_at": None,
+            "deleted_at": None,
+            "clerk_updated_at": instant(1_700_000_000_123),
+        }
+        assert {name: user[name] for name in expected} == expected
+        subscription = sql.row("SELECT * FROM subscriptions")
+        assert (subscription["user_id"], subscription["plan"], subscription["status"]) == (
+            user["user_id"],
+            "free",
+            "active",
+        )
+        assert (subscription["period_end"], subscription["stripe_customer_id"]) == (None, None)
+        usage = sql.row("SELECT * FROM usage_metrics")
+        counts = ("tokens_used", "tokens_limit", "campaigns_created", "api_requests")
+        assert usage["user_id"] == user["user_id"]
+        assert tuple(usage[name] for name in counts) == (0, 10_000, 0, 0)
+
+    def test_usage_is_of_this_calendar_month(self, deliver: Deliver, sql: Sql) -> None:
+        before = datetime.now(UTC)
+        deliver("user.created", user_data("user_1"))
+        usage = sql.row("SELECT * FROM usage_metrics")
+        start = usage["period_start"].astimezone(UTC)
+        assert (start.day, start.hour, start.minute, start.second) == (1, 0, 0, 0)
+        assert start <= datetime.now(UTC)
+        assert before < usage["period_end"]
+        assert usage["period_end"].astimezone(UTC).day == 1
+        assert 28 <= (usage["period_end"] - start).days <= 31
+
+    def test_is_noted_in_the_ledger(self, deliver: Deliver, sql: Sql) -> None:
+        deliver("user.created", user_data("user_1"), event_id="msg_1")
+        ledger = sql.row("SELECT * FROM webhook_events")
+        expected = {
+            "event_id": "msg_1",
+            "source": "svix",
+            "type": "user.created",
+            "subject_id": "user_1",
+            "status": "applied",
+            "attempts": 1,
+            "error": None,
+            "payload": None,
+        }
+        assert {name: ledger[name] for name in expected} == expected
+        assert abs((ledger["occurred_at"] - datetime.now(UTC)).total_seconds()) < 60
+        assert ledger["processed_at"] is not None
+
+    def test_unverified_address(self, deliver: Deliver, sql: Sql) -> None:
+        data = user_data("user_1", email="ada@example.com")
+        data["email_addresses"][0]["verification"]["status"] = "unverified"
+        deliver("user.created", data)
+        user = sql.user("user_1")
+        assert (user["email"], user["email_verified"]) == ("ada@example.com", False)
+
+    def test_primary_address_among_several(self, deliver: Deliver, sql: Sql) -> None:
+        data = user_data("user_1", email="primary@example.com")
+        other = {**data["email_addresses"][0], "id": "idn_other", "email_address": "other@example.com"}
+        data["email_addresses"].insert(0, other)
+        deliver("user.created", data)
+        assert sql.user("user_1")["email"] == "primary@example.com"
+
+
+class TestUserUpdated:
+    def test_newer_one_replaces_the_profile(self, deliver: Deliver, sql: Sql) -> None:
+        deliver("user.created", user_data("user_1", updated_at=1_000, first_name="Ada", username="ada"))
+        before = sql.user("user_1")
+        changed = user_data(
+            "user_1", updated_at=2_000, first_name="Zoë", email="zoe@example.com", banned=True, locked=True
+        )
+        assert deliver("user.updated", changed).json() == {"status": "applied"}
+        user = sql.user("user_1")
+        names = ("first_name", "username", "email", "email_verified", "banned", "locked")
+        assert [user[name] for name in names] == ["Zoë", None, "zoe@example.com", True, True, True]
+        assert (user["user_id"], user["created_at"]) == (before["user_id"], before["created_at"])
+        assert user["updated_at"] > before["updated_at"]
+
+    def test_older_one_is_stale(self, deliver: Deliver, sql: Sql) -> None:
+        deliver("user.created", user_data("user_1", updated_at=2_000, first_name="New"))
+        before = sql.user("user_1")
+        older = user_data("user_1", updated_at=1_999, first_name="Old", banned=True)
+        assert deliver("user.updated", older, event_id="msg_1").json() == {"status": "stale"}
+        assert sql.user("user_1") == before
+        assert sql.value("SELECT status FROM webhook_events WHERE event_id = 'msg_1'") == "stale"
+
+    def test_first_of_all(self, deliver: Deliver, sql: Sql) -> None:
+        assert deliver("user.updated", user_data("user_1")).json() == {"status": "applied"}
+        for table in ("users", "subscriptions", "usage_metrics"):
+            assert sql.value(f"SELECT count(*) FROM {table}") == 1
+
+    def test_what_is_ours_stays(self, deliver: Deliver, sql: Sql) -> None:
+        deliver("user.created", user_data("user_1", updated_at=1_000))
+        sql.rows(
+            "UPDATE users SET role = 'admin', is_active = false, bio = 'Mine', website = 'https://a.example'"
+        )
+        sql.rows("UPDATE subscriptions SET plan = 'pro'")
+        sql.rows("UPDATE usage_metrics SET tokens_used = 7, tokens_limit = 99")
+        claim = {"role": "user", "is_active": True, "bio": "Theirs", "plan": "free"}
+        deliver("user.updated", user_data("user_1", updated_at=2_000, public_metadata=claim) | claim)
+        user = sql.user("user_1")
+        assert [user[name] for name in ("role", "is_active", "bio", "website")] == [
+            "admin",
+            False,
+            "Mine",
+            "https://a.example",
+        ]
+        assert sql.value("SELECT plan FROM subscriptions") == "pro"
+        assert sql.row("SELECT tokens_used, tokens_limit FROM usage_metrics") == {
+            "tokens_used": 7,
+            "tokens_limit": 99,
+        }
+
+
+class TestUserDeleted:
+    def test_erases_personal_data(self, deliver: Deliver, sql: Sql) -> None:
+        deliver(
+            "user.created",
+            user_data(
+                "user_1",
+                email="ada@example.com",
+                username="ada",
+                first_name="Ada",
+                last_name="Lovelace",
+                external_id="old-7",
+            ),
+        )
+        links = '{"github": "ada"}'
+        sql.rows("UPDATE users SET bio = 'b', website = 'w', social_links = %s", links)
+        before = sql.user("user_1")
+        assert deliver("user.deleted", DELETED).json() == {"status": "applied"}
+        user = sql.user("user_1")
+        personal = (
+            "email",
+            "username",
+            "first_name",
+            "last_name",
+            "image_url",
+            "external_id",
+            "bio",
+            "website",
+        )
+        assert dict.fromkeys(personal) == {name: user[name] for name in personal}
+        assert (user["social_links"], user["email_verified"], user["is_active"]) == ({}, False, False)
+        assert user["deleted_at"] is not None
+        assert user["user_id"] == before["user_id"]
+
+    def test_payload_of_dead_events_goes_too(self, deliver: Deliver, sql: Sql) -> None:
+        deliver("user.created", user_data("user_1", first_name="Ada\x00"), event_id="msg_1")
+        deliver("user.created", user_data("user_2", first_name="Bob\x00"), event_id="msg_2")
+        deliver("user.deleted", DELETED)
+        kept = "SELECT event_id, payload IS NOT NULL AS kept FROM webhook_events WHERE status = 'dead' ORDER BY 1"
+        assert sql.rows(kept) == [
+            {"event_id": "msg_1", "kept": False},
+            {"event_id": "msg_2", "kept": True},
+        ]
+        # A dead event that comes later leaves nothing of a deleted user either.
+        assert deliver("user.updated", user_data("user_1", last_name="L\x00")).json() == {"status": "dead"}
+        assert sql.value("SELECT count(payload) FROM webhook_events WHERE subject_id = 'user_1'") == 0
+
+    def test_twice(self, deliver: Deliver, sql: Sql) -> None:
+        deliver("user.created", user_data("user_1"))
+        deliver("user.deleted", DELETED)
+        before = sql.user("user_1")
+        assert deliver("user.deleted", DELETED).json() == {"status": "stale"}
+        assert sql.user("user_1") == before
+
+    def test_before_it_was_created(self, deliver: Deliver, sql: Sql) -> None:
+        assert deliver("user.deleted", DELETED).json() == {"status": "applied"}
+        assert deliver("user.created", user_data("user_1", email="a@example.com")).json() == {
+            "status": "stale"
+        }
+        assert deliver("session.created", session_data("user_1", "sess_1")).json() == {"status": "stale"}
+        user = sql.user("user_1")
+        assert user["deleted_at"] is not None
+        assert (user["email"], user["last_login_at"], user["is_active"]) == (None, None, False)
+        assert (
+            sql.value("SELECT (SELECT count(*) FROM subscriptions) + (SELECT count(*) FROM usage_metrics)")
+            == 0
+        )
+
+    def test_its_address_is_free_again(self, deliver: Deliver, sql: Sql) -> None:
+        deliver("user.created", user_data("user_1", email="ada@example.com"))
+        deliver("user.deleted", DELETED)
+        deliver("user.created", user_data("user_2", email="ada@example.com"))
+        user = sql.user("user_2")
+        assert (user["email"], user["email_verified"]) == ("ada@example.com", True)
+        assert user["user_id"] != sql.user("user_1")["user_id"]

@@ -1,0 +1,64 @@
+"""A PostgreSQL of the fault tests' own: nobody else's is frozen, killed or restarted."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from development.database import temporary_server
+from tests.support.clerk import Instance
+from tests.support.database import Sql, driver_url
+from tests.support.server import PROJECT, Server, clean_environment, running_server
+
+REQUEST_TIMEOUT = 2.0
+
+
+@pytest.fixture(scope="session")
+def own_postgres() -> Iterator[str]:
+    """The URL of its maintenance database."""
+    with temporary_server(max_connections=100) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def own_database(own_postgres: str) -> str:
+    """A migrated database there."""
+    admin = Sql(own_postgres)
+    admin.rows("DROP DATABASE IF EXISTS counterfoil_faults WITH (FORCE)")
+    admin.rows("CREATE DATABASE counterfoil_faults")
+    admin.close()
+    url = driver_url(own_postgres, "counterfoil_faults")
+    migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    environment = clean_environment(DATABASE_URL=url)
+    subprocess.run(migrate, cwd=PROJECT, env=environment, check=True, capture_output=True)
+    return url
+
+
+@pytest.fixture(scope="session")
+def own_settings(own_database: str, clerk: Instance) -> dict[str, str]:
+    return {
+        "DATABASE_URL": own_database,
+        "CLERK_JWT_KEY": clerk.pem,
+        "CLERK_ISSUER": clerk.issuer,
+        "CLERK_WEBHOOK_SECRET": clerk.webhook_secret,
+        "REQUEST_TIMEOUT": str(REQUEST_TIMEOUT),
+    }
+
+
+@pytest.fixture(scope="session")
+def own_server(own_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One worker for all of these tests: it must outlive each of them."""
+    with running_server(tmp_path_factory.mktemp("faults"), own_settings) as running:
+        (worker,) = running.worker_pids()
+        yield running
+        assert running.worker_pids() == [worker], "the worker was replaced"
+
+
+@pytest.fixture
+def own_sql(own_database: str) -> Iterator[Sql]:
+    """That database, empty. A connection for each test: the faults cut it."""
+    connection = Sql(own_database)
+    connection.empty_all()
+    yield connection
+    connection.close()

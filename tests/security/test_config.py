@@ -1,0 +1,249 @@
+"""Every wrong setting is refused, with a line that names its key and shows nothing of its value."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+import config
+from config import ConfigError, Settings, load_settings
+from tests.support.clerk import Instance
+from tests.support.server import PROJECT, setting_names
+
+INSTANCE = Instance()
+# Never in an output, whichever setting it is part of.
+SECRET = "hunter2hunter2hunter2"
+DATABASE = "postgresql://u:p@db.example/counterfoil"
+
+
+def _pem(key: Any) -> str:
+    return str(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+
+def _private_pem() -> str:
+    return INSTANCE.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _publishable(host: str, kind: str = "test") -> str:
+    return f"pk_{kind}_" + base64.b64encode(f"{host}$".encode()).decode()
+
+
+WRONG = [
+    ("ENV", ["staging", "prod", "Production", SECRET]),
+    (
+        "DATABASE_URL",
+        [
+            f"mysql://u:{SECRET}@h/d",
+            f"sqlite:///{SECRET}.db",
+            SECRET,
+            f"postgresql://u:{SECRET}@h:port/d",
+            f"postgresql+asyncpg://u:{SECRET}@h/d",
+            f"http://{SECRET}",
+        ],
+    ),
+    (
+        "CLERK_PUBLISHABLE_KEY",
+        [
+            "pk_test_",
+            SECRET,
+            f"sk_test_{SECRET}",
+            f"pk_test_{SECRET}",
+            "pk_prod_Y2xlcmsuY2xlcmsuZGV2JA",
+            "pk_test_" + base64.b64encode(b"no-dollar.example").decode(),
+            _publishable("evil.example/path"),
+            _publishable("user@evil.example"),
+            _publishable("localhost"),
+            _publishable("é.example"),
+        ],
+    ),
+    (
+        "CLERK_WEBHOOK_SECRET",
+        [
+            SECRET,
+            f"whsec_{SECRET}!",
+            "whsec_",
+            "whsec_" + base64.b64encode(b"x" * 15).decode(),
+            f"{INSTANCE.webhook_secret},{SECRET}",
+            base64.b64encode(b"x" * 24).decode(),
+        ],
+    ),
+    (
+        "CLERK_JWT_KEY",
+        [
+            SECRET,
+            "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----",
+            INSTANCE.pem[:200],
+            INSTANCE.pem.replace("M", "?", 3),
+            _pem(ec.generate_private_key(ec.SECP256R1()).public_key()),
+            _pem(ed25519.Ed25519PrivateKey.generate().public_key()),
+            _pem(rsa.generate_private_key(65_537, 1024).public_key()),
+            _pem(rsa.generate_private_key(3, 2048).public_key()),
+            _private_pem(),
+        ],
+    ),
+    ("CLERK_JWKS_URL", ["ftp://h/keys", "file:///etc/passwd", SECRET, "https://", "//h/keys", "http://["]),
+    ("CLERK_API_URL", ["ftp://h", "api.clerk.com", SECRET, "https://"]),
+    ("CLERK_ISSUER", [SECRET, "clerk.example.com", "https://a.example,b.example", "ftp://clerk.example"]),
+    (
+        "CLERK_AUTHORIZED_PARTIES",
+        [
+            "*",
+            "https://*.example.com",
+            "https://app.example.com/",
+            "https://app.example.com/path",
+            "portal.example",
+            "null",
+            f"https://ok.example,{SECRET}",
+        ],
+    ),
+    ("CLERK_MISSING_AZP", ["yes", "Allow", "true", SECRET]),
+    ("CLERK_JWKS_TTL", ["-1", "86401", "1.5", "an hour", SECRET]),
+    (
+        "CORS_ORIGINS",
+        ["*", "null", "https://*.example.com", "https://a.example/", "https://a.example:80/x", SECRET],
+    ),
+    ("TRUSTED_PROXIES", ["-1", "11", "all", SECRET]),
+    ("REQUEST_TIMEOUT", ["0", "-1", "0.4", "301", "nan", "inf", SECRET]),
+    ("LOG_LEVEL", ["loud", "debug", "TRACE", SECRET]),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the environment nor a developer's `.env` says anything."""
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    monkeypatch.setattr(config, "LOCAL_CLERK_KEYS", tmp_path / "keys.env")
+    for name in setting_names():
+        monkeypatch.delenv(name, raising=False)
+
+
+def _load(monkeypatch: pytest.MonkeyPatch, **settings: str) -> Settings:
+    for name, value in {"DATABASE_URL": DATABASE, **settings}.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def _refusal(monkeypatch: pytest.MonkeyPatch, **settings: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        _load(monkeypatch, **settings).check_complete()
+    return str(caught.value)
+
+
+class TestWrongValue:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [(name, value) for name, values in WRONG for value in values],
+        ids=[f"{name}-{number}" for name, values in WRONG for number in range(len(values))],
+    )
+    def test_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+        text = _refusal(
+            monkeypatch, **{"CLERK_JWT_KEY": INSTANCE.pem, "CLERK_ISSUER": INSTANCE.issuer, name: value}
+        )
+        assert text.startswith(f"{name}: ")
+        assert "\n" not in text
+        assert SECRET not in text
+        assert len(value) < 10 or value not in text
+
+    def test_each_has_a_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines = _refusal(monkeypatch, ENV="x", LOG_LEVEL="x", CLERK_JWKS_TTL="x").splitlines()
+        assert [line.split(":")[0] for line in lines] == ["ENV", "CLERK_JWKS_TTL", "LOG_LEVEL"]
+
+    def test_every_setting_with_a_wrong_value_is_tried(self) -> None:
+        any_text_is_good = {"CLERK_SECRET_KEY", "CLERK_AUDIENCE"}
+        aliases = {"CLERK_WEBHOOK_SIGNING_SECRET", "JWT_KEY"}
+        assert {name for name, _ in WRONG} == set(setting_names()) - any_text_is_good - aliases
+
+
+class TestIncomplete:
+    def test_no_clerk_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert _refusal(monkeypatch).startswith("CLERK_PUBLISHABLE_KEY: ")
+
+    def test_no_issuer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert _refusal(monkeypatch, CLERK_JWT_KEY=INSTANCE.pem).startswith("CLERK_ISSUER: ")
+
+
+class TestPublicKey:
+    @pytest.mark.parametrize(
+        "respell",
+        [
+            lambda pem: pem,
+            str.strip,
+            lambda pem: pem.replace("\n", "\r\n"),
+            lambda pem: pem.replace("\n", "\\n"),
+            lambda pem: pem.replace("\n", "\\r\\n"),
+            lambda pem: pem.replace("\n", " "),
+            lambda pem: pem.replace("\n", ""),
+            lambda pem: "".join(pem.splitlines()[1:-1]),
+            lambda pem: "\n".join(pem.splitlines()[1:-1]),
+            lambda pem: f"\n\n   {pem}  \n",
+        ],
+        ids=[
+            "real",
+            "stripped",
+            "crlf",
+            "escaped",
+            "escaped-crlf",
+            "spaces",
+            "joined",
+            "bare",
+            "bare-lines",
+            "around",
+        ],
+    )
+    def test_spelling(self, monkeypatch: pytest.MonkeyPatch, respell: Any) -> None:
+        assert _load(monkeypatch, CLERK_JWT_KEY=respell(INSTANCE.pem)).clerk_jwt_key == INSTANCE.pem
+
+
+class TestSecondName:
+    """Clerk's SDKs call two settings otherwise. The empty line of a copied example must not hide what is set."""
+
+    @pytest.mark.parametrize("first", [{}, {"CLERK_JWT_KEY": ""}], ids=["absent", "empty"])
+    def test_public_key(self, monkeypatch: pytest.MonkeyPatch, first: dict[str, str]) -> None:
+        assert _load(monkeypatch, **first, JWT_KEY=INSTANCE.pem).clerk_jwt_key == INSTANCE.pem
+
+    @pytest.mark.parametrize("first", [{}, {"CLERK_WEBHOOK_SECRET": ""}], ids=["absent", "empty"])
+    def test_webhook_secret(self, monkeypatch: pytest.MonkeyPatch, first: dict[str, str]) -> None:
+        settings = _load(monkeypatch, **first, CLERK_WEBHOOK_SIGNING_SECRET=INSTANCE.webhook_secret)
+        assert [secret.get_secret_value() for secret in settings.clerk_webhook_secret] == [
+            INSTANCE.webhook_secret
+        ]
+
+
+class TestDotEnv:
+    def test_environment_counts_before_it(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("LOG_LEVEL=DEBUG\nCLERK_JWKS_TTL=7\nUNKNOWN=1\n")
+        settings = _load(monkeypatch, LOG_LEVEL="ERROR")
+        assert (settings.log_level, settings.clerk_jwks_ttl) == ("ERROR", 7)
+
+    def test_is_checked_alike(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text(f"CLERK_WEBHOOK_SECRET={SECRET}\n")
+        text = _refusal(monkeypatch)
+        assert text.startswith("CLERK_WEBHOOK_SECRET: ")
+        assert SECRET not in text
+
+
+class TestSecrets:
+    def test_stay_out_of_the_text_of_the_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = _load(
+            monkeypatch,
+            DATABASE_URL=f"postgresql://u:{SECRET}@h/d",
+            CLERK_SECRET_KEY=f"sk_test_{SECRET}",
+            CLERK_WEBHOOK_SECRET=INSTANCE.webhook_secret,
+        )
+        text = repr(settings) + str(settings) + repr(settings.model_dump())
+        assert SECRET not in text
+        assert INSTANCE.webhook_secret.removeprefix("whsec_") not in text
+
+
+class TestExampleFile:
+    def test_lists_exactly_the_settings(self) -> None:
+        """Set or commented out, each once."""
+        lines = (PROJECT / ".env.example").read_text(encoding="utf-8").splitlines()
+        named = [line.lstrip("# ").partition("=")[0] for line in lines if "=" in line]
+        named = [name for name in named if name.replace("_", "").isalnum() and name.isupper()]
+        assert len(named) == len(set(named))
+        aliases = {"CLERK_WEBHOOK_SIGNING_SECRET", "JWT_KEY"}
+        assert set(named) - aliases == set(setting_names()) - aliases
