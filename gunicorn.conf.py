@@ -27,6 +27,6 @@ def on_starting(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
 
 
 def post_worker_init(_worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
-    from backend.deadline import install  # noqa: PLC0415 - after gevent has patched the standard library
+    from backend.gevent_worker import install  # noqa: PLC0415 - after gevent has patched the standard library
 
     install()

@@ -73,9 +73,10 @@ def require_auth(view: Callable[P, R]) -> Callable[P, R]:
 
 def enforce_policy() -> None:
     """Before each request: apply the policy of its route. A preflight never authenticates (browsers send no token)."""
-    if request.endpoint is None or request.method == "OPTIONS":
+    endpoint = request.endpoint
+    if endpoint is None or request.method == "OPTIONS":
         return
     policies: dict[str, Policy] = current_app.extensions["policies"]
     # A route outside the table demands a caller: forgetting a policy must not open a door.
-    if policies.get(request.blueprint or "", Policy.SIGNED_IN) is Policy.SIGNED_IN:
+    if policies.get(endpoint.partition(".")[0], Policy.SIGNED_IN) is Policy.SIGNED_IN:
         get_caller()

@@ -54,9 +54,9 @@ def answer_problem(error: AppError) -> Response:
 
 def _add_headers(response: Response) -> Response:
     headers = response.headers
-    headers["X-Request-ID"] = request_id()
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Cache-Control"] = "no-store"
+    headers.add("X-Request-ID", request_id())
+    headers.add("X-Content-Type-Options", "nosniff")
+    headers.add("Cache-Control", "no-store")
     return response
 
 

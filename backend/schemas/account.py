@@ -73,7 +73,7 @@ class AccountOut(BaseModel):
                 "usage": {
                     "tokens_used": account.tokens_used,
                     "tokens_limit": account.tokens_limit,
-                    "tokens_remaining": account.tokens_limit - account.tokens_used,
+                    "tokens_remaining": account.tokens_remaining,
                     "campaigns_created": account.campaigns_created,
                     "api_requests": account.api_requests,
                     "period_start": account.usage_period_start,

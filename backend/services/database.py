@@ -38,9 +38,10 @@ class HotRead:
 
 
 class ReadConnection(psycopg2.extensions.connection):
-    """A connection that knows which reads it has prepared."""
+    """A connection that knows which reads it has prepared, and keeps its one cursor."""
 
     prepared: set[HotRead]
+    reader: psycopg2.extensions.cursor
 
 
 class NoFreeConnection(psycopg2.OperationalError):
@@ -83,6 +84,7 @@ class ReadPool:
                     raise
         connection = self._connect()
         connection.prepared = set()
+        connection.reader = connection.cursor()
         return self._run(connection, read, values)
 
     def _take_idle(self) -> ReadConnection | None:
@@ -95,10 +97,9 @@ class ReadPool:
         self, connection: ReadConnection, read: HotRead, values: tuple[str | None, ...]
     ) -> tuple[Any, ...] | None:
         try:
-            with connection.cursor() as cursor:
-                _execute(cursor, read, values, is_prepared=read in connection.prepared)
-                connection.prepared.add(read)
-                return cursor.fetchone()
+            _execute(connection.reader, read, values, is_prepared=read in connection.prepared)
+            connection.prepared.add(read)
+            return connection.reader.fetchone()
         finally:
             if not connection.closed:
                 self._idle.append(connection)

@@ -32,19 +32,22 @@ class Account(NamedTuple):
     plan_status: str | None
     plan_period_start: datetime | None
     plan_period_end: datetime | None
-    has_usage: bool
-    tokens_used: int
-    tokens_limit: int
-    campaigns_created: int
-    api_requests: int
-    usage_period_start: datetime
-    usage_period_end: datetime
+    tokens_used: int | None
+    tokens_limit: int | None
+    campaigns_created: int | None
+    api_requests: int | None
+    usage_period_start: datetime | None
+    usage_period_end: datetime | None
     session_revoked: bool
+
+    @property
+    def tokens_remaining(self) -> int:
+        return (self.tokens_limit or 0) - (self.tokens_used or 0)
 
     @property
     def is_complete(self) -> bool:
         """Whether subscription and usage are there. A tombstone needs none."""
-        return self.deleted_at is not None or (self.plan is not None and self.has_usage)
+        return self.deleted_at is not None or (self.plan is not None and self.tokens_used is not None)
 
 
 # $1: Clerk user id, $2: session id. One statement a request, index scans only: every authenticated call pays it.
@@ -54,7 +57,7 @@ SELECT u.user_id, u.clerk_user_id, u.email, u.email_verified, u.username, u.firs
        u.role, u.is_active, u.banned, u.bio, u.website, u.social_links, u.last_login_at, u.created_at, u.updated_at,
        u.deleted_at,
        s.plan, s.status, s.period_start, s.period_end,
-       m.user_id IS NOT NULL, m.tokens_used, m.tokens_limit, m.campaigns_created, m.api_requests,
+       m.tokens_used, m.tokens_limit, m.campaigns_created, m.api_requests,
        m.period_start, m.period_end,
        EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = $2)
 FROM users u
