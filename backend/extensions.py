@@ -51,10 +51,12 @@ def add_database(app: Flask) -> ReadPool:
         engine = db.engine
     event.listen(engine, "connect", _limit_statements)
 
-    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    # Not the URL as a text: SQLAlchemy writes a space in it as +, which libpq does not read.
+    _, address = engine.dialect.create_connect_args(engine.url)
+    arguments = {**address, **CONNECT_ARGS}
 
     def connect() -> ReadConnection:
-        connection: ReadConnection = psycopg2.connect(url, connection_factory=ReadConnection, **CONNECT_ARGS)
+        connection: ReadConnection = psycopg2.connect(None, ReadConnection, **arguments)
         _limit_statements(connection, None)
         connection.autocommit = True
         return connection

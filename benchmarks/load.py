@@ -1,6 +1,5 @@
 """Keep-alive load from this process, and the CPU it costs the server."""
 
-import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +12,10 @@ class WrongAnswer(Exception):
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of one process so far, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU time of one process so far, all its threads, exact to the nanosecond (/proc/PID/stat counts in 10 ms)."""
+    return (
+        sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    )
 
 
 def run(port: int, path: str, tokens: list[str], count: int) -> None:

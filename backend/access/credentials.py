@@ -28,7 +28,7 @@ def find_session_token(request: Request, cookie_names: tuple[str, ...], origins:
 
     Raises AppError (401).
     """
-    header = request.headers.get("Authorization")
+    header: str | None = request.environ.get("HTTP_AUTHORIZATION")
     if header is not None:
         return _bearer_token(header)
     if _is_same_site(request, origins):

@@ -78,9 +78,14 @@ def _answer_database_error(error: Exception) -> Response:
 
 
 def _describe(error: Exception) -> str:
-    """The kind of fault, without the statement and its values: they hold personal data."""
+    """The kind of fault, without the statement and its values: they hold personal data.
+
+    What libpq says of a connection, before PostgreSQL gave a code, holds none.
+    """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return f"{type(cause).__module__}.{type(cause).__name__} {getattr(cause, 'pgcode', None) or ''}".rstrip()
+    code: str | None = getattr(cause, "pgcode", None)
+    reason = code or str(cause).partition("\n")[0]
+    return f"{type(cause).__name__} {reason}"
 
 
 def _answer_bug(error: Exception) -> Response:

@@ -16,7 +16,7 @@ def me() -> Response:
     """The caller: user, subscription, usage of this month, session."""
     caller = get_caller()
     body = AccountOut.of(caller.identity, caller.account).model_dump_json()
-    return Response(body, mimetype="application/json")
+    return Response(body, content_type="application/json")
 
 
 @blueprint.get("/protected")
