@@ -18,7 +18,7 @@ from pydantic_settings import (
 from setting_types import (
     DatabaseUrl,
     HttpUrl,
-    HttpUrls,
+    Issuers,
     Origins,
     PublicKey,
     PublishableKey,
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     )
     clerk_jwt_key: PublicKey = Field(default="", validation_alias=AliasChoices("CLERK_JWT_KEY", "JWT_KEY"))
     clerk_jwks_url: HttpUrl = ""
-    clerk_issuer: HttpUrls = ()
+    clerk_issuer: Issuers = ()
     clerk_api_url: HttpUrl = "https://api.clerk.com"
     clerk_authorized_parties: Origins = ()
     clerk_missing_azp: Literal["reject", "allow"] = "reject"

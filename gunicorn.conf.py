@@ -5,7 +5,8 @@ import os
 from typing import Any
 
 worker_class = "gevent"
-workers = int(os.environ.get("WEB_CONCURRENCY", str(multiprocessing.cpu_count())))
+if not os.environ.get("WEB_CONCURRENCY"):  # gunicorn's own variable
+    workers = multiprocessing.cpu_count()
 worker_connections = 2000
 # Between two requests, and for the head of each: gevent's worker gives a slower client up.
 keepalive = 5
@@ -13,6 +14,10 @@ keepalive = 5
 limit_request_field_size = 16_380
 graceful_timeout = 20
 max_requests = 0
+# Nobody is believed about scheme and path but by TRUSTED_PROXIES: gunicorn would believe whoever comes from loopback,
+# and that is everybody who comes through ngrok or a local nginx.
+forwarded_allow_ips = ""
+forwarder_headers = ""
 # A control socket in the home folder is one more door.
 control_socket_disable = True
 

@@ -48,6 +48,12 @@ def _check_http_url(url: str) -> str:
     return url
 
 
+def _check_issuer(url: str) -> str:
+    if url.endswith("/"):
+        raise ValueError("is compared as a text: write it without the closing slash")
+    return _check_http_url(url)
+
+
 def _check_origin(origin: str) -> str:
     parts = urlsplit(origin)
     if not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}" or "*" in origin:
@@ -124,7 +130,9 @@ PublishableKey = Annotated[str, AfterValidator(_check_publishable_key)]
 PublicKey = Annotated[str, AfterValidator(_clean_public_key)]
 # Lists are written with commas. NoDecode: pydantic-settings would expect JSON.
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-HttpUrls = Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_split)]
+Issuers = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_issuer)], ...], NoDecode, BeforeValidator(_split)
+]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split)
 ]

@@ -8,15 +8,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from backend.access.authentication import Authenticator
 from backend.api import register_routes
 from backend.api.cors import allow_origins
-from backend.api.hooks import answer_problem, register_hooks
+from backend.api.hooks import answer_problem, register_hooks, request_id
 from backend.deadline import RequestTimeout, request_deadline
 from backend.errors import AppError, ErrorCode
-from backend.extensions import ENGINE_OPTIONS, add_database
+from backend.extensions import add_database
 from backend.services.core.clerk_service import ClerkService
 from backend.services.webhook_signature import WebhookVerifier
 from config import Settings, load_settings
 
 MAX_BODY_BYTES = 1_048_576
+
+log = logging.getLogger(__name__)
 
 
 class Counterfoil(Flask):
@@ -29,6 +31,7 @@ class Counterfoil(Flask):
             with request_deadline(self.request_timeout):
                 return super().full_dispatch_request()
         except RequestTimeout:
+            log.warning("Request %s took longer than %g s.", request_id(), self.request_timeout)
             error = AppError(
                 ErrorCode.REQUEST_TIMEOUT, "The request took too long and was given up. Try again."
             )
@@ -42,8 +45,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Counterfoil(__name__, static_folder=None)
     app.request_timeout = settings.request_timeout
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url.get_secret_value()
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = ENGINE_OPTIONS
     _add_extensions(app, settings)
     register_hooks(app)
     allow_origins(app, settings.allowed_origins)
@@ -52,7 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _add_extensions(app: Flask, settings: Settings) -> None:
-    reads = app.extensions["reads"] = add_database(app)
+    reads = app.extensions["reads"] = add_database(app, settings.database_url.get_secret_value())
     clerk = ClerkService.from_settings(settings)
     app.extensions["clerk"] = clerk
     app.extensions["authenticator"] = Authenticator(settings, clerk, reads)

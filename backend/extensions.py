@@ -1,6 +1,7 @@
 """The database: readers and writers of one process, bounded in number and in waiting."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import psycopg2
@@ -8,7 +9,8 @@ import psycopg2.extensions
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from psycopg2.errors import DeadlockDetected, SerializationFailure
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from backend.deadline import DatabaseTimeout
@@ -33,50 +35,63 @@ CONNECT_ARGS: dict[str, Any] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
-ENGINE_OPTIONS = {
-    "pool_size": WRITERS,
-    "max_overflow": 0,
-    "pool_timeout": PATIENCE_SECONDS,
-    "pool_use_lifo": True,
-    "connect_args": CONNECT_ARGS,
-}
-
 db = SQLAlchemy(metadata=Base.metadata)
 
 
-def add_database(app: Flask) -> ReadPool:
+def add_database(app: Flask, url: str) -> ReadPool:
     """Bind the engine to the application, and make the pool of its readers. Connects to nothing yet."""
-    db.init_app(app)
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "connect", _limit_statements)
-
     # Not the URL as a text: SQLAlchemy writes a space in it as +, which libpq does not read.
-    _, address = engine.dialect.create_connect_args(engine.url)
-    arguments = {**address, **CONNECT_ARGS}
+    parts = make_url(url)
+    address = parts.translate_connect_args(username="user", database="dbname")
+    address |= {name: ",".join(values) for name, values in parts.normalized_query.items()}
 
     def connect() -> ReadConnection:
+        arguments = {**address, **CONNECT_ARGS, **_resolve(address)}
         connection: ReadConnection = psycopg2.connect(None, ReadConnection, **arguments)
-        _limit_statements(connection, None)
-        connection.autocommit = True
+        _limit_statements(connection)
         return connection
 
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "creator": connect,
+        "pool_size": WRITERS,
+        "max_overflow": 0,
+        "pool_timeout": PATIENCE_SECONDS,
+        "pool_use_lifo": True,
+    }
+    db.init_app(app)
     return ReadPool(connect, READERS, PATIENCE_SECONDS)
 
 
-def _limit_statements(driver_connection: psycopg2.extensions.connection, _record: object) -> None:
+def _resolve(address: Mapping[str, Any]) -> dict[str, str]:
+    """The numbers of the database's host name, as libpq's `hostaddr`.
+
+    libpq would ask the resolver itself, in C: under gevent a slow name server then stops the whole worker.
+    """
+    host = str(address.get("host", ""))
+    if not host or host.startswith("/") or "," in host:
+        return {}
+    try:
+        found = socket.getaddrinfo(host, address.get("port"), type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise psycopg2.OperationalError(f"the database's host name was not resolved: {error}") from error
+    numbers = [str(answer[4][0]) for answer in found]
+    return {"host": ",".join([host] * len(numbers)), "hostaddr": ",".join(numbers)}
+
+
+def _limit_statements(connection: psycopg2.extensions.connection) -> None:
     """Let the server end what takes too long: a client that gave up would leave it waiting for its lock.
 
     Sent as a statement because PgBouncer refuses these as connection options; through it they may not reach every
     server connection, and only that protection is lost.
     """
-    driver_connection.autocommit = True
-    with driver_connection.cursor() as cursor:
+    connection.autocommit = True
+    with connection.cursor() as cursor:
         cursor.execute(
             f"SET statement_timeout = '{STATEMENT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s';"
             f"SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'"
         )
-    driver_connection.autocommit = False
+    connection.autocommit = False
 
 
 def in_transaction(work: Callable[[Connection], T]) -> T:

@@ -21,6 +21,8 @@ TICK_SECONDS = 0.1
 READ_EVENT = 1  # libev's EV_READ
 # For what runs after the deadline, like the ROLLBACK of what it cut.
 LAST_WAIT_SECONDS = 0.2
+# For each step of connecting: libpq heeds its connect_timeout only where it waits itself.
+CONNECT_SECONDS = 3.0
 # For waits outside a request.
 DEFAULT_WAIT_SECONDS = 10.0
 
@@ -90,13 +92,18 @@ def _wait(connection: psycopg2.extensions.connection) -> None:
 
 
 def _wait_once(connection: psycopg2.extensions.connection, state: int) -> None:
+    if state not in {psycopg2.extensions.POLL_READ, psycopg2.extensions.POLL_WRITE}:
+        raise psycopg2.OperationalError("the connection is broken")
     limit = _own_limit()
     is_reading = state == psycopg2.extensions.POLL_READ
-    if limit is None and is_reading and connection.status != psycopg2.extensions.STATUS_SETUP:
+    is_connecting = connection.status == psycopg2.extensions.STATUS_SETUP
+    if limit is None and is_reading and not is_connecting:
         get_hub().wait(_reader(connection))
-    else:
-        wait = wait_read if is_reading else wait_write
-        wait(connection.fileno(), timeout=limit, timeout_exc=DatabaseTimeout("no answer in time"))
+        return
+    if is_connecting:
+        limit = min(limit or CONNECT_SECONDS, CONNECT_SECONDS)
+    wait = wait_read if is_reading else wait_write
+    wait(connection.fileno(), timeout=limit, timeout_exc=DatabaseTimeout("no answer in time"))
 
 
 def _own_limit() -> float | None:

@@ -37,7 +37,8 @@ class Authenticator:
         """Raises AppError: 401 or 403 for the caller, 503 for our own trouble."""
         claims = self._clerk.verify(find_session_token(request, self._cookie_names, self._origins))
         account = self._read_account(claims)
-        if account is None or not account.is_complete:
+        while account is None or not account.is_complete:
+            # Twice only when a month ends between making its row and reading it.
             account = self._provision(claims)
         _refuse_by_state(account)
         identity = Identity(

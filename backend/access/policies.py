@@ -28,7 +28,7 @@ class Policy(Enum):
 
 
 def get_auth() -> Identity:
-    """The caller's identity; ANONYMOUS without a good credential. Raises AppError only for our own trouble (503)."""
+    """The caller's identity; ANONYMOUS without a good credential. Raises only for trouble of ours (503)."""
     try:
         return get_caller().identity
     except AppError as error:

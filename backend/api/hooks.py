@@ -80,7 +80,7 @@ def _answer_database_error(error: Exception) -> Response:
 def _describe(error: Exception) -> str:
     """The kind of fault, without the statement and its values: they hold personal data.
 
-    What libpq says of a connection, before PostgreSQL gave a code, holds none.
+    What libpq says of a connection, before PostgreSQL gave a code, names the database's host and user at most.
     """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     code: str | None = getattr(cause, "pgcode", None)

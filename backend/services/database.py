@@ -22,7 +22,7 @@ class Transact(Protocol):
 
 
 class HotRead:
-    """A read that PostgreSQL plans once for each of its connections: planning takes longer than running it."""
+    """A read that PostgreSQL plans a few times for each connection, not each time: that takes longer than running it."""
 
     def __init__(self, query: str, parameters: int = 0) -> None:
         """`query` names its parameters $1, $2, …; all are texts."""
@@ -34,7 +34,7 @@ class HotRead:
         )
         self.execute = f"EXECUTE {name}{places}"
         self.prepare = f"PREPARE {name}{types} AS {query.replace('%', '%%')}; {self.execute}"
-        self.renew = f"DEALLOCATE {name}; {self.prepare}"
+        self.renew = f"DEALLOCATE ALL; {self.prepare}"
 
 
 class ReadConnection(psycopg2.extensions.connection):
@@ -56,7 +56,7 @@ class ReadPool:
     """
 
     def __init__(self, connect: Callable[[], ReadConnection], size: int, patience: float) -> None:
-        """`connect` gives connections in autocommit mode; `patience` in seconds."""
+        """`patience`: seconds to wait for a free connection."""
         self._connect = connect
         self._patience = patience
         # One permit a connection. gevent patches this queue in C (0.1 us), threading.Semaphore in Python (3.5 us).
@@ -85,9 +85,13 @@ class ReadPool:
             try:
                 return self._run(connection, read, values)
             except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                if isinstance(error, DatabaseTimeout):
+                    # A server that went away without a word: each of the others would cost a whole deadline too.
+                    self._idle.clear()
                 if not connection.closed or isinstance(error, DatabaseTimeout):
                     raise
         connection = self._connect()
+        connection.autocommit = True
         connection.prepared = set()
         connection.reader = connection.cursor()
         return self._run(connection, read, values)
@@ -114,10 +118,11 @@ def _execute(
     cursor: psycopg2.extensions.cursor, read: HotRead, values: tuple[str | None, ...], *, is_prepared: bool
 ) -> None:
     try:
-        cursor.execute(read.execute if is_prepared else read.prepare, values)
-    except (InvalidSqlStatementName, DuplicatePreparedStatement):
-        # PgBouncer gave us another server connection than last time: one that is the other way round.
-        cursor.execute(read.prepare if is_prepared else read.execute, values)
+        try:
+            cursor.execute(read.execute if is_prepared else read.prepare, values)
+        except (InvalidSqlStatementName, DuplicatePreparedStatement):
+            # PgBouncer gave us another server connection than last time: one that is the other way round.
+            cursor.execute(read.prepare if is_prepared else read.execute, values)
     except FeatureNotSupported:
         # A migration changed the type of a column: the plan no longer fits.
         cursor.execute(read.renew, values)

@@ -9,25 +9,25 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from backend.services.clerk_events import ClerkEvent, read_event
 from backend.services.clerk_user import Unprocessable
 from backend.services.database import Transact
+from backend.services.profiles import lock_user
 from backend.services.user_sync import Outcome, apply_event
 
 DUPLICATE = "duplicate"
 DEAD = "dead"
 FAILED = "failed"
-# Svix tries 8 times in 28 hours. After five failures of ours the event waits in the ledger instead: an endpoint
-# that fails for five days is switched off, for all events.
-MAX_ATTEMPTS = 5
+# Svix tries 8 times in 28 hours. The last of them is told 200: the event waits in the ledger for a fix and a resend.
+MAX_ATTEMPTS = 8
 
 log = logging.getLogger(__name__)
 
 
-# An event that failed through our fault is taken up again; any other that is here was dealt with.
+# What could not be applied is taken up again when it is sent again; any other that is here was dealt with.
 CLAIM_EVENT = text("""
 INSERT INTO webhook_events (event_id, source, type, subject_id, status, occurred_at, processed_at)
 VALUES (:event_id, :source, :type, :subject_id, 'applied', :occurred_at, now())
 ON CONFLICT (event_id) DO UPDATE SET
     status = 'applied', attempts = webhook_events.attempts + 1, error = NULL, payload = NULL, processed_at = now()
-WHERE webhook_events.status = 'failed'
+WHERE webhook_events.status IN ('failed', 'dead')
 RETURNING event_id
 """)
 
@@ -43,7 +43,7 @@ SELECT :event_id, :source, :type, :subject_id, :status, :error,
 ON CONFLICT (event_id) DO UPDATE SET
     attempts = webhook_events.attempts + 1, error = excluded.error, processed_at = now(),
     status = CASE WHEN webhook_events.attempts + 1 >= :max_attempts THEN 'dead' ELSE excluded.status END
-WHERE webhook_events.status = 'failed'
+WHERE webhook_events.status IN ('failed', 'dead')
 RETURNING status
 """)
 
@@ -108,5 +108,13 @@ def _record_trouble(
         "payload": body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00"),
         "max_attempts": MAX_ATTEMPTS,
     }
-    recorded: str | None = transact(lambda connection: connection.execute(RECORD_TROUBLE, values).scalar())
-    return recorded or DUPLICATE
+
+    def record(connection: Connection) -> str | None:
+        if event is not None and event.subject_id is not None:
+            lock_user(
+                connection, event.subject_id
+            )  # or a delete between check and insert would leave the payload
+        status: str | None = connection.execute(RECORD_TROUBLE, values).scalar()
+        return status
+
+    return transact(record) or DUPLICATE

@@ -26,11 +26,8 @@ class WebhookVerifier:
 
         self._webhooks = tuple(Webhook(secret.get_secret_value()) for secret in secrets)
 
-    def verify(self, body: bytes, headers: Mapping[str, str]) -> str:
-        """Return the event id of a delivery whose raw body is signed. `headers`: HEADERS, "" where absent.
-
-        Raises AppError (400).
-        """
+    def check_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Check all that needs no body: presence, form, time. Return the trimmed values. Raises AppError (400)."""
         values = {name: headers[name].strip() for name in HEADERS}
         if missing := [name for name, value in values.items() if not value]:
             raise AppError(ErrorCode.WEBHOOK_HEADERS_MISSING, f"Missing headers: {', '.join(missing)}.")
@@ -41,6 +38,14 @@ class WebhookVerifier:
                 ErrorCode.WEBHOOK_TIMESTAMP_OUT_OF_TOLERANCE,
                 f"The delivery is more than {TOLERANCE_SECONDS} s away from this server's clock.",
             )
+        return values
+
+    def verify(self, body: bytes, headers: Mapping[str, str]) -> str:
+        """Return the event id of a delivery whose raw body is signed. `headers`: HEADERS, "" where absent.
+
+        Raises AppError (400).
+        """
+        values = self.check_headers(headers)
         signatures = [part for part in values["svix-signature"].split(" ") if SIGNATURE.fullmatch(part)]
         values["svix-signature"] = " ".join(signatures[:MAX_SIGNATURES])
         if not signatures or not self._is_signed(body, values):

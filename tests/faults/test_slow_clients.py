@@ -14,7 +14,11 @@ from tests.support.server import Server
 
 SLOW = 300
 HEADER = b"GET /auth/me HTTP/1.1\r\nHost: x\r\nX-Slow: "
-BODY = b"POST /api/webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{"
+# With headers good enough that the body is read at all.
+BODY = (
+    b"POST /api/webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nsvix-id: msg_1\r\n"
+    b"svix-signature: v1,x\r\nsvix-timestamp: %d\r\n\r\n{"
+)
 
 
 @pytest.fixture
@@ -24,7 +28,7 @@ def slow(own_server: Server) -> Iterator[list[socket.socket]]:
     try:
         for number in range(SLOW):
             connections.append(connect(own_server))
-            connections[-1].sendall(HEADER if number % 2 else BODY)
+            connections[-1].sendall(HEADER if number % 2 else BODY % time.time())
         yield connections
     finally:
         for connection in connections:

@@ -39,12 +39,14 @@ class TestRepetition:
         assert sql.user("user_1")["first_name"] == "First"
         assert sql.row("SELECT type, attempts FROM webhook_events") == {"type": "user.created", "attempts": 1}
 
-    def test_dead_event_is_not_taken_up_again(self, deliver: Deliver, sql: Sql) -> None:
+    def test_dead_event_sent_again(self, deliver: Deliver, sql: Sql) -> None:
+        """By hand, from the dashboard: still dead, one row; applied when it can be processed now."""
         assert deliver("user.created", {}, event_id="msg_1").json() == {"status": "dead"}
-        assert deliver("user.created", user_data("user_1"), event_id="msg_1").json() == {
-            "status": "duplicate"
-        }
-        assert sql.row("SELECT status, attempts FROM webhook_events") == {"status": "dead", "attempts": 1}
+        assert deliver("user.created", {}, event_id="msg_1").json() == {"status": "dead"}
+        assert sql.row("SELECT status, attempts FROM webhook_events") == {"status": "dead", "attempts": 2}
+        assert deliver("user.created", user_data("user_1"), event_id="msg_1").json() == {"status": "applied"}
+        ledger = sql.row("SELECT status, attempts, error, payload FROM webhook_events")
+        assert ledger == {"status": "applied", "attempts": 3, "error": None, "payload": None}
 
     def test_reply_lost_after_the_commit(self, server: Server, clerk: Instance, sql: Sql) -> None:
         body = event("user.created", user_data("user_1"))
@@ -129,13 +131,22 @@ class TestWire:
         assert sql.value("SELECT count(*) FROM users") == 1
 
     def test_chunked_beyond_the_limit(self, server: Server, clerk: Instance, sql: Sql) -> None:
-        body = padded("user.created", user_data("user_1"), MIB + 1)
+        body = padded("user.created", user_data("user_1"), MIB + 2048)
         headers = {**clerk.webhook_headers(body), "Transfer-Encoding": "chunked"}
         # No end of the body: it is refused before, and what nobody reads would turn the answer into a reset.
         request = raw_request("POST", PATH, headers, b"%x\r\n%s" % (2 * MIB, body))
         status, _, answer = exchange(server, request)
         assert status == 413
         assert b'"payload-too-large"' in answer
+        assert sql.value("SELECT count(*) FROM webhook_events") == 0
+
+    @pytest.mark.parametrize(
+        "body", [b"ZZ\r\n{}\r\n0\r\n\r\n", b"2\r\n{}XX\r\n0\r\n\r\n", b"2\r\n{}\r\n0\r\nbad trailer\r\n\r\n"]
+    )
+    def test_broken_chunks(self, server: Server, clerk: Instance, sql: Sql, body: bytes) -> None:
+        headers = {**clerk.webhook_headers(b"{}"), "Transfer-Encoding": "chunked"}
+        status, _, answer = exchange(server, raw_request("POST", PATH, headers, body))
+        assert (status, b'"malformed-body"' in answer) == (400, True)
         assert sql.value("SELECT count(*) FROM webhook_events") == 0
 
     @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])

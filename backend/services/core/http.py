@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import queue
 import socket
 import threading
 from collections.abc import Mapping
@@ -9,9 +10,11 @@ from collections.abc import Mapping
 import requests
 import urllib3
 
+from backend.version import VERSION
+
 DEADLINE_SECONDS = 3.0
 # Clerk's edge answers 403 to requests without a User-Agent of their own.
-USER_AGENT = "counterfoil/0.1"
+USER_AGENT = f"counterfoil/{VERSION}"
 
 
 class FetchError(Exception):
@@ -25,14 +28,34 @@ class FetchError(Exception):
 def get_json(url: str, *, max_bytes: int, headers: Mapping[str, str] | None = None) -> object:
     """Fetch and parse a JSON document within DEADLINE_SECONDS and `max_bytes`; follows no redirect.
 
+    In a thread of its own, because nothing else bounds the whole: names, several addresses, TLS, a proxy.
     Raises FetchError, whose text holds nothing of the answer and no credential.
     """
+    outcomes: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+    def fetch() -> None:
+        try:
+            outcomes.put(_get_json(url, max_bytes, headers or {}))
+        except FetchError as error:
+            outcomes.put(error)
+
+    threading.Thread(target=fetch, name="fetch", daemon=True).start()
+    try:
+        outcome = outcomes.get(timeout=DEADLINE_SECONDS)
+    except queue.Empty:
+        raise FetchError(f"took longer than {DEADLINE_SECONDS:g} s") from None
+    if isinstance(outcome, FetchError):
+        raise outcome
+    return outcome
+
+
+def _get_json(url: str, max_bytes: int, headers: Mapping[str, str]) -> object:
     # identity: a compressed answer could unpack to any size.
     sent = {
         "User-Agent": USER_AGENT,
         "Accept": "application/json",
         "Accept-Encoding": "identity",
-        **(headers or {}),
+        **headers,
     }
     try:
         with (
@@ -52,9 +75,14 @@ def get_json(url: str, *, max_bytes: int, headers: Mapping[str, str] | None = No
 
 def _session() -> requests.Session:
     session = requests.Session()
+    session.auth = _keep_headers  # else a ~/.netrc would replace the Authorization header
     for scheme in ("http://", "https://"):
         session.mount(scheme, _DeadlineAdapter())
     return session
+
+
+def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _read_body(raw: urllib3.HTTPResponse, max_bytes: int) -> bytes:

@@ -8,10 +8,9 @@ from jwt.algorithms import RSAAlgorithm
 from jwt.exceptions import InvalidKeyError
 
 from backend.services.core.encoding import decode_base64url
+from setting_types import MIN_EXPONENT, MIN_RSA_BITS
 
-MIN_BITS = 2048
 MAX_BITS = 8192  # a larger one only costs time: verification grows with the square of the size
-MIN_EXPONENT = 65_537
 MAX_KEYS = 20
 
 Keys = Mapping[str, RSAPublicKey]
@@ -32,7 +31,9 @@ def usable_keys(document: object) -> Keys:
     """
     members = document.get("keys") if isinstance(document, dict) else None
     keys: dict[str, RSAPublicKey] = {}
-    for member in members[:MAX_KEYS] if isinstance(members, list) else ():
+    for member in members if isinstance(members, list) else ():
+        if len(keys) == MAX_KEYS:
+            break
         kid = member.get("kid") if isinstance(member, dict) else None
         if not isinstance(kid, str) or not kid or kid in keys:
             continue
@@ -53,7 +54,7 @@ def _usable_key(jwk: Mapping[str, object]) -> RSAPublicKey | None:
     except ValueError:
         return None
     if not (
-        MIN_BITS <= n.bit_length() <= MAX_BITS and n % 2 == 1 and MIN_EXPONENT <= e < 2**32 and e % 2 == 1
+        MIN_RSA_BITS <= n.bit_length() <= MAX_BITS and n % 2 == 1 and MIN_EXPONENT <= e < 2**32 and e % 2 == 1
     ):
         return None
     try:
