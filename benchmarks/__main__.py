@@ -6,7 +6,6 @@ python -m benchmarks --smoke    a few requests, to see that it works
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from typing import NamedTuple
 from benchmarks.load import CONNECTIONS, cpu_seconds, run
 from development.database import temporary_server
 from tests.support.clerk import Instance
-from tests.support.server import PROJECT, Server, clean_environment, running_server
+from tests.support.database import migrate
+from tests.support.server import Server, running_server
 
 TARGET = 1.8
 # Many short rounds: whatever else the machine does then touches all rows alike.
@@ -64,11 +64,8 @@ def main() -> None:
 def _servers(clerk: Instance) -> Iterator[tuple[Server, Server]]:
     """Bare Flask and Counterfoil, one worker each, under the gunicorn.conf.py that is shipped."""
     with temporary_server() as url, tempfile.TemporaryDirectory() as folder:
+        migrate(url)
         settings = {"DATABASE_URL": url, "CLERK_JWT_KEY": clerk.pem, "CLERK_ISSUER": clerk.issuer}
-        migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
-        subprocess.run(
-            migrate, cwd=PROJECT, env=clean_environment(**settings), check=True, capture_output=True
-        )
         place = Path(folder)
         with (
             running_server(place, settings, app="benchmarks.bare:app", ready="/") as bare,

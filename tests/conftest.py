@@ -1,7 +1,5 @@
 """One PostgreSQL a test process, one migrated database, one gunicorn; every test finds the tables empty."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,8 +8,8 @@ import requests
 
 from development.database import temporary_server
 from tests.support.clerk import Instance, event
-from tests.support.database import Sql, driver_url
-from tests.support.server import PROJECT, Server, clean_environment, running_server
+from tests.support.database import Sql, migrated_database
+from tests.support.server import PROJECT, Server, running_server
 
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 
@@ -26,18 +24,8 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def database_url(postgres_url: str, worker_id: str) -> Iterator[str]:
     """A migrated database."""
-    name = f"counterfoil_{worker_id}"
-    admin = Sql(postgres_url)
-    admin.rows(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    admin.rows(f"CREATE DATABASE {name}")
-    url = driver_url(postgres_url, name)
-    migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    subprocess.run(
-        migrate, cwd=PROJECT, env=clean_environment(DATABASE_URL=url), check=True, capture_output=True
-    )
-    yield url
-    admin.rows(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.close()
+    with migrated_database(postgres_url, f"counterfoil_{worker_id}") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

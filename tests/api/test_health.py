@@ -1,15 +1,13 @@
 """GET /healthz: the process lives. GET /readyz: it can serve."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.clerk import Instance
-from tests.support.database import Sql, driver_url
-from tests.support.server import PROJECT, Server, clean_environment, running_server
+from tests.support.database import Sql, driver_url, migrate
+from tests.support.server import Server, running_server
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/none"
 
@@ -51,9 +49,7 @@ class TestHealth:
         with running_server(tmp_path, own) as server:
             for revision in ("none", "003", "head"):
                 if revision != "none":
-                    command = [sys.executable, "-m", "alembic", "upgrade", revision]
-                    environment = clean_environment(**own)
-                    subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True)
+                    migrate(empty_url, revision)
                 works = server.get("/auth/me", clerk.token()).status_code
                 seen[revision] = (works, server.get("/readyz").status_code)
         assert seen == {"none": (503, 503), "003": (503, 503), "head": (200, 200)}

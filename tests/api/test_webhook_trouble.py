@@ -1,25 +1,12 @@
 """POST /api/webhooks: when the trouble is ours. 503 until the event is committed, and nothing is lost or half done."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psycopg2
 import pytest
 
 from tests.conftest import Deliver
 from tests.support.clerk import user_data
-from tests.support.database import Sql
-
-
-@contextmanager
-def locked(database_url: str, table: str) -> Iterator[None]:
-    """Nobody else can use the table."""
-    connection = psycopg2.connect(database_url)
-    try:
-        connection.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-        yield
-    finally:
-        connection.close()
+from tests.support.database import Sql, locked
 
 
 class TestDatabaseTrouble:

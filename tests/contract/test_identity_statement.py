@@ -1,7 +1,5 @@
 """What an authenticated request costs the database: one statement, found by indexes alone."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +8,8 @@ import pytest
 from backend.services.users import FIND_ACCOUNT
 from development.database import temporary_server
 from tests.support.clerk import Instance
-from tests.support.database import Sql, driver_url
-from tests.support.server import PROJECT, Server, clean_environment, running_server
+from tests.support.database import Sql, migrated_database
+from tests.support.server import Server, running_server
 
 USERS = 20_000
 FILL = f"""
@@ -30,21 +28,15 @@ ANALYZE
 @pytest.fixture(scope="module")
 def filled_url() -> Iterator[str]:
     """A filled database on a server that counts statements."""
-    with temporary_server(shared_preload_libraries="pg_stat_statements") as postgres_url:
-        admin = Sql(postgres_url)
-        admin.rows("DROP DATABASE IF EXISTS counterfoil_filled WITH (FORCE)")
-        admin.rows("CREATE DATABASE counterfoil_filled")
-        url = driver_url(postgres_url, "counterfoil_filled")
-        migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
-        environment = clean_environment(DATABASE_URL=url)
-        subprocess.run(migrate, cwd=PROJECT, env=environment, check=True, capture_output=True)
+    with (
+        temporary_server(shared_preload_libraries="pg_stat_statements") as postgres_url,
+        migrated_database(postgres_url, "counterfoil_filled") as url,
+    ):
         filling = Sql(url)
         for statement in FILL.split(";"):
             filling.rows(statement)
         filling.close()
         yield url
-        admin.rows("DROP DATABASE counterfoil_filled WITH (FORCE)")
-        admin.close()
 
 
 @pytest.fixture

@@ -1,15 +1,13 @@
 """A PostgreSQL of the fault tests' own: nobody else's is frozen, killed or restarted."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from development.database import temporary_server
 from tests.support.clerk import Instance
-from tests.support.database import Sql, driver_url
-from tests.support.server import PROJECT, Server, clean_environment, running_server
+from tests.support.database import Sql, migrated_database
+from tests.support.server import Server, running_server
 
 REQUEST_TIMEOUT = 2.0
 
@@ -22,17 +20,10 @@ def own_postgres() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def own_database(own_postgres: str) -> str:
+def own_database(own_postgres: str) -> Iterator[str]:
     """A migrated database there."""
-    admin = Sql(own_postgres)
-    admin.rows("DROP DATABASE IF EXISTS counterfoil_faults WITH (FORCE)")
-    admin.rows("CREATE DATABASE counterfoil_faults")
-    admin.close()
-    url = driver_url(own_postgres, "counterfoil_faults")
-    migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    environment = clean_environment(DATABASE_URL=url)
-    subprocess.run(migrate, cwd=PROJECT, env=environment, check=True, capture_output=True)
-    return url
+    with migrated_database(own_postgres, "counterfoil_faults") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

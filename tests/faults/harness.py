@@ -44,16 +44,6 @@ def frozen(postgres_url: str) -> Iterator[None]:
                 process.send_signal(signal.SIGCONT)
 
 
-@contextmanager
-def locked(database_url: str, table: str) -> Iterator[None]:
-    connection = psycopg2.connect(database_url)
-    try:
-        connection.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-        yield
-    finally:
-        connection.close()
-
-
 def crash(database_url: str) -> None:
     """kill -9 of one backend: PostgreSQL drops everybody, recovers and comes back."""
     connection = psycopg2.connect(database_url)

@@ -11,9 +11,9 @@ from development.database import FAST, server_pid
 from development.postgres import Cluster
 from tests.api.traffic import get_me, in_parallel, post_event
 from tests.faults.conftest import REQUEST_TIMEOUT
-from tests.faults.harness import Callers, Delivery, Senders, crash, frozen, locked, wait_for
+from tests.faults.harness import Callers, Delivery, Senders, crash, frozen, wait_for
 from tests.support.clerk import Instance, clerk_id, user_data
-from tests.support.database import Sql
+from tests.support.database import Sql, locked
 from tests.support.server import Server
 
 CROWD = 30  # three times the pool
