@@ -37,8 +37,7 @@ class Authenticator:
         """Raises AppError: 401 or 403 for the caller, 503 for our own trouble."""
         claims = self._clerk.verify(find_session_token(request, self._cookie_names, self._origins))
         account = self._read_account(claims)
-        while account is None or not account.is_complete:
-            # Twice only when a month ends between making its row and reading it.
+        if account is None or not account.is_complete:
             account = self._provision(claims)
         _refuse_by_state(account)
         identity = Identity(
@@ -63,6 +62,9 @@ class Authenticator:
         if account is None:
             # Only a session that was revoked before its user was ever seen leaves nothing behind.
             raise AppError(ErrorCode.SESSION_REVOKED, "The session has ended. Sign in again.")
+        if not account.is_complete:
+            # The month ended between making its row and reading it.
+            raise AppError(ErrorCode.DATABASE_UNAVAILABLE, "A new month has just begun. Try again.")
         return account
 
     def _read_account(self, claims: SessionClaims) -> users.Account | None:

@@ -46,8 +46,7 @@ def provision_for_request(connection: Connection, clerk_user_id: str, session_id
     Safe beside any number of like requests and the webhook: whoever comes second finds the row. A session that
     has ended makes no user.
     """
-    if connection.execute(IS_SESSION_REVOKED, {"session_id": session_id}).scalar_one():
-        return False
-    is_new = insert_user(connection, clerk_user_id, "request")
+    is_revoked = connection.execute(IS_SESSION_REVOKED, {"session_id": session_id}).scalar_one()
+    is_new = not is_revoked and insert_user(connection, clerk_user_id, "request")
     complete_user(connection, clerk_user_id)
     return is_new

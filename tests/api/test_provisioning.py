@@ -154,6 +154,17 @@ class TestIncomplete:
         assert rows[1]["period_start"] == old["period_end"]
         assert counts(sql) == (1, 1, 2)
 
+    @pytest.mark.parametrize("table", ["subscriptions", "usage_metrics"])
+    def test_ended_session(
+        self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql, table: str
+    ) -> None:
+        """An incomplete user is refused by the state like any other, at once."""
+        deliver("user.created", user_data("user_1"))
+        deliver("session.ended", session_data("user_1", "sess_1"))
+        sql.rows(f"DELETE FROM {table}")
+        answer = server.get("/auth/me", clerk.token(sub="user_1", sid="sess_1"), timeout=5)
+        assert (answer.status_code, answer.json()["code"]) == (401, "session-revoked")
+
 
 class TestCutShort:
     """The transaction ends between its inserts: all or nothing, and the next request completes."""
