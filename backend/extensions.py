@@ -35,6 +35,7 @@ CONNECT_ARGS: dict[str, Any] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
+
 db = SQLAlchemy(metadata=Base.metadata)
 
 

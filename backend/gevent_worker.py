@@ -33,7 +33,7 @@ _readers: WeakKeyDictionary[psycopg2.extensions.connection, Any] = WeakKeyDictio
 class Watch:
     """Ends requests that are past their deadline.
 
-    One repeating timer for all of them: a gevent.Timeout for each request costs 10 times as much. All have the same
+    One repeating timer for all of them: a gevent.Timeout for each request costs three times as much. All have the same
     time to run, so they fall due in the order in which they came.
     """
 

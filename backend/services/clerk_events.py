@@ -4,8 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from backend.services.clerk_user import LAST_MILLISECOND, Unprocessable
-from backend.services.core.claims import IDENTIFIER
+from backend.services.clerk_user import LAST_MILLISECOND, Unprocessable, read_identifier
 
 # Clerk documents milliseconds; its own examples hold seconds. No date before 1973 is meant in milliseconds.
 FIRST_MILLISECONDS = 100_000_000_000
@@ -51,12 +50,15 @@ def read_event(body: bytes) -> ClerkEvent:
 def _subject(kind: str, data: dict[str, Any]) -> str | None:
     """The user's id, as far as it can be read: an event without one is refused when it is applied."""
     if kind in USER_EVENTS:
-        value = data.get("id")
+        field = "id"
     elif kind in SESSION_STARTS or kind in SESSION_ENDS:
-        value = data.get("user_id")
+        field = "user_id"
     else:
         return None
-    return value if isinstance(value, str) and IDENTIFIER.fullmatch(value) else None
+    try:
+        return read_identifier(data, field)
+    except Unprocessable:
+        return None
 
 
 def _occurred_at(envelope: dict[str, Any]) -> datetime | None:

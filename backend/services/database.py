@@ -52,7 +52,7 @@ class ReadPool:
     """Connections for reads outside any transaction: one round trip each.
 
     Apart from SQLAlchemy's pool, so that no flood of writes keeps requests from learning who calls. Its pool and
-    execution layer would also cost 140 us of CPU a request, more than the driver, and a transaction two round trips.
+    execution layer would also cost 110 us of CPU a request, more than the driver, and a transaction two round trips.
     """
 
     def __init__(self, connect: Callable[[], ReadConnection], size: int, patience: float) -> None:

@@ -72,13 +72,7 @@ def receive_event(transact: Transact, event_id: str, source: str, body: bytes) -
 
 def _apply_once(connection: Connection, event_id: str, source: str, event: ClerkEvent) -> str:
     """Claim and apply in one transaction: a crash leaves neither, and of parallel deliveries one waits."""
-    values = {
-        "event_id": event_id,
-        "source": source,
-        "type": event.type,
-        "subject_id": event.subject_id,
-        "occurred_at": event.occurred_at,
-    }
+    values = _ledger_row(event_id, source, event)
     if connection.execute(CLAIM_EVENT, values).first() is None:
         return DUPLICATE
     outcome = apply_event(connection, event)
@@ -97,12 +91,7 @@ def _record_trouble(
     reason: str,
 ) -> str:
     """Keep the event with its reason, in a transaction of its own that survives the rollback of the work."""
-    values = {
-        "event_id": event_id,
-        "source": source,
-        "type": event.type if event else None,
-        "subject_id": event.subject_id if event else None,
-        "occurred_at": event.occurred_at if event else None,
+    values = _ledger_row(event_id, source, event) | {
         "status": status,
         "error": reason,
         "payload": body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00"),
@@ -111,10 +100,20 @@ def _record_trouble(
 
     def record(connection: Connection) -> str | None:
         if event is not None and event.subject_id is not None:
-            lock_user(
-                connection, event.subject_id
-            )  # or a delete between check and insert would leave the payload
-        status: str | None = connection.execute(RECORD_TROUBLE, values).scalar()
-        return status
+            # Or a delete between the check and the insert would leave the payload.
+            lock_user(connection, event.subject_id)
+        recorded: str | None = connection.execute(RECORD_TROUBLE, values).scalar()
+        return recorded
 
     return transact(record) or DUPLICATE
+
+
+def _ledger_row(event_id: str, source: str, event: ClerkEvent | None) -> dict[str, object]:
+    """The columns that do not depend on the outcome. `event` is None when the body could not be read."""
+    return {
+        "event_id": event_id,
+        "source": source,
+        "type": event.type if event else None,
+        "subject_id": event.subject_id if event else None,
+        "occurred_at": event.occurred_at if event else None,
+    }

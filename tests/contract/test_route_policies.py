@@ -4,23 +4,13 @@ import pytest
 from flask import Blueprint, Flask
 from flask.typing import ResponseReturnValue
 
-from backend import create_app
 from backend.access.policies import Policy
 from backend.api import ROUTES
-from config import Settings
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 
 # Whoever adds a public route changes this list, and so thinks about it twice.
 PUBLIC = {"/", "/healthz", "/readyz", "/api/webhooks"}
-
-
-@pytest.fixture
-def app(settings: dict[str, str]) -> Flask:
-    values = {
-        name if "KEY" in name or "SECRET" in name else name.lower(): value for name, value in settings.items()
-    }
-    return create_app(Settings.model_validate(values))
 
 
 def leaf() -> ResponseReturnValue:

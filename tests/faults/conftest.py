@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from development.database import temporary_server
-from tests.support.clerk import Instance
 from tests.support.database import Sql, migrated_database
 from tests.support.server import Server, running_server
 
@@ -27,14 +26,8 @@ def own_database(own_postgres: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def own_settings(own_database: str, clerk: Instance) -> dict[str, str]:
-    return {
-        "DATABASE_URL": own_database,
-        "CLERK_JWT_KEY": clerk.pem,
-        "CLERK_ISSUER": clerk.issuer,
-        "CLERK_WEBHOOK_SECRET": clerk.webhook_secret,
-        "REQUEST_TIMEOUT": str(REQUEST_TIMEOUT),
-    }
+def own_settings(settings: dict[str, str], own_database: str) -> dict[str, str]:
+    return {**settings, "DATABASE_URL": own_database, "REQUEST_TIMEOUT": str(REQUEST_TIMEOUT)}
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ class ClerkService:
         """Return the claims of a valid session token. Raises AppError: 401, or 503 without keys.
 
         A good token is remembered by its SHA-256 until it expires or its key leaves the set: RS256 costs about
-        50 µs, the memory 2. What the user may do is never remembered here.
+        40 µs, the memory 1. What the user may do is never remembered here.
         """
         if len(token) > MAX_TOKEN_LENGTH:
             raise AppError(
