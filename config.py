@@ -16,15 +16,21 @@ from pydantic_settings import (
 )
 
 from setting_types import (
+    ApiKeyPrefix,
     DatabaseUrl,
     HttpUrl,
     Issuers,
     Origins,
+    Pepper,
     PublicKey,
     PublishableKey,
+    SecretKey,
+    Sunset,
+    SymmetricSecret,
     Texts,
     WebhookSecrets,
     frontend_api_host,
+    symmetric_secret_bytes,
     webhook_secret_bytes,
 )
 
@@ -33,6 +39,7 @@ LOCAL_CLERK_KEYS = PROJECT / ".local" / "clerk" / "keys.env"
 LOCAL_CLERK_HOST = "emulator.localhost.clerk.accounts.dev"
 LOCAL_CLERK_SECRET_PREFIX = "sk_test_emulator_"  # noqa: S105 - a public marker, not a secret
 LOCAL_CLERK_WEBHOOK_MARK = b"counterfoil-emulator:"
+DEVELOPMENT_PEPPER = b"counterfoil development pepper"
 DEVELOPMENT_ORIGINS = ("http://localhost:5173", "http://localhost:8000")
 
 
@@ -57,7 +64,7 @@ class Settings(BaseSettings):
     env: Literal["development", "production"] = "development"
     database_url: DatabaseUrl = SecretStr("")
     clerk_publishable_key: PublishableKey = ""
-    clerk_secret_key: SecretStr = SecretStr("")
+    clerk_secret_key: SecretKey = SecretStr("")
     clerk_webhook_secret: WebhookSecrets = Field(
         default=(), validation_alias=AliasChoices("CLERK_WEBHOOK_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET")
     )
@@ -69,6 +76,14 @@ class Settings(BaseSettings):
     clerk_missing_azp: Literal["reject", "allow"] = "reject"
     clerk_audience: Texts = ()
     clerk_jwks_ttl: Annotated[int, Field(ge=0, le=86_400)] = 3_600
+    api_key_prefix: ApiKeyPrefix = "sk_app"
+    api_key_pepper: Pepper = SecretStr("")
+    legacy_jwt_secret: SymmetricSecret = SecretStr("")
+    legacy_jwt_issuer: str = ""
+    legacy_jwt_audience: str = ""
+    legacy_jwt_email_claim: str = ""
+    legacy_jwt_sunset: Sunset | None = None
+    legacy_link_by_email: bool = False
     cors_origins: Origins = ()
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     request_timeout: Annotated[float, Field(ge=0.5, le=300, allow_inf_nan=False)] = 10.0
@@ -118,6 +133,15 @@ class Settings(BaseSettings):
         return f"https://{frontend_api_host(self.clerk_publishable_key)}/.well-known/jwks.json"
 
     @property
+    def pepper(self) -> bytes:
+        """Under which API keys are hashed. Development has a fixed one, so that keys survive a restart."""
+        return symmetric_secret_bytes(self.api_key_pepper) or DEVELOPMENT_PEPPER
+
+    @property
+    def accepts_legacy_tokens(self) -> bool:
+        return bool(self.legacy_jwt_secret.get_secret_value())
+
+    @property
     def allowed_origins(self) -> tuple[str, ...]:
         if self.cors_origins or self.is_production:
             return self.cors_origins
@@ -156,6 +180,10 @@ class Settings(BaseSettings):
             raise ConfigError("CLERK_JWKS_URL: must be https:// in production")
         if not self.clerk_api_url.startswith("https://"):
             raise ConfigError("CLERK_API_URL: must be https:// in production")
+        if not self.api_key_pepper.get_secret_value():
+            raise ConfigError(
+                "API_KEY_PEPPER: missing, production needs it. Make one: openssl rand -base64 32"
+            )
 
 
 def load_settings() -> Settings:

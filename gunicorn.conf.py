@@ -31,7 +31,8 @@ def on_starting(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     os.environ["DATABASE_URL"] = settings.database_url.get_secret_value()
 
 
-def post_worker_init(_worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
-    from backend.gevent_worker import install  # noqa: PLC0415 - after gevent has patched the standard library
+def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    from backend import broken_requests, gevent_worker  # noqa: PLC0415 - after gevent has patched the standard library
 
-    install()
+    gevent_worker.install()
+    broken_requests.install(worker)

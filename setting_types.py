@@ -11,14 +11,20 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from weak_secrets import refuse_weak_secret
+
 MIN_RSA_BITS = 2048
 MIN_EXPONENT = 65_537
 MIN_WEBHOOK_SECRET_BYTES = 16
+MIN_PEPPER_BYTES = 16
+MAX_PREFIX_LENGTH = 20
+# Clerk's own API keys, M2M tokens, OAuth tokens and secret keys.
+CLERK_KEY_PREFIXES = ("ak_", "mt_", "oat_", "sk_test_", "sk_live_")
 
 
 def _split(value: object) -> object:
@@ -68,11 +74,35 @@ def _check_publishable_key(key: str) -> str:
     return key
 
 
+def _check_secret_key(secret: SecretStr) -> SecretStr:
+    """Anything else could not be sent in a header, and would be found out with the first call."""
+    if not re.fullmatch(r"[\x21-\x7e]*", secret.get_secret_value()):
+        raise ValueError("must be one word of plain characters, as the Clerk dashboard shows it")
+    return secret
+
+
 def _check_webhook_secret(secret: SecretStr) -> SecretStr:
     """The svix library would only notice at the first delivery."""
     if len(webhook_secret_bytes(secret)) < MIN_WEBHOOK_SECRET_BYTES:
         raise ValueError("must be whsec_ and base64, as the Clerk dashboard shows it")
     return secret
+
+
+def _check_api_key_prefix(prefix: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", prefix) or len(prefix) > MAX_PREFIX_LENGTH:
+        raise ValueError(
+            "takes up to 20 small letters and digits, with single underscores between, like sk_app"
+        )
+    if f"{prefix}_".startswith(CLERK_KEY_PREFIXES):
+        raise ValueError("begins like Clerk's own keys: choose another one, like sk_app")
+    return prefix
+
+
+def _check_sunset(value: object) -> object:
+    """A date alone is its first instant, UTC."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        return f"{value}T00:00:00Z"
+    return value
 
 
 def frontend_api_host(publishable_key: str) -> str:
@@ -124,8 +154,42 @@ def _clean_public_key(text: str) -> str:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
+def symmetric_secret_bytes(secret: SecretStr) -> bytes:
+    """The key of an HMAC: the text as it stands, or any bytes as `base64:` and base64.
+
+    Both alphabets are read, padded or not. Raises ValueError.
+    """
+    text = secret.get_secret_value()
+    if not text.startswith("base64:"):
+        # Bytes of the environment that are not UTF-8 arrive as lone surrogates; they count as what they were.
+        return text.encode("utf-8", "surrogateescape")
+    match = re.fullmatch(r"base64:([A-Za-z0-9+/_-]+)={0,2}", text)
+    try:
+        if match:
+            body = match[1].replace("-", "+").replace("_", "/")
+            return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+    except binascii.Error:
+        pass
+    raise ValueError("has no base64 after base64:")
+
+
+def _check_symmetric_secret(secret: SecretStr) -> SecretStr:
+    refuse_weak_secret(symmetric_secret_bytes(secret))
+    return secret
+
+
+def _check_pepper(secret: SecretStr) -> SecretStr:
+    """Length is enough: what it is mixed with has 160 random bits of its own."""
+    if len(symmetric_secret_bytes(secret)) < MIN_PEPPER_BYTES:
+        raise ValueError(f"must have at least {MIN_PEPPER_BYTES} bytes")
+    return secret
+
+
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
+ApiKeyPrefix = Annotated[str, AfterValidator(_check_api_key_prefix)]
+Sunset = Annotated[AwareDatetime, BeforeValidator(_check_sunset)]
 PublishableKey = Annotated[str, AfterValidator(_check_publishable_key)]
 PublicKey = Annotated[str, AfterValidator(_clean_public_key)]
 # Lists are written with commas. NoDecode: pydantic-settings would expect JSON.
@@ -139,3 +203,5 @@ Origins = Annotated[
 WebhookSecrets = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_check_webhook_secret)], ...], NoDecode, BeforeValidator(_split)
 ]
+Pepper = Annotated[SecretStr, AfterValidator(_check_pepper)]
+SymmetricSecret = Annotated[SecretStr, AfterValidator(_check_symmetric_secret)]

@@ -8,11 +8,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from backend.access.authentication import Authenticator
 from backend.api import register_routes
 from backend.api.cors import allow_origins
-from backend.api.hooks import answer_problem, register_hooks, request_id
+from backend.api.deprecation import announce_sunset
+from backend.api.hooks import answer_problem, register_hooks
+from backend.cli import register_commands
 from backend.deadline import RequestTimeout, request_deadline
 from backend.errors import AppError, ErrorCode
 from backend.extensions import add_database
+from backend.request_id import request_id
+from backend.services.api_key_form import KeyForm
 from backend.services.core.clerk_service import ClerkService
+from backend.services.live_sessions import LiveSessions
+from backend.services.user_sync import UserSync
 from backend.services.webhook_signature import WebhookVerifier
 from config import Settings, load_settings
 
@@ -48,15 +54,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     _add_extensions(app, settings)
     register_hooks(app)
     allow_origins(app, settings.allowed_origins)
+    if settings.legacy_jwt_sunset:
+        announce_sunset(app, settings.legacy_jwt_sunset)
     register_routes(app)
+    register_commands(app)
     return app
 
 
 def _add_extensions(app: Flask, settings: Settings) -> None:
     reads = app.extensions["reads"] = add_database(app, settings.database_url.get_secret_value())
-    clerk = ClerkService.from_settings(settings)
-    app.extensions["clerk"] = clerk
-    app.extensions["authenticator"] = Authenticator(settings, clerk, reads)
+    clerk = app.extensions["clerk"] = ClerkService.from_settings(settings)
+    sync = app.extensions["sync"] = UserSync(link_by_email=settings.legacy_link_by_email)
+    keys = app.extensions["api_keys"] = KeyForm(settings.api_key_prefix, settings.pepper)
+    app.extensions["authenticator"] = Authenticator(settings, clerk, reads, sync, keys)
+    app.extensions["live_sessions"] = LiveSessions(clerk.api)
     secrets = settings.clerk_webhook_secret
     app.extensions["webhook_verifier"] = WebhookVerifier(secrets) if secrets else None
     if settings.trusted_proxies:

@@ -1,5 +1,6 @@
 """The closed list of error codes and the one exception that carries them. No Flask here."""
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
@@ -25,10 +26,19 @@ class ErrorCode(StrEnum):
     SESSION_PENDING = "session-pending"
     SESSION_REVOKED = "session-revoked"
     USER_DELETED = "user-deleted"
+    LEGACY_TOKEN_RETIRED = "legacy-token-retired"
+    API_KEY_INVALID = "api-key-invalid"
+    API_KEY_REVOKED = "api-key-revoked"
+    API_KEY_EXPIRED = "api-key-expired"
     USER_BANNED = "user-banned"
     FORBIDDEN = "forbidden"
+    INSUFFICIENT_SCOPE = "insufficient-scope"
+    CSRF = "csrf"
+    QUOTA_EXCEEDED = "quota-exceeded"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
+    CONFLICT = "conflict"
+    VALIDATION = "validation"
     MALFORMED_BODY = "malformed-body"
     WEBHOOK_HEADERS_MISSING = "webhook-headers-missing"
     WEBHOOK_SIGNATURE_INVALID = "webhook-signature-invalid"
@@ -36,6 +46,7 @@ class ErrorCode(StrEnum):
     PAYLOAD_TOO_LARGE = "payload-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     JWKS_UNAVAILABLE = "jwks-unavailable"
+    CLERK_UNAVAILABLE = "clerk-unavailable"
     DATABASE_UNAVAILABLE = "database-unavailable"
     WEBHOOK_FAILED = "webhook-failed"
     WEBHOOKS_NOT_CONFIGURED = "webhooks-not-configured"
@@ -56,8 +67,13 @@ STATUS: Mapping[ErrorCode, HTTPStatus] = MappingProxyType(
     {
         ErrorCode.USER_BANNED: HTTPStatus.FORBIDDEN,
         ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
+        ErrorCode.INSUFFICIENT_SCOPE: HTTPStatus.FORBIDDEN,
+        ErrorCode.CSRF: HTTPStatus.FORBIDDEN,
+        ErrorCode.QUOTA_EXCEEDED: HTTPStatus.PAYMENT_REQUIRED,
         ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
         ErrorCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+        ErrorCode.CONFLICT: HTTPStatus.CONFLICT,
+        ErrorCode.VALIDATION: HTTPStatus.UNPROCESSABLE_ENTITY,
         ErrorCode.MALFORMED_BODY: HTTPStatus.BAD_REQUEST,
         ErrorCode.WEBHOOK_HEADERS_MISSING: HTTPStatus.BAD_REQUEST,
         ErrorCode.WEBHOOK_SIGNATURE_INVALID: HTTPStatus.BAD_REQUEST,
@@ -65,6 +81,7 @@ STATUS: Mapping[ErrorCode, HTTPStatus] = MappingProxyType(
         ErrorCode.PAYLOAD_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         ErrorCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ErrorCode.JWKS_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+        ErrorCode.CLERK_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
         ErrorCode.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
         ErrorCode.WEBHOOK_FAILED: HTTPStatus.SERVICE_UNAVAILABLE,
         ErrorCode.WEBHOOKS_NOT_CONFIGURED: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -79,22 +96,34 @@ RETRY_AFTER_SECONDS = 5
 class AppError(Exception):
     """A refusal the client is told about.
 
-    `detail` is for people and holds nothing of the request: no token, no secret, no e-mail address.
+    `detail` is for people and holds nothing of the request: no token, no secret, no e-mail address. `members` are
+    further members of the problem document, for programs. `retry_after`: seconds, for a 503.
     """
 
-    def __init__(self, code: ErrorCode, detail: str) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        detail: str,
+        *,
+        members: Mapping[str, object] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(f"{code.value}: {detail}")
         self.code = code
         self.detail = detail
+        self.members = members or {}
+        self.retry_after = RETRY_AFTER_SECONDS if retry_after is None else math.ceil(retry_after)
 
     @property
     def headers(self) -> dict[str, str]:
-        """RFC 6750 for a refused credential, Retry-After where the trouble is ours and passing."""
+        """RFC 6750 for a refused credential or scope, Retry-After where the trouble is ours and passing."""
         if self.code.status == HTTPStatus.UNAUTHORIZED:
             challenge = f'Bearer error="invalid_token", error_description="{self.code.value}"'
             return {"WWW-Authenticate": challenge}
+        if self.code is ErrorCode.INSUFFICIENT_SCOPE:
+            return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
         if self.code.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return {"Retry-After": str(self.retry_after)}
         return {}
 
     def problem(self, request_id: str) -> dict[str, object]:
@@ -106,4 +135,5 @@ class AppError(Exception):
             "code": self.code.value,
             "detail": self.detail,
             "request_id": request_id,
+            **self.members,
         }

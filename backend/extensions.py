@@ -12,6 +12,7 @@ from psycopg2.errors import DeadlockDetected, SerializationFailure
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
 
 from backend.deadline import DatabaseTimeout
 from backend.models import Base
@@ -49,7 +50,7 @@ def add_database(app: Flask, url: str) -> ReadPool:
     def connect() -> ReadConnection:
         arguments = {**address, **CONNECT_ARGS, **_resolve(address)}
         connection: ReadConnection = psycopg2.connect(None, ReadConnection, **arguments)
-        _limit_statements(connection)
+        _set_up_session(connection)
         return connection
 
     app.config["SQLALCHEMY_DATABASE_URI"] = url
@@ -80,19 +81,25 @@ def _resolve(address: Mapping[str, Any]) -> dict[str, str]:
     return {"host": ",".join([host] * len(numbers)), "hostaddr": ",".join(numbers)}
 
 
-def _limit_statements(connection: psycopg2.extensions.connection) -> None:
+def _set_up_session(connection: psycopg2.extensions.connection) -> None:
     """Let the server end what takes too long: a client that gave up would leave it waiting for its lock.
 
-    Sent as a statement because PgBouncer refuses these as connection options; through it they may not reach every
+    And let times come in UTC, as we answer them. Sent as a statement because PgBouncer refuses these as connection options; through it they may not reach every
     server connection, and only that protection is lost.
     """
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(
             f"SET statement_timeout = '{STATEMENT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s';"
-            f"SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'"
+            f"SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'; SET TIME ZONE 'UTC'"
         )
     connection.autocommit = False
+
+
+def has_free_writer() -> bool:
+    """Whether a transaction could begin without waiting for another one to end."""
+    pool = db.engine.pool
+    return not isinstance(pool, QueuePool) or pool.checkedout() < WRITERS
 
 
 def in_transaction(work: Callable[[Connection], T]) -> T:

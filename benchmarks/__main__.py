@@ -1,10 +1,11 @@
-"""CPU the server spends on a request: bare Flask, /healthz, /auth/me. One run, so that the ratios hold.
+"""CPU the server spends on a request: bare Flask, /healthz, /auth/me by each credential. One run: the ratios hold.
 
 python -m benchmarks            the whole measurement, about a minute
 python -m benchmarks --smoke    a few requests, to see that it works
 """
 
 import argparse
+import secrets
 import statistics
 import sys
 import tempfile
@@ -13,16 +14,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import jwt
+
+from backend.services.api_key_form import KeyForm
 from benchmarks.load import CONNECTIONS, cpu_seconds, run
+from config import DEVELOPMENT_PEPPER
 from development.database import temporary_server
 from tests.support.clerk import Instance
-from tests.support.database import migrate
+from tests.support.database import Sql, migrate
 from tests.support.server import Server, running_server
 
 TARGET = 1.8
 # Many short rounds: whatever else the machine does then touches all rows alike.
 ROUNDS = 20
 REQUESTS = 960
+USER = "user_bench"
 FAR_AWAY = 4_000_000_000  # a run takes longer than a token's minute
 
 
@@ -43,35 +49,69 @@ def main() -> None:
     smoke = parser.parse_args().smoke
     rounds, requests = (1, 4 * CONNECTIONS) if smoke else (ROUNDS, REQUESTS)
     clerk = Instance()
-    with _servers(clerk) as (bare, counterfoil):
-        remembered = [clerk.token(sub="user_bench", exp=FAR_AWAY)] * CONNECTIONS
+    with _servers(clerk) as (bare, counterfoil, accepting_legacy, credentials):
+        remembered = [clerk.token(sub=USER, exp=FAR_AWAY)] * CONNECTIONS
         costs: dict[str, list[float]] = {}
         for number in range(rounds):
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
-            fresh = [clerk.token(sub="user_bench", exp=FAR_AWAY) for _ in range(requests)]
+            fresh = [clerk.token(sub=USER, exp=FAR_AWAY) for _ in range(requests)]
             for case in (
                 # The same request to all: reading a header of 900 bytes costs something too.
                 Case("bare Flask route", bare, "/", remembered),
                 Case("/healthz", counterfoil, "/healthz", remembered),
                 Case("/auth/me, remembered token", counterfoil, "/auth/me", remembered),
                 Case("/auth/me, fresh token", counterfoil, "/auth/me", fresh),
+                Case("/auth/me, API key", counterfoil, "/auth/me", [credentials.key] * CONNECTIONS),
+                Case(
+                    "/auth/me, legacy token",
+                    accepting_legacy,
+                    "/auth/me",
+                    [credentials.legacy_token] * CONNECTIONS,
+                ),
+                Case("  and remembered, beside legacy", accepting_legacy, "/auth/me", remembered),
             ):
                 costs.setdefault(case.name, []).append(_measure(case, requests))
     _report(costs)
 
 
+class Credentials(NamedTuple):
+    """Of the one user, besides Clerk's tokens."""
+
+    key: str
+    legacy_token: str
+
+
 @contextmanager
-def _servers(clerk: Instance) -> Iterator[tuple[Server, Server]]:
-    """Bare Flask and Counterfoil, one worker each, under the gunicorn.conf.py that is shipped."""
+def _servers(clerk: Instance) -> Iterator[tuple[Server, Server, Server, Credentials]]:
+    """Bare Flask, Counterfoil, and Counterfoil with legacy tokens: a worker each, under the gunicorn.conf.py shipped."""
     with temporary_server() as url, tempfile.TemporaryDirectory() as folder:
         migrate(url)
+        secret = secrets.token_urlsafe(32)
+        credentials = _make_user(url, secret)
         settings = {"DATABASE_URL": url, "CLERK_JWT_KEY": clerk.pem, "CLERK_ISSUER": clerk.issuer}
         place = Path(folder)
         with (
             running_server(place, settings, app="benchmarks.bare:app", ready="/") as bare,
             running_server(place, settings, ready="/readyz") as counterfoil,
+            running_server(place, settings | {"LEGACY_JWT_SECRET": secret}, ready="/readyz") as legacy,
         ):
-            yield bare, counterfoil
+            yield bare, counterfoil, legacy, credentials
+
+
+def _make_user(url: str, secret: str) -> Credentials:
+    sql = Sql(url)
+    user_id = sql.value("INSERT INTO users (clerk_user_id) VALUES (%s) RETURNING user_id", USER)
+    form = KeyForm("sk_app", DEVELOPMENT_PEPPER)
+    key = form.generate()
+    sql.rows(
+        """
+        INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes)
+        VALUES (%s, 'benchmark', 'sk_app', %s, %s, ARRAY['profile:read'])
+        """,
+        *(user_id, key[-4:], form.digest(key)),
+    )
+    sql.close()
+    return Credentials(key, jwt.encode({"sub": str(user_id), "exp": FAR_AWAY}, secret, "HS256"))
 
 
 def _measure(case: Case, requests: int) -> float:

@@ -1,12 +1,14 @@
 """One PostgreSQL a test process, one migrated database, one gunicorn; every test finds the tables empty."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import requests
 
 from development.database import temporary_server
+from tests.emulator.harness import EmulatorProcess, Receiver
 from tests.support.clerk import Instance, event
 from tests.support.database import Sql, migrated_database
 from tests.support.server import PROJECT, Server, running_server
@@ -78,6 +80,16 @@ def deliver(server: Server, clerk: Instance, sql: Sql) -> Deliver:  # noqa: ARG0
         )
 
     return post
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    """Clerk's Backend API: the local instance. Its webhooks go nowhere: a request's effect is there with its answer."""
+    with closing(Receiver()) as nobody:
+        emulator = EmulatorProcess(tmp_path_factory.mktemp("emulator") / "state", nobody.url)
+        emulator.start()
+        yield emulator
+        emulator.stop()
 
 
 @pytest.fixture(scope="session")

@@ -3,22 +3,68 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from backend.access.authorization import is_authorized
+from backend.services.core.entitlements import NO_ENTITLEMENTS, Entitlements
+from backend.services.scopes import Scope
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is calling. Signed out, everything but `kind` is None, as in Clerk's auth object."""
+    """Who is calling. Signed out, everything but `kind` is empty, as in Clerk's auth object.
 
-    kind: Literal["clerk", "anonymous"]
+    `session_id`, `actor` (the Clerk id of whoever impersonates the user) and the organization come with a Clerk
+    session token only; `api_key_id` and `scopes` with an API key only.
+    """
+
+    kind: Literal["clerk", "api-key", "legacy", "anonymous"]
     user_id: int | None = None
     clerk_user_id: str | None = None
     session_id: str | None = None
     actor: str | None = None
     role: str | None = None
     plan: str | None = None
+    entitlements: Entitlements = NO_ENTITLEMENTS
+    api_key_id: int | None = None
+    scopes: frozenset[Scope] = frozenset()
 
     @property
     def is_authenticated(self) -> bool:
         return self.user_id is not None
+
+    @property
+    def org_id(self) -> str | None:
+        return self.entitlements.org_id
+
+    @property
+    def org_role(self) -> str | None:
+        return self.entitlements.org_role
+
+    @property
+    def org_permissions(self) -> frozenset[str]:
+        return self.entitlements.org_permissions
+
+    def has(
+        self,
+        *,
+        role: str | None = None,
+        permission: str | None = None,
+        feature: str | None = None,
+        plan: str | None = None,
+        reverification: object = None,
+    ) -> bool:
+        """Clerk's `has()`: whether the session token grants all that is asked, in the active organization.
+
+        `role` is the organization's (`org:admin`), `plan` one of Clerk Billing. An API key or legacy token has none.
+        """
+        return is_authorized(
+            self.is_authenticated,
+            self.entitlements,
+            role=role,
+            permission=permission,
+            feature=feature,
+            plan=plan,
+            reverification=reverification,
+        )
 
 
 ANONYMOUS = Identity(kind="anonymous")

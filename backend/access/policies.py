@@ -5,26 +5,25 @@ The three pieces of Clerk's middleware: every request may have an identity (cler
 """
 
 from collections.abc import Callable
-from enum import Enum
 from functools import wraps
 from http import HTTPStatus
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 from flask import current_app, g, request
 
-from backend.access.authentication import Authenticator, Caller
+from backend.access.authentication import Authenticator
+from backend.access.caller import Caller
 from backend.access.identity import ANONYMOUS, Identity
-from backend.errors import AppError
+from backend.access.policy import SIGNED_IN, Policy
+from backend.errors import AppError, ErrorCode
+from backend.models.choices import Plan, Role
+from backend.request_id import request_id
+from backend.services.audit import Actor
+from backend.services.live_sessions import LiveSessions
+from backend.services.scopes import Scope
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Policy(Enum):
-    """Who may call the routes of a blueprint."""
-
-    PUBLIC = "public"
-    SIGNED_IN = "signed-in"
 
 
 def get_auth() -> Identity:
@@ -60,15 +59,39 @@ def get_caller() -> Caller:
     return known
 
 
-def require_auth(view: Callable[P, R]) -> Callable[P, R]:
-    """Demand a signed-in caller for one view of a public blueprint."""
+def current_actor() -> Actor:
+    """The caller, as the audit trail names who did something."""
+    identity = get_caller().identity
+    return Actor("api", identity.user_id, identity.actor, request_id())
 
-    @wraps(view)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        get_caller()
-        return view(*args, **kwargs)
 
-    return guarded
+@overload
+def require_auth(view: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def require_auth(
+    *,
+    scope: Scope | None = None,
+    role: Role = Role.USER,
+    plan: Plan = Plan.FREE,
+    session_only: bool = False,
+    live: bool = False,
+    impersonation: bool = True,
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def require_auth(
+    view: Callable[P, R] | None = None, /, *, scope: Scope | None = None, **demands: Any
+) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
+    """Demand a caller for one view, beyond what the table demands for its blueprint. The words are those of Policy."""
+    policy = Policy(read=scope, write=scope, **demands)
+
+    def guard(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            _enforce(policy)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return guard if view is None else guard(view)
 
 
 def enforce_policy() -> None:
@@ -78,5 +101,21 @@ def enforce_policy() -> None:
         return
     policies: dict[str, Policy] = current_app.extensions["policies"]
     # A route outside the table demands a caller: forgetting a policy must not open a door.
-    if policies.get(endpoint.partition(".")[0], Policy.SIGNED_IN) is Policy.SIGNED_IN:
-        get_caller()
+    policy = policies.get(endpoint.partition(".")[0], SIGNED_IN)
+    if not policy.is_public:
+        _enforce(policy)
+
+
+def _enforce(policy: Policy) -> None:
+    identity = get_caller().identity
+    policy.check(identity, request.method)
+    if policy.live and identity.kind == "clerk":
+        check_live_session(identity.session_id)
+
+
+def check_live_session(session_id: str | None) -> None:
+    """Ask Clerk whether this session of the caller goes on. Raises AppError: 401 when not, 503 when Clerk is away."""
+    if session_id is None:
+        raise AppError(ErrorCode.SESSION_REVOKED, "The token belongs to no session. Sign in again.")
+    live: LiveSessions = current_app.extensions["live_sessions"]
+    live.check(session_id, get_caller().identity.clerk_user_id or "")

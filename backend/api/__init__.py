@@ -4,10 +4,16 @@ from typing import NamedTuple
 
 from flask import Blueprint, Flask
 
-from backend.access.policies import Policy
+from backend.access.policy import PUBLIC, Policy
+from backend.api.api_keys import blueprint as api_keys
 from backend.api.auth.auth import blueprint as auth
+from backend.api.converters import IdConverter
 from backend.api.health import blueprint as health
+from backend.api.sessions import blueprint as sessions
+from backend.api.users import blueprint as users
 from backend.api.webhooks import blueprint as webhooks
+from backend.models.choices import Role
+from backend.services.scopes import Scope
 
 
 class Route(NamedTuple):
@@ -19,10 +25,14 @@ class Route(NamedTuple):
 
 
 ROUTES = (
-    Route(health, "", Policy.PUBLIC),
-    Route(auth, "", Policy.SIGNED_IN),
+    Route(health, "", PUBLIC),
+    Route(auth, "", Policy(read=Scope.PROFILE_READ)),
+    Route(sessions, "/api/sessions", Policy(session_only=True)),
+    # Keys never manage keys, and whoever impersonates a user makes no credential that lasts.
+    Route(api_keys, "/api/keys", Policy(session_only=True, impersonation=False)),
+    Route(users, "/api/users", Policy(role=Role.ADMIN, session_only=True, impersonation=False)),
     # The signature is the credential of a webhook.
-    Route(webhooks, "/api/webhooks", Policy.PUBLIC),
+    Route(webhooks, "/api/webhooks", PUBLIC),
 )
 
 
@@ -30,6 +40,7 @@ def register_routes(app: Flask) -> None:
     """Mount every blueprint with its policy. A path has one spelling: no redirect leads to another."""
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
+    app.url_map.converters["id"] = IdConverter
     for route in ROUTES:
         app.register_blueprint(route.blueprint, url_prefix=route.prefix or None)
     app.extensions["policies"] = {route.blueprint.name: route.policy for route in ROUTES}

@@ -16,8 +16,15 @@ def allow_origins(app: Flask, origins: Sequence[str]) -> None:
         {
             # As patterns of their own: a text with brackets, like http://[::1]:5173, would be taken for one.
             "origins": [re.compile(re.escape(origin) + r"\Z") for origin in origins],
-            "allow_headers": ["Authorization", "Content-Type", "X-Request-ID"],
-            "expose_headers": ["Retry-After", "WWW-Authenticate", "X-Request-ID"],
+            "allow_headers": ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            "expose_headers": [
+                "Deprecation",
+                "Location",
+                "Retry-After",
+                "Sunset",
+                "WWW-Authenticate",
+                "X-Request-ID",
+            ],
             "max_age": PREFLIGHT_SECONDS,
         },
     )

@@ -2,20 +2,18 @@
 
 import json
 import logging
-import re
-import secrets
 from http import HTTPStatus
 
 import psycopg2
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from backend.access.policies import enforce_policy
 from backend.errors import AppError, ErrorCode
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+from backend.request_id import request_id
+from backend.services.database import describe_fault
 
 CODES = {
     HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
@@ -28,6 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def register_hooks(app: Flask) -> None:
+    app.before_request(_refuse_empty_segments)
     app.before_request(enforce_policy)
     app.after_request(_add_headers)
     app.register_error_handler(AppError, answer_problem)
@@ -38,13 +37,10 @@ def register_hooks(app: Flask) -> None:
     app.register_error_handler(Exception, _answer_bug)
 
 
-def request_id() -> str:
-    """The id of this request in answers and logs: the caller's own X-Request-ID when it is a plain word."""
-    name: str | None = g.get("request_id")
-    if name is None:
-        given = request.environ.get("HTTP_X_REQUEST_ID", "")
-        name = g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    return name
+def _refuse_empty_segments() -> None:
+    """A path has one spelling. The router drops slashes at the beginning; a proxy's rules may not (CVE-2026-41248)."""
+    if "//" in request.environ.get("PATH_INFO", ""):
+        raise NotFound
 
 
 def answer_problem(error: AppError) -> Response:
@@ -71,21 +67,10 @@ def _answer_http_exception(error: HTTPException) -> Response:
 
 def _answer_database_error(error: Exception) -> Response:
     """The database is away, busy or not migrated: our trouble, never the caller's."""
-    log.error("Request %s failed at the database: %s.", request_id(), _describe(error))
+    log.error("Request %s failed at the database: %s.", request_id(), describe_fault(error))
     return answer_problem(
         AppError(ErrorCode.DATABASE_UNAVAILABLE, "The database cannot be used at the moment. Try again.")
     )
-
-
-def _describe(error: Exception) -> str:
-    """The kind of fault, without the statement and its values: they hold personal data.
-
-    What libpq says of a connection, before PostgreSQL gave a code, names the database's host and user at most.
-    """
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    code: str | None = getattr(cause, "pgcode", None)
-    reason = code or str(cause).partition("\n")[0]
-    return f"{type(cause).__name__} {reason}"
 
 
 def _answer_bug(error: Exception) -> Response:

@@ -5,6 +5,7 @@ from werkzeug.exceptions import HTTPException
 
 from backend.errors import AppError, ErrorCode
 from backend.extensions import in_transaction
+from backend.services.user_sync import UserSync
 from backend.services.webhook_events import FAILED, receive_event
 from backend.services.webhook_signature import HEADERS, WebhookVerifier
 
@@ -23,7 +24,8 @@ def receive() -> Response:
     verifier.check_headers(headers)  # before a body is read: 1 MiB for anybody who asks would be dear
     body = _read_body()
     event_id = verifier.verify(body, headers)
-    status = receive_event(in_transaction, event_id, "svix", body)
+    sync: UserSync = current_app.extensions["sync"]
+    status = receive_event(in_transaction, sync.apply_event, event_id, "svix", body)
     if status == FAILED:
         raise AppError(ErrorCode.WEBHOOK_FAILED, "The event could not be applied. It is kept; send it again.")
     return jsonify(status=status)

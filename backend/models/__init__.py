@@ -1,5 +1,7 @@
 """The tables. Importing this package registers all of them on `Base.metadata`."""
 
+from backend.models.api_key import ApiKey
+from backend.models.audit_event import AuditEvent
 from backend.models.base import Base
 from backend.models.revoked_session import RevokedSession
 from backend.models.subscription import Subscription
@@ -8,10 +10,12 @@ from backend.models.user import User
 from backend.models.webhook_event import WebhookEvent
 
 # The revision of the schema these tables need, or a later one: the head of migrations/ (a test compares).
-SCHEMA_REVISION = "005"
+SCHEMA_REVISION = "006"
 
 __all__ = [
     "SCHEMA_REVISION",
+    "ApiKey",
+    "AuditEvent",
     "Base",
     "RevokedSession",
     "Subscription",

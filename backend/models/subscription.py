@@ -1,6 +1,6 @@
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import Base
@@ -13,6 +13,7 @@ class Subscription(Base):
     __table_args__ = (
         CheckConstraint("plan IN ('free', 'pro', 'enterprise')", name="plan"),
         CheckConstraint("status IN ('active', 'past_due', 'canceled')", name="status"),
+        Index("ix_subscriptions_paid", "plan", "user_id", postgresql_where=text("plan <> 'free'")),
         {"comment": "The plan of each user; made with the user, free at first."},
     )
 

@@ -11,7 +11,7 @@ from backend.services.users import Account
 
 class UserOut(BaseModel):
     user_id: int
-    clerk_user_id: str
+    clerk_user_id: str | None
     email: str | None
     email_verified: bool
     username: str | None
@@ -33,6 +33,17 @@ class SubscriptionOut(BaseModel):
     period_start: datetime
     period_end: datetime | None
 
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        return cls.model_validate(
+            {
+                "plan": account.plan,
+                "status": account.plan_status,
+                "period_start": account.plan_period_start,
+                "period_end": account.plan_period_end,
+            }
+        )
+
 
 class UsageOut(BaseModel):
     """This calendar month, UTC."""
@@ -45,12 +56,42 @@ class UsageOut(BaseModel):
     period_start: datetime
     period_end: datetime
 
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        return cls.model_validate(
+            {
+                "tokens_used": account.tokens_used,
+                "tokens_limit": account.tokens_limit,
+                "tokens_remaining": account.tokens_remaining,
+                "campaigns_created": account.campaigns_created,
+                "api_requests": account.api_requests,
+                "period_start": account.usage_period_start,
+                "period_end": account.usage_period_end,
+            }
+        )
+
+
+class OrganizationOut(BaseModel):
+    """The active organization of the session, as Clerk's token names it."""
+
+    org_id: str
+    slug: str | None
+    role: str | None
+    permissions: list[str]
+
 
 class SessionOut(BaseModel):
-    """The session the request came with; `actor` is who impersonates the user, when somebody does."""
+    """What the request came with.
 
+    `kind`: clerk, api-key or legacy. `actor` is who impersonates the user, when somebody does; `scopes` is what an API
+    key may be used for.
+    """
+
+    kind: str
     session_id: str | None
     actor: str | None
+    organization: OrganizationOut | None
+    scopes: list[str] | None
 
 
 class AccountOut(BaseModel):
@@ -64,21 +105,25 @@ class AccountOut(BaseModel):
         return cls.model_validate(
             {
                 "user": account._asdict(),
-                "subscription": {
-                    "plan": account.plan,
-                    "status": account.plan_status,
-                    "period_start": account.plan_period_start,
-                    "period_end": account.plan_period_end,
+                "subscription": SubscriptionOut.of(account),
+                "usage": UsageOut.of(account),
+                "session": {
+                    "kind": identity.kind,
+                    "session_id": identity.session_id,
+                    "actor": identity.actor,
+                    "organization": _organization(identity),
+                    "scopes": sorted(identity.scopes) if identity.kind == "api-key" else None,
                 },
-                "usage": {
-                    "tokens_used": account.tokens_used,
-                    "tokens_limit": account.tokens_limit,
-                    "tokens_remaining": account.tokens_remaining,
-                    "campaigns_created": account.campaigns_created,
-                    "api_requests": account.api_requests,
-                    "period_start": account.usage_period_start,
-                    "period_end": account.usage_period_end,
-                },
-                "session": {"session_id": identity.session_id, "actor": identity.actor},
             }
         )
+
+
+def _organization(identity: Identity) -> dict[str, object] | None:
+    if identity.org_id is None:
+        return None
+    return {
+        "org_id": identity.org_id,
+        "slug": identity.entitlements.org_slug,
+        "role": identity.org_role,
+        "permissions": sorted(identity.org_permissions),
+    }

@@ -9,6 +9,7 @@ import psycopg2
 import psycopg2.extensions
 from psycopg2.errors import DuplicatePreparedStatement, FeatureNotSupported, InvalidSqlStatementName
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from backend.deadline import DatabaseTimeout
 
@@ -19,6 +20,17 @@ class Transact(Protocol):
     """Runs work in one transaction and commits it; may run it again after a passing fault."""
 
     def __call__(self, work: Callable[[Connection], T], /) -> T: ...
+
+
+def describe_fault(error: Exception) -> str:
+    """The kind of a database's fault, without the statement and its values: they hold personal data.
+
+    What libpq says of a connection, before PostgreSQL gave a code, names the database's host and user at most.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    code: str | None = getattr(cause, "pgcode", None)
+    reason = code or str(cause).partition("\n")[0]
+    return f"{type(cause).__name__} {reason}"
 
 
 class HotRead:

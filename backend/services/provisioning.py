@@ -16,7 +16,8 @@ IS_SESSION_REVOKED = text("SELECT EXISTS (SELECT FROM revoked_sessions WHERE ses
 # The limit of the last month goes on into a new one. A tombstone gets nothing.
 COMPLETE_USER = text(f"""
 WITH live AS (
-    SELECT user_id FROM users WHERE clerk_user_id = :clerk_user_id AND deleted_at IS NULL
+    SELECT user_id FROM users
+    WHERE (clerk_user_id = :clerk_user_id OR user_id = :user_id) AND deleted_at IS NULL
 ), subscribed AS (
     INSERT INTO subscriptions (user_id) SELECT user_id FROM live ON CONFLICT (user_id) DO NOTHING
 )
@@ -35,9 +36,11 @@ def insert_user(connection: Connection, clerk_user_id: str, provisioned_by: str)
     return connection.execute(INSERT_USER, values).first() is not None
 
 
-def complete_user(connection: Connection, clerk_user_id: str) -> None:
-    """Give a live user the subscription and the usage of this month where they are missing."""
-    connection.execute(COMPLETE_USER, {"clerk_user_id": clerk_user_id})
+def complete_user(
+    connection: Connection, clerk_user_id: str | None = None, *, user_id: int | None = None
+) -> None:
+    """Give a live user, named by either id, the subscription and the usage of this month where they are missing."""
+    connection.execute(COMPLETE_USER, {"clerk_user_id": clerk_user_id, "user_id": user_id})
 
 
 def provision_for_request(connection: Connection, clerk_user_id: str, session_id: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Applying what Clerk says about users. One function for every way an event comes in: `apply_event`.
+"""Applying what Clerk says about users. One method for every way an event comes in: `UserSync.apply_event`.
 
 Order of arrival means nothing: a profile counts by Clerk's `updated_at`, and a delete is final.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from backend.services.clerk_events import SESSION_ENDS, SESSION_STARTS, ClerkEvent
-from backend.services.clerk_user import Unprocessable, read_identifier, read_instant, read_profile
+from backend.services.clerk_user import Profile, Unprocessable, read_identifier, read_instant, read_profile
 from backend.services.core.clerk_service import ClerkService
 from backend.services.core.http import FetchError
 from backend.services.database import Transact
@@ -48,6 +48,9 @@ ERASE_PAYLOADS = text(
     "UPDATE webhook_events SET payload = NULL WHERE subject_id = :clerk_user_id AND payload IS NOT NULL"
 )
 
+# The keys themselves stay: whoever still sends one is told that the user was deleted.
+ERASE_KEY_NAMES = text("UPDATE api_keys SET name = 'erased' WHERE user_id = :user_id")
+
 END_SUBSCRIPTION = text(
     "UPDATE subscriptions SET status = 'canceled', updated_at = now() WHERE user_id = :user_id"
 )
@@ -68,30 +71,78 @@ ON CONFLICT (session_id) DO NOTHING
 """)
 
 
-def apply_event(connection: Connection, event: ClerkEvent) -> Outcome:
-    """Bring our copy up to what the event says. Raises Unprocessable for what no repetition can cure."""
-    if event.type == "user.deleted":
-        return _delete_user(connection, read_identifier(event.data, "id"))
-    if event.type in {"user.created", "user.updated"}:
-        profile = read_profile(event.data)
-        is_applied = apply_profile(connection, profile, wins_ties=event.type == "user.updated")
-        return Outcome.APPLIED if is_applied else Outcome.STALE
-    if event.type in SESSION_STARTS:
-        return _start_session(connection, event.data)
-    if event.type in SESSION_ENDS:
-        return _end_session(connection, event.data)
-    return Outcome.IGNORED
+class UserSync:
+    """Applies what Clerk says about users, by one set of rules. One an application."""
+
+    def __init__(self, *, link_by_email: bool) -> None:
+        self._link_by_email = link_by_email
+
+    def apply_event(self, connection: Connection, event: ClerkEvent) -> Outcome:
+        """Bring our copy up to what the event says. Raises Unprocessable for what no repetition can cure."""
+        if event.type == "user.deleted":
+            return _delete_user(connection, read_identifier(event.data, "id"))
+        if event.type in {"user.created", "user.updated"}:
+            wins_ties = event.type == "user.updated"
+            is_applied = self.apply_profile(connection, read_profile(event.data), wins_ties=wins_ties)
+            return Outcome.APPLIED if is_applied else Outcome.STALE
+        if event.type in SESSION_STARTS:
+            return self._start_session(connection, event.data)
+        if event.type in SESSION_ENDS:
+            return self.end_session(connection, event.data)
+        return Outcome.IGNORED
+
+    def apply_profile(self, connection: Connection, profile: Profile, *, wins_ties: bool) -> bool:
+        """As profiles.apply_profile, by the rules of this application."""
+        return apply_profile(connection, profile, wins_ties=wins_ties, link_by_email=self._link_by_email)
+
+    def complete_from_clerk(self, transact: Transact, clerk: ClerkService, clerk_user_id: str) -> None:
+        """Fill in a user who came by a token from Clerk's Backend API. A failure is harmless: the webhook will come."""
+        try:
+            profile = read_profile(clerk.fetch_user(clerk_user_id))
+        except (FetchError, Unprocessable) as error:
+            log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
+            return
+        if profile.clerk_user_id == clerk_user_id:
+            transact(lambda connection: self.apply_profile(connection, profile, wins_ties=True))
+
+    def end_session(self, connection: Connection, data: dict[str, Any]) -> Outcome:
+        """Refuse the session's tokens from now on: they would be good for up to 60 s more. `data`: Clerk's Session."""
+        clerk_user_id = read_identifier(data, "user_id")
+        ended_at = read_instant(data, "updated_at")
+        is_news = revoke_session(connection, read_identifier(data, "id"), _session_expiry(data))
+        if data.get("actor") is None:
+            self._ensure_user(connection, clerk_user_id, data.get("user"))
+            noted = connection.execute(NOTE_LOGOUT, {"clerk_user_id": clerk_user_id, "at": ended_at})
+            is_news = is_news or noted.rowcount > 0
+        return Outcome.APPLIED if is_news else Outcome.STALE
+
+    def _start_session(self, connection: Connection, data: dict[str, Any]) -> Outcome:
+        if data.get("actor") is not None:
+            return Outcome.IGNORED  # somebody else impersonates the user: that is not his login
+        clerk_user_id = read_identifier(data, "user_id")
+        started_at = read_instant(data, "created_at")
+        self._ensure_user(connection, clerk_user_id, data.get("user"))
+        noted = connection.execute(NOTE_LOGIN, {"clerk_user_id": clerk_user_id, "at": started_at})
+        return Outcome.APPLIED if noted.rowcount else Outcome.STALE
+
+    def _ensure_user(self, connection: Connection, clerk_user_id: str, user: object) -> None:
+        """A session event may come before its user's: make the user then, from the copy the event carries."""
+        if isinstance(user, dict) and user.get("id") == clerk_user_id:
+            try:
+                profile = read_profile(user)
+            except Unprocessable:
+                pass  # the copy is a courtesy; without it the session still counts
+            else:
+                self.apply_profile(connection, profile, wins_ties=False)
+                return
+        insert_user(connection, clerk_user_id, "webhook")
+        complete_user(connection, clerk_user_id)
 
 
-def complete_from_clerk(transact: Transact, clerk: ClerkService, clerk_user_id: str) -> None:
-    """Fill in a user who came by a token from Clerk's Backend API. A failure is harmless: the webhook will come."""
-    try:
-        profile = read_profile(clerk.fetch_user(clerk_user_id))
-    except (FetchError, Unprocessable) as error:
-        log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
-        return
-    if profile.clerk_user_id == clerk_user_id:
-        transact(lambda connection: apply_profile(connection, profile, wins_ties=True))
+def revoke_session(connection: Connection, session_id: str, expires_at: datetime | None = None) -> bool:
+    """Refuse a session's tokens here. `expires_at`: when the last of them is dead. False when it was so already."""
+    values = {"session_id": session_id, "expires_at": expires_at or datetime.now(UTC) + SESSION_LIFETIME}
+    return connection.execute(REVOKE_SESSION, values).rowcount > 0
 
 
 def _delete_user(connection: Connection, clerk_user_id: str) -> Outcome:
@@ -100,49 +151,13 @@ def _delete_user(connection: Connection, clerk_user_id: str) -> Outcome:
     if user_id is None:
         return Outcome.STALE
     connection.execute(END_SUBSCRIPTION, {"user_id": user_id})
+    connection.execute(ERASE_KEY_NAMES, {"user_id": user_id})
     connection.execute(ERASE_PAYLOADS, {"clerk_user_id": clerk_user_id})
     return Outcome.APPLIED
 
 
-def _start_session(connection: Connection, data: dict[str, Any]) -> Outcome:
-    if data.get("actor") is not None:
-        return Outcome.IGNORED  # somebody else impersonates the user: that is not his login
-    clerk_user_id = read_identifier(data, "user_id")
-    started_at = read_instant(data, "created_at")
-    _ensure_user(connection, clerk_user_id, data.get("user"))
-    noted = connection.execute(NOTE_LOGIN, {"clerk_user_id": clerk_user_id, "at": started_at})
-    return Outcome.APPLIED if noted.rowcount else Outcome.STALE
-
-
-def _end_session(connection: Connection, data: dict[str, Any]) -> Outcome:
-    """Refuse the session's tokens from now on. They would be good for up to 60 s more."""
-    clerk_user_id = read_identifier(data, "user_id")
-    ended_at = read_instant(data, "updated_at")
-    values = {"session_id": read_identifier(data, "id"), "expires_at": _session_expiry(data)}
-    is_news = connection.execute(REVOKE_SESSION, values).rowcount > 0
-    if data.get("actor") is None:
-        _ensure_user(connection, clerk_user_id, data.get("user"))
-        noted = connection.execute(NOTE_LOGOUT, {"clerk_user_id": clerk_user_id, "at": ended_at})
-        is_news = is_news or noted.rowcount > 0
-    return Outcome.APPLIED if is_news else Outcome.STALE
-
-
-def _session_expiry(data: dict[str, Any]) -> datetime:
+def _session_expiry(data: dict[str, Any]) -> datetime | None:
     try:
         return read_instant(data, "expire_at")
     except Unprocessable:
-        return datetime.now(UTC) + SESSION_LIFETIME
-
-
-def _ensure_user(connection: Connection, clerk_user_id: str, user: object) -> None:
-    """A session event may come before its user's: make the user then, from the copy the event carries."""
-    if isinstance(user, dict) and user.get("id") == clerk_user_id:
-        try:
-            profile = read_profile(user)
-        except Unprocessable:
-            pass  # the copy is a courtesy; without it the session still counts
-        else:
-            apply_profile(connection, profile, wins_ties=False)
-            return
-    insert_user(connection, clerk_user_id, "webhook")
-    complete_user(connection, clerk_user_id)
+        return None

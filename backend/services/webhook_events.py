@@ -1,22 +1,25 @@
 """The ledger of events: each is applied once, and none that Clerk signed is ever lost."""
 
 import logging
+from collections.abc import Callable
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.services.clerk_events import ClerkEvent, read_event
 from backend.services.clerk_user import Unprocessable
-from backend.services.database import Transact
+from backend.services.database import Transact, describe_fault
 from backend.services.profiles import lock_user
-from backend.services.user_sync import Outcome, apply_event
+from backend.services.user_sync import Outcome
 
 DUPLICATE = "duplicate"
 DEAD = "dead"
 FAILED = "failed"
 # Svix tries 8 times in 28 hours. The last of them is told 200: the event waits in the ledger for a fix and a resend.
 MAX_ATTEMPTS = 8
+
+Apply = Callable[[Connection, ClerkEvent], Outcome]
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ RETURNING status
 """)
 
 
-def receive_event(transact: Transact, event_id: str, source: str, body: bytes) -> str:
+def receive_event(transact: Transact, apply: Apply, event_id: str, source: str, body: bytes) -> str:
     """Apply a verified event and return its status: an Outcome, "duplicate", "dead" or "failed".
 
     Everything but "failed" is settled and committed. Raises what the database raises while it is away.
@@ -56,26 +59,34 @@ def receive_event(transact: Transact, event_id: str, source: str, body: bytes) -
     event: ClerkEvent | None = None
     try:
         event = readable = read_event(body)
-        status = transact(lambda connection: _apply_once(connection, event_id, source, readable))
+        status = transact(lambda connection: _apply_once(connection, apply, event_id, source, readable))
     except (OperationalError, InterfaceError, InternalError, PoolTimeout):
         raise
     except (Unprocessable, DataError) as error:
         reason = str(error) if isinstance(error, Unprocessable) else type(error.orig).__name__
         status = _record_trouble(transact, event_id, source, event, body, DEAD, reason)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is logged, and the event is kept
         # A bug of ours must not lose the event: it is kept, and Svix delivers it again after the fix.
-        log.exception("Event %s could not be applied.", event_id)
+        _log_fault(event_id, error)
         status = _record_trouble(transact, event_id, source, event, body, FAILED, type(error).__name__)
     log.info("Event %s (%s): %s.", event_id, event.type if event else "unreadable", status)
     return status
 
 
-def _apply_once(connection: Connection, event_id: str, source: str, event: ClerkEvent) -> str:
+def _log_fault(event_id: str, error: Exception) -> None:
+    """With the traceback, but not the database's own words: they repeat the row, address and all."""
+    if isinstance(error, DBAPIError):
+        log.error("Event %s could not be applied: %s.", event_id, describe_fault(error))
+    else:
+        log.error("Event %s could not be applied.", event_id, exc_info=error)
+
+
+def _apply_once(connection: Connection, apply: Apply, event_id: str, source: str, event: ClerkEvent) -> str:
     """Claim and apply in one transaction: a crash leaves neither, and of parallel deliveries one waits."""
     values = _ledger_row(event_id, source, event)
     if connection.execute(CLAIM_EVENT, values).first() is None:
         return DUPLICATE
-    outcome = apply_event(connection, event)
+    outcome = apply(connection, event)
     if outcome is not Outcome.APPLIED:
         connection.execute(SET_OUTCOME, {"event_id": event_id, "status": outcome.value})
     return outcome.value

@@ -29,7 +29,13 @@ class TestMe:
         assert (body["user"]["email"], body["user"]["first_name"]) == ("ada@example.com", "Ada")
         assert body["subscription"]["plan"] == "free"
         assert (body["usage"]["tokens_remaining"], body["usage"]["tokens_limit"]) == (10_000, 10_000)
-        assert body["session"] == {"session_id": "sess_1", "actor": None}
+        assert body["session"] == {
+            "kind": "clerk",
+            "session_id": "sess_1",
+            "actor": None,
+            "organization": None,
+            "scopes": None,
+        }
 
     def test_session_that_ended_is_refused_at_once(
         self, server: Server, clerk: Instance, deliver: Deliver, path: str

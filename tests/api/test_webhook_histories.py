@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, make_url
 
 from backend.services.database import Transact
+from backend.services.user_sync import UserSync
 from backend.services.webhook_events import receive_event
 from tests.support.clerk import session_data, user_data
 from tests.support.database import Sql
@@ -47,9 +48,12 @@ def transact(engine: Engine) -> Transact:
     return run
 
 
+SYNC = UserSync(link_by_email=False)
+
+
 def receive(transact: Transact, number: int, event: Event) -> str:
     body = json.dumps({"type": event.kind, "data": event.data, "timestamp": 1_700_000_000_000}).encode()
-    return receive_event(transact, f"msg_{number}", "svix", body)
+    return receive_event(transact, SYNC.apply_event, f"msg_{number}", "svix", body)
 
 
 def profile(kind: str, at: int) -> dict[str, Any]:

@@ -17,4 +17,7 @@ def test_smoke() -> None:
         "/healthz",
         "/auth/me, remembered token",
         "/auth/me, fresh token",
+        "/auth/me, API key",
+        "/auth/me, legacy token",
+        "  and remembered, beside legacy",
     ]

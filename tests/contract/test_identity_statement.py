@@ -1,11 +1,18 @@
 """What an authenticated request costs the database: one statement, found by indexes alone."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from backend.services.users import FIND_ACCOUNT
+from backend.services.database import HotRead
+from backend.services.users import (
+    FIND_ACCOUNT,
+    FIND_ACCOUNT_BY_ID,
+    FIND_ACCOUNT_BY_KEY,
+    FIND_ACCOUNT_BY_LEGACY_EMAIL,
+)
 from development.database import temporary_server
 from tests.support.clerk import Instance
 from tests.support.database import Sql, migrated_database
@@ -19,6 +26,9 @@ INSERT INTO subscriptions (user_id) SELECT user_id FROM users;
 INSERT INTO usage_metrics (user_id) SELECT user_id FROM users;
 INSERT INTO usage_metrics (user_id, period_start, period_end)
 SELECT user_id, now() - interval '70 days', now() - interval '40 days' FROM users;
+INSERT INTO users (email, email_verified) VALUES ('Old@example.com', true);
+INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes)
+SELECT user_id, 'key', 'sk_app', '0000', md5(user_id::text), ARRAY['profile:read'] FROM users;
 INSERT INTO revoked_sessions (session_id, expires_at)
 SELECT 'sess_' || n, now() FROM generate_series(1, {USERS}) n;
 ANALYZE
@@ -64,19 +74,30 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
+JOINED = {"users", "subscriptions", "usage_metrics"}
+READS = [
+    pytest.param(FIND_ACCOUNT, ("user_777", "sess_888"), {"revoked_sessions"}, id="session"),
+    pytest.param(FIND_ACCOUNT_BY_KEY, (hashlib.md5(b"777").hexdigest(),), {"api_keys"}, id="API key"),
+    pytest.param(FIND_ACCOUNT_BY_ID, ("777",), set(), id="user_id"),
+    pytest.param(FIND_ACCOUNT_BY_LEGACY_EMAIL, ("oLD@Example.com",), set(), id="legacy address"),
+]
+
+
 class TestPlan:
     @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-    def test_indexes_alone(self, filled: Sql, mode: str) -> None:
+    @pytest.mark.parametrize(("read", "values", "besides"), READS)
+    def test_indexes_alone(
+        self, filled: Sql, read: HotRead, values: tuple[str, ...], besides: set[str], mode: str
+    ) -> None:
         """With the values in view, and without them: PostgreSQL may change over after five executions."""
         filled.rows(f"SET plan_cache_mode = {mode}")
-        filled.rows(f"PREPARE find (text, text) AS {FIND_ACCOUNT.query.replace('%', '%%')}")
+        filled.rows(f"PREPARE find ({', '.join('text' for _ in values)}) AS {read.query.replace('%', '%%')}")
         explained = filled.value(
-            "EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE find (%s, %s)", "user_777", "sess_888"
+            f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE find ({', '.join('%s' for _ in values)})", *values
         )
         plan = explained[0]["Plan"]
         scans = [node for node in nodes(plan) if "Relation Name" in node]
-        tables = {"users", "subscriptions", "usage_metrics", "revoked_sessions"}
-        assert {node["Relation Name"] for node in scans} == tables
+        assert {node["Relation Name"] for node in scans} == JOINED | besides
         assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
         assert plan["Actual Rows"] == 1
 

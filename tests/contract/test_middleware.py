@@ -1,15 +1,16 @@
 """The pieces of Clerk's middleware on a public blueprint: get_auth, require_auth, get_current_user_id."""
 
-from dataclasses import asdict
-
 import pytest
 from flask import Blueprint, Flask
 from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
-from backend.access.policies import Policy, get_auth, get_current_user_id, require_auth
+from backend.access.policies import get_auth, get_current_user_id, require_auth
+from backend.access.policy import PUBLIC
 from tests.support.clerk import Instance
 from tests.support.database import Sql
+
+SHOWN = ("kind", "user_id", "clerk_user_id", "session_id", "actor", "role", "plan", "org_id", "api_key_id")
 
 
 @require_auth
@@ -22,7 +23,8 @@ def mine() -> ResponseReturnValue:
 
 
 def whoever() -> ResponseReturnValue:
-    return asdict(get_auth())
+    auth = get_auth()
+    return {name: getattr(auth, name) for name in SHOWN}
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def client(app: Flask, sql: Sql) -> FlaskClient:  # noqa: ARG001 - the tables ar
     blueprint.add_url_rule("/mine", view_func=mine)
     blueprint.add_url_rule("/whoever", view_func=whoever)
     app.register_blueprint(blueprint)
-    app.extensions["policies"]["notes"] = Policy.PUBLIC
+    app.extensions["policies"]["notes"] = PUBLIC
     return app.test_client()
 
 
@@ -76,6 +78,8 @@ class TestGetAuth:
             "actor": "user_admin",
             "role": "user",
             "plan": "free",
+            "org_id": None,
+            "api_key_id": None,
         }
 
     def test_our_own_trouble_is_no_anonymity(self, client: FlaskClient, clerk: Instance, sql: Sql) -> None:

@@ -1,6 +1,5 @@
 """Migrations while an application, or another migration, uses the database."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from migrations import locking
 from tests.migrations.databases import HEAD, Database, alembic
+from tests.migrations.readers import reading_users
 
 HELD = """
     SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
@@ -21,44 +21,6 @@ TERMINATE_SLEEPER = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event = 'PgSleep'
 """
-
-
-class Reads:
-    def __init__(self) -> None:
-        self.count = 0
-        self.longest = 0.0
-        self.fault: Exception | None = None
-
-
-@contextmanager
-def reading_users(database: Database) -> Iterator[Reads]:
-    """Read users all the time. PostgreSQL itself refuses a read that waits longer than migrations may wait."""
-    reads, enough = Reads(), threading.Event()
-
-    def read() -> None:
-        try:
-            with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("SET lock_timeout = '1500ms'"))
-                while not enough.is_set():
-                    started = time.monotonic()
-                    connection.execute(
-                        text("SELECT user_id, email, role FROM users WHERE user_id = 42")
-                    ).all()
-                    reads.longest = max(reads.longest, time.monotonic() - started)
-                    reads.count += 1
-                    time.sleep(0.002)
-        except OperationalError as error:
-            reads.fault = error
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        yield reads
-    finally:
-        enough.set()
-        reader.join()
-    assert reads.fault is None
-    assert reads.count > 0
 
 
 def test_two_at_once_both_succeed(database: Database) -> None:

@@ -59,6 +59,7 @@ WRONG = [
             _publishable("é.example"),
         ],
     ),
+    ("CLERK_SECRET_KEY", [f"sk_live_{SECRET} x", f"sk_live_{SECRET}é", f"sk_live_\n{SECRET}"]),
     (
         "CLERK_WEBHOOK_SECRET",
         [
@@ -105,6 +106,28 @@ WRONG = [
         "CORS_ORIGINS",
         ["*", "null", "https://*.example.com", "https://a.example/", "https://a.example:80/x", SECRET],
     ),
+    (
+        "API_KEY_PREFIX",
+        [
+            "ak",
+            "mt",
+            "oat",
+            "sk_test",
+            "sk_live",
+            "Sk",
+            "sk-app",
+            "sk_",
+            "_sk",
+            "sk__app",
+            "1sk",
+            "a" * 21,
+            SECRET,
+        ],
+    ),
+    ("API_KEY_PEPPER", ["fifteen letters", f"base64:{SECRET}"]),
+    ("LEGACY_JWT_SECRET", [SECRET, f"base64:{SECRET}", "x" * 40]),
+    ("LEGACY_JWT_SUNSET", ["soon", "2027-13-01", "2027-01-01T00:00:00", SECRET]),
+    ("LEGACY_LINK_BY_EMAIL", ["maybe", SECRET]),
     ("TRUSTED_PROXIES", ["-1", "11", "all", SECRET]),
     ("REQUEST_TIMEOUT", ["0", "-1", "0.4", "301", "nan", "inf", SECRET]),
     ("LOG_LEVEL", ["loud", "debug", "TRACE", SECRET]),
@@ -152,7 +175,12 @@ class TestWrongValue:
         assert [line.split(":")[0] for line in lines] == ["ENV", "CLERK_JWKS_TTL", "LOG_LEVEL"]
 
     def test_every_setting_with_a_wrong_value_is_tried(self) -> None:
-        any_text_is_good = {"CLERK_SECRET_KEY", "CLERK_AUDIENCE"}
+        any_text_is_good = {
+            "CLERK_AUDIENCE",
+            "LEGACY_JWT_ISSUER",
+            "LEGACY_JWT_AUDIENCE",
+            "LEGACY_JWT_EMAIL_CLAIM",
+        }
         aliases = {"CLERK_WEBHOOK_SIGNING_SECRET", "JWT_KEY"}
         assert {name for name, _ in WRONG} == set(setting_names()) - any_text_is_good - aliases
 

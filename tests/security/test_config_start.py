@@ -1,6 +1,7 @@
 """`gunicorn wsgi:app` with wrong settings: one line, a status that is not 0, no traceback, no secret."""
 
 import base64
+import secrets
 import subprocess
 import sys
 
@@ -19,6 +20,7 @@ PRODUCTION = {
     "CLERK_PUBLISHABLE_KEY": INSTANCE.publishable_key.replace("pk_test", "pk_live"),
     "CLERK_SECRET_KEY": f"sk_live_{SECRET}",
     "CLERK_WEBHOOK_SECRET": INSTANCE.webhook_secret,
+    "API_KEY_PEPPER": secrets.token_urlsafe(32),
 }
 EMULATOR_PUBLISHABLE_KEY = "pk_test_" + base64.b64encode(f"{LOCAL_CLERK_HOST}$".encode()).decode()
 EMULATOR_WEBHOOK_SECRET = "whsec_" + base64.b64encode(LOCAL_CLERK_WEBHOOK_MARK + b"x" * 16).decode()
@@ -58,6 +60,7 @@ class TestGunicorn:
             ("CLERK_SECRET_KEY", {"CLERK_SECRET_KEY": LOCAL_CLERK_SECRET_PREFIX + SECRET}),
             ("CLERK_JWKS_URL", {"CLERK_JWKS_URL": "http://clerk.example.com/.well-known/jwks.json"}),
             ("CLERK_API_URL", {"CLERK_API_URL": "http://api.clerk.example"}),
+            ("API_KEY_PEPPER", {"API_KEY_PEPPER": ""}),
             ("CLERK_JWT_KEY", {"CLERK_JWT_KEY": SECRET}),
             ("LOG_LEVEL", {"LOG_LEVEL": SECRET}),
         ],

@@ -1,8 +1,8 @@
 """Who am I."""
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
-from backend.access.policies import get_caller, get_current_user_id
+from backend.access.policies import check_live_session, get_caller, get_current_user_id
 from backend.schemas.account import AccountOut
 
 __all__ = ["blueprint", "get_current_user_id"]
@@ -21,7 +21,10 @@ def me() -> Response:
 
 @blueprint.get("/protected")
 def protected() -> Response:
-    """A personal greeting: the smallest route that needs a signed-in user."""
+    """A personal greeting. With `session_id`, Clerk itself is asked whether that session of the caller goes on."""
+    session_id = request.args.get("session_id")
+    if session_id is not None:
+        check_live_session(session_id)
     account = get_caller().account
-    name = account.first_name or account.username or account.clerk_user_id
-    return jsonify(message=f"Hello {name}", user_id=get_current_user_id())
+    name = account.first_name or account.username or account.clerk_user_id or account.email
+    return jsonify(message=f"Hello {name}", user_id=get_current_user_id(), session_id=session_id)

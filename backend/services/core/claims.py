@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from backend.errors import AppError, ErrorCode
 from backend.services.core.encoding import decode_json_object
+from backend.services.core.entitlements import NO_ENTITLEMENTS, Entitlements, read_entitlements
 
 SKEW_SECONDS = 5.0
 LAST_INSTANT = 253_402_300_799  # end of the year 9999: later ones overflow dates, here and in PostgreSQL
@@ -31,6 +32,7 @@ class SessionClaims:
     session_id: str | None
     actor: str | None
     expires_at: float
+    entitlements: Entitlements = NO_ENTITLEMENTS
 
 
 def check_claims(payload: bytes, rules: ClaimRules, now: float) -> SessionClaims:
@@ -38,21 +40,28 @@ def check_claims(payload: bytes, rules: ClaimRules, now: float) -> SessionClaims
     try:
         claims = decode_json_object(payload)
     except ValueError:
-        raise _invalid("payload") from None
+        raise invalid_claim("payload") from None
     subject = _identifier(claims, "sub")
     if subject is None:
-        raise _invalid("sub")
-    expires_at = _check_times(claims, now)
+        raise invalid_claim("sub")
+    expires_at = check_times(claims, now)
     issuer = claims.get("iss")
     if not isinstance(issuer, str) or issuer not in rules.issuers:
         raise AppError(ErrorCode.TOKEN_INVALID_ISSUER, "The token was issued by another Clerk instance.")
     _check_authorized_party(claims, rules)
-    _check_audience(claims.get("aud"), rules)
+    check_audience(claims.get("aud"), rules.audiences)
     _check_session_status(claims)
-    return SessionClaims(subject, _identifier(claims, "sid"), _actor(claims), expires_at)
+    return SessionClaims(
+        clerk_user_id=subject,
+        session_id=_identifier(claims, "sid"),
+        actor=_actor(claims),
+        expires_at=expires_at,
+        entitlements=read_entitlements(claims),
+    )
 
 
-def _invalid(name: str) -> AppError:
+def invalid_claim(name: str) -> AppError:
+    """The refusal of a claim that says nothing usable."""
     return AppError(ErrorCode.TOKEN_INVALID_CLAIMS, f"The token's claims are unusable: {name}.")
 
 
@@ -61,7 +70,7 @@ def _identifier(claims: dict[str, object], name: str) -> str | None:
         return None
     value = claims[name]
     if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
-        raise _invalid(name)
+        raise invalid_claim(name)
     return value
 
 
@@ -69,20 +78,21 @@ def _instant(claims: dict[str, object], name: str) -> float:
     """A NumericDate (RFC 7519): a number, and neither true, null, text, NaN, infinite nor beyond the calendar."""
     value = claims[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _invalid(name)
+        raise invalid_claim(name)
     if not (0 <= value <= LAST_INSTANT and math.isfinite(value)):
-        raise _invalid(name)
+        raise invalid_claim(name)
     return float(value)
 
 
-def _check_times(claims: dict[str, object], now: float) -> float:
+def check_times(claims: dict[str, object], now: float) -> float:
     """Check `exp`, `nbf`, `iat` with Clerk's 5 s of skew; return `exp`."""
     if "exp" not in claims:
-        raise _invalid("exp")
+        raise invalid_claim("exp")
     instants = {name: _instant(claims, name) for name in ("exp", "nbf", "iat") if name in claims}
     if instants["exp"] <= now - SKEW_SECONDS:
         raise AppError(
-            ErrorCode.TOKEN_EXPIRED, "The token has expired. Get a fresh one with getToken() and try again."
+            ErrorCode.TOKEN_EXPIRED,
+            "The token has expired. Get a fresh one (Clerk: getToken()) and try again.",
         )
     if instants.get("nbf", 0) > now + SKEW_SECONDS:
         raise AppError(
@@ -109,12 +119,12 @@ def _check_authorized_party(claims: dict[str, object], rules: ClaimRules) -> Non
     raise AppError(ErrorCode.TOKEN_INVALID_AUTHORIZED_PARTIES, detail)
 
 
-def _check_audience(audience: object, rules: ClaimRules) -> None:
-    """RFC 7519: one text or a list of them; one common member is enough."""
-    if not rules.audiences:
+def check_audience(audience: object, audiences: frozenset[str]) -> None:
+    """RFC 7519: one text or a list of them; one common member is enough. Without audiences nothing is checked."""
+    if not audiences:
         return
     named = audience if isinstance(audience, list) else [audience]
-    if not any(isinstance(name, str) and name in rules.audiences for name in named):
+    if not any(isinstance(name, str) and name in audiences for name in named):
         raise AppError(ErrorCode.TOKEN_INVALID_AUDIENCE, "The token was made for another audience.")
 
 
@@ -124,7 +134,7 @@ def _check_session_status(claims: dict[str, object]) -> None:
     if status == "pending":
         raise AppError(ErrorCode.SESSION_PENDING, "The session is pending: finish signing in first.")
     if status != "active":
-        raise _invalid("sts")
+        raise invalid_claim("sts")
 
 
 def _actor(claims: dict[str, object]) -> str | None:
@@ -134,5 +144,5 @@ def _actor(claims: dict[str, object]) -> str | None:
     act = claims["act"]
     actor = _identifier(act, "sub") if isinstance(act, dict) else None
     if actor is None:
-        raise _invalid("act")
+        raise invalid_claim("act")
     return actor

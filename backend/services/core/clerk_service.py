@@ -5,21 +5,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, Self
-from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 
 from backend.errors import AppError, ErrorCode
 from backend.services.core.claims import SKEW_SECONDS, ClaimRules, SessionClaims, check_claims
-from backend.services.core.http import get_json
+from backend.services.core.clerk_api import ClerkApi
 from backend.services.core.jwks import KeySource, PemKey, RemoteKeySet
 from backend.services.core.token_form import parse_token
 from config import Settings
 
 MAX_TOKEN_LENGTH = 8192
 MAX_REMEMBERED = 10_000  # about 5 MB
-MAX_USER_BYTES = 262_144
 
 _RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 
@@ -40,14 +38,12 @@ class ClerkService:
         keys: KeySource,
         rules: ClaimRules,
         *,
-        api_url: str = "",
-        secret_key: str = "",
+        api: ClerkApi | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.api = api or ClerkApi("", "")
         self._keys = keys
         self._rules = rules
-        self._api_url = api_url.rstrip("/")
-        self._secret_key = secret_key
         self._clock = clock
         self._remembered: OrderedDict[bytes, Remembered] = OrderedDict()
 
@@ -64,8 +60,8 @@ class ClerkService:
             audiences=frozenset(settings.clerk_audience),
             allow_missing_azp=settings.clerk_missing_azp == "allow",
         )
-        secret_key = settings.clerk_secret_key.get_secret_value()
-        return cls(keys, rules, api_url=settings.clerk_api_url, secret_key=secret_key)
+        api = ClerkApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value())
+        return cls(keys, rules, api=api)
 
     def verify(self, token: str) -> SessionClaims:
         """Return the claims of a valid session token. Raises AppError: 401, or 503 without keys.
@@ -108,14 +104,11 @@ class ClerkService:
 
     @property
     def can_read_users(self) -> bool:
-        return bool(self._secret_key)
+        return self.api.is_configured
 
     def fetch_user(self, clerk_user_id: str) -> object:
         """The user as Clerk's Backend API gives it (the shape of a webhook's `data`).
 
         Takes at most 3 s. Raises FetchError.
         """
-        url = f"{self._api_url}/v1/users/{quote(clerk_user_id, safe='')}"
-        return get_json(
-            url, max_bytes=MAX_USER_BYTES, headers={"Authorization": f"Bearer {self._secret_key}"}
-        )
+        return self.api.get_user(clerk_user_id)

@@ -18,6 +18,15 @@ OAUTH_TYPES = ("at+jwt", "application/at+jwt")
 MACHINE_SUBJECT_PREFIX = "mch_"
 
 
+class SplitToken(NamedTuple):
+    """The three parts of a compact JWS (RFC 7515), decoded, and the octets that are signed."""
+
+    header: dict[str, object]
+    payload: bytes
+    signature: bytes
+    signed: bytes
+
+
 class UnverifiedToken(NamedTuple):
     """A well-formed token. Nothing in it is true until the signature is checked."""
 
@@ -27,19 +36,30 @@ class UnverifiedToken(NamedTuple):
     payload: bytes
 
 
-def parse_token(token: str) -> UnverifiedToken:
-    """Split and check the form and the header. Raises AppError (401)."""
+def split_token(token: str) -> SplitToken:
+    """Decode the three segments, the header as JSON. Raises AppError (401)."""
     try:
         header_part, payload_part, signature_part = token.encode("ascii").split(b".")
-        header_bytes, payload, signature = map(decode_base64url, (header_part, payload_part, signature_part))
-        header = decode_json_object(header_bytes)
+        header, payload, signature = map(decode_base64url, (header_part, payload_part, signature_part))
+        return SplitToken(decode_json_object(header), payload, signature, header_part + b"." + payload_part)
     except ValueError:
         raise AppError(
             ErrorCode.TOKEN_INVALID, "The token is not a JWT: three base64url parts, dots between."
         ) from None
-    kid = _check_header(header)
-    _refuse_machine_subject(payload)
-    return UnverifiedToken(kid, header_part + b"." + payload_part, signature, payload)
+
+
+def parse_token(token: str) -> UnverifiedToken:
+    """Split and check the form and the header. Raises AppError (401)."""
+    parts = split_token(token)
+    kid = _check_header(parts.header)
+    _refuse_machine_subject(parts.payload)
+    return UnverifiedToken(kid, parts.signed, parts.signature, parts.payload)
+
+
+def refuse_extensions(header: dict[str, object]) -> None:
+    """RFC 7515 section 4.1.11: an extension that is not understood makes the token invalid. None is."""
+    if "crit" in header or "b64" in header:
+        raise AppError(ErrorCode.TOKEN_INVALID, "The token demands a JWS extension that is not supported.")
 
 
 def _check_header(header: dict[str, object]) -> str | None:
@@ -53,9 +73,7 @@ def _check_header(header: dict[str, object]) -> str | None:
         raise AppError(ErrorCode.TOKEN_INVALID, "The token's header has an unknown typ.")
     if header.get("alg") != "RS256":
         raise AppError(ErrorCode.TOKEN_INVALID_ALGORITHM, "Only tokens signed with RS256 are accepted.")
-    if "crit" in header or "b64" in header:
-        # RFC 7515 section 4.1.11: an extension that is not understood makes the token invalid. None is.
-        raise AppError(ErrorCode.TOKEN_INVALID, "The token demands a JWS extension that is not supported.")
+    refuse_extensions(header)
     kid = header.get("kid")
     if kid is not None and not (isinstance(kid, str) and len(kid) <= MAX_KID_LENGTH):
         raise AppError(ErrorCode.TOKEN_INVALID, "The token's key id is not a short text.")

@@ -1,0 +1,57 @@
+"""Reading what a request brings, strictly: unknown members, wrong types and broken JSON are refused, never echoed."""
+
+import re
+from typing import TypeVar
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+
+from backend.errors import AppError, ErrorCode
+from backend.schemas.base import Input, Query
+from backend.services.core.encoding import decode_json_object
+
+PLAIN_NAME = re.compile(r"[a-z_]{1,40}")
+
+B = TypeVar("B", bound=Input)
+Q = TypeVar("Q", bound=Query)
+
+
+def read_body(model: type[B]) -> B:
+    """The JSON object of the request; no body counts as an empty one.
+
+    Raises AppError: 415 for another type, 400 for broken JSON, 422 with the paths of what is wrong.
+    """
+    body = request.get_data(cache=False) or b"{}"
+    if body != b"{}" and request.mimetype != "application/json":
+        raise AppError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
+    try:
+        decode_json_object(body)  # pydantic's own parser takes NaN, and the last of two equal names
+    except ValueError:
+        raise AppError(ErrorCode.MALFORMED_BODY, "The body is not a JSON object in UTF-8.") from None
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise _invalid(error, model) from None
+
+
+def read_query(model: type[Q]) -> Q:
+    """The query string; of a name that stands twice the first counts. Raises AppError (422)."""
+    try:
+        return model.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        raise _invalid(error, model) from None
+
+
+def _invalid(error: ValidationError, model: type[BaseModel]) -> AppError:
+    errors = []
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        path, message = fault["loc"], fault["msg"]
+        if fault["type"] == "extra_forbidden":
+            message = f"Not a known name. Known: {', '.join(model.model_fields)}."
+            if not PLAIN_NAME.fullmatch(str(path[-1])):
+                # A secret in the wrong place must not come back in the answer.
+                path = path[:-1]
+        errors.append({"path": ".".join(map(str, path)), "message": message})
+    return AppError(
+        ErrorCode.VALIDATION, "The request has wrong values: see errors.", members={"errors": errors}
+    )

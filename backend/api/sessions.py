@@ -1,0 +1,37 @@
+"""The caller's own session."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, current_app
+from sqlalchemy import Connection
+
+from backend.access.policies import current_actor, get_caller
+from backend.errors import AppError, ErrorCode
+from backend.extensions import in_transaction
+from backend.services import audit
+from backend.services.live_sessions import LiveSessions
+from backend.services.user_sync import revoke_session
+
+blueprint = Blueprint("sessions", __name__)
+
+
+@blueprint.post("/revoke")
+def revoke() -> Response:
+    """End the session that the request came with, at Clerk and here: from the answer on its tokens are refused.
+
+    Clerk first: a session that had ended only here could not be sent again to be ended at Clerk.
+    """
+    identity = get_caller().identity
+    session_id = identity.session_id
+    if session_id is None:
+        raise AppError(ErrorCode.FORBIDDEN, "The token belongs to no session.")
+    live: LiveSessions = current_app.extensions["live_sessions"]
+    live.revoke(session_id)
+    actor = current_actor()
+
+    def end_here(connection: Connection) -> None:
+        revoke_session(connection, session_id)
+        audit.record(connection, actor, audit.Action.SESSION_REVOKED, identity.user_id)
+
+    in_transaction(end_here)
+    return Response(status=HTTPStatus.NO_CONTENT)

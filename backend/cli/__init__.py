@@ -1,0 +1,12 @@
+"""`flask --app wsgi …`: what an operator does on the server."""
+
+from flask import Flask
+
+from backend.cli.keys import group as keys
+from backend.cli.users import group as users
+
+
+def register_commands(app: Flask) -> None:
+    """Add the command groups."""
+    app.cli.add_command(keys)
+    app.cli.add_command(users)

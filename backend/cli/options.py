@@ -1,0 +1,84 @@
+"""What the command groups share: naming a user, work in a transaction whose trouble is one line, tables."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import click
+import psycopg2
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from backend.errors import AppError
+from backend.extensions import in_transaction
+
+T = TypeVar("T")
+
+USER_HELP = "USER is a user_id, a Clerk id (user_…) or the e-mail address of exactly one live user."
+MAX_SHOWN = 5  # of several users of one address
+
+USER_ID = re.compile("[1-9][0-9]{0,17}")  # within bigint, and far beyond any real one
+FIND_BY_USER_ID = text("SELECT user_id FROM users WHERE user_id = :text AND deleted_at IS NULL")
+FIND_BY_CLERK_ID = text("SELECT user_id FROM users WHERE clerk_user_id = :text AND deleted_at IS NULL")
+FIND_BY_EMAIL = text(f"""
+SELECT user_id FROM users WHERE lower(email) = lower(:text) AND deleted_at IS NULL
+ORDER BY user_id LIMIT {MAX_SHOWN}
+""")  # noqa: S608 - the number is our constant
+
+
+def find_user(connection: Connection, named: str) -> int:
+    """The `users.user_id` of the one live user meant (see USER_HELP). Raises ClickException on none and on several."""
+    if USER_ID.fullmatch(named):
+        find = FIND_BY_USER_ID
+    elif named.startswith("user_"):
+        find = FIND_BY_CLERK_ID
+    else:
+        find = FIND_BY_EMAIL
+    # printable: bytes that are no text in the terminal's encoding come as what PostgreSQL does not take.
+    found = list(connection.execute(find, {"text": printable(named)}).scalars())
+    if not found:
+        raise click.ClickException(
+            f"There is no live user {printable(named)}. Look for one: flask --app wsgi users list --search TEXT"
+        )
+    if len(found) > 1:
+        ids = ", ".join(map(str, found))
+        raise click.ClickException(
+            f"Several users have the address {printable(named)}. Name one by user_id: {ids}."
+        )
+    return int(found[0])
+
+
+def transact(work: Callable[[Connection], T]) -> T:
+    """Run `work` and commit, as `in_transaction`. Raises ClickException with one line for what goes wrong."""
+    try:
+        return in_transaction(work)
+    except AppError as error:
+        raise click.ClickException(error.detail) from None
+    except (SQLAlchemyError, psycopg2.Error) as error:
+        raise click.ClickException(
+            f"The database cannot be used: {_reason(error)}. Look at DATABASE_URL, and whether PostgreSQL runs "
+            "and is migrated (alembic upgrade head)."
+        ) from None
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of equal length in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def show_time(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+
+
+def printable(text: str) -> str:
+    """Text of a user without what would steer the operator's terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what PostgreSQL or libpq says: no statement, no values."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0].rstrip('.')}"

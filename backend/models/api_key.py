@@ -1,0 +1,31 @@
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.models.base import Base
+
+
+class ApiKey(Base):
+    """A key that a program sends instead of a session token. The key itself is shown once and never stored."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        UniqueConstraint("key_hash"),
+        CheckConstraint("cardinality(scopes) > 0", name="scopes"),
+        Index(None, "user_id", "key_id"),
+        {"comment": "API keys of users. Only an HMAC of the key is here: nobody can read a key back."},
+    )
+
+    key_id: Mapped[int] = mapped_column(Identity(always=False), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(comment="What the owner calls it")
+    prefix: Mapped[str] = mapped_column(comment="What the key begins with, API_KEY_PREFIX when it was made")
+    last_four: Mapped[str] = mapped_column(comment="The last four characters, to tell keys apart")
+    key_hash: Mapped[str] = mapped_column(comment="HMAC-SHA256 of the key under API_KEY_PEPPER, hexadecimal")
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), comment="What the key may be used for")
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    expires_at: Mapped[datetime | None] = mapped_column(comment="Refused from here on; null: never expires")
+    revoked_at: Mapped[datetime | None] = mapped_column(comment="Refused since then, for good")
+    last_used_at: Mapped[datetime | None] = mapped_column(comment="Last use, to the minute")

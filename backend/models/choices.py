@@ -1,0 +1,25 @@
+"""The words that columns choose from, in ascending order."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class _Ranked(StrEnum):
+    def includes(self, other: Self) -> bool:
+        """Whether this one may do all that the other may."""
+        order = list(type(self))
+        return order.index(self) >= order.index(other)
+
+
+class Role(_Ranked):
+    """What a user is to this application. Ours alone: Clerk's organization roles are another thing."""
+
+    USER = "user"
+    DEVELOPER = "developer"
+    ADMIN = "admin"
+
+
+class Plan(_Ranked):
+    FREE = "free"
+    PRO = "pro"
+    ENTERPRISE = "enterprise"

@@ -1,0 +1,88 @@
+"""API keys as clients send and see them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints
+
+from backend.schemas.base import Input, Line, PageQuery
+from backend.services.api_keys import ApiKey
+from backend.services.scopes import Scope
+
+LONGEST_LIFE = timedelta(days=3_653)  # ten years, with up to three leap days
+LONGEST_OVERLAP = timedelta(days=7)
+OVERLAP = timedelta(days=1)
+
+
+def _check_future(time: datetime) -> datetime:
+    if not datetime.now(UTC) < time <= datetime.now(UTC) + LONGEST_LIFE:
+        raise ValueError("must lie in the future, at most ten years ahead")
+    return time
+
+
+def _check_no_repeats(scopes: list[Scope]) -> list[Scope]:
+    if len(set(scopes)) != len(scopes):
+        raise ValueError("a scope stands twice")
+    return scopes
+
+
+Expiry = Annotated[AwareDatetime, AfterValidator(_check_future)]
+Scopes = Annotated[list[Scope], Field(min_length=1), AfterValidator(_check_no_repeats)]
+
+
+class KeyIn(Input):
+    """A key to make. Without `expires_at` it never expires."""
+
+    name: Line
+    scopes: Scopes
+    expires_at: Expiry | None = None
+
+
+class RotationIn(Input):
+    """How to replace a key. Without `expires_at` the new one lives as long as the old one was to live."""
+
+    overlap_seconds: int = Field(
+        default=int(OVERLAP.total_seconds()), ge=0, le=int(LONGEST_OVERLAP.total_seconds())
+    )
+    expires_at: Expiry | None = None
+
+
+class KeysQuery(PageQuery):
+    """`cursor`: the least key_id of the page before. 18 digits stay within PostgreSQL's bigint."""
+
+    cursor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
+
+
+class KeyOut(BaseModel):
+    """`last_four` ends the key, `prefix` begins it: enough to tell keys apart, useless to guess one."""
+
+    key_id: int
+    name: str
+    prefix: str
+    last_four: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        return cls.model_validate(key._asdict())
+
+
+class NewKeyOut(KeyOut):
+    """`key` is shown here and never again."""
+
+    key: str
+
+    @classmethod
+    def with_secret(cls, key: ApiKey, secret: str) -> Self:
+        return cls.model_validate(key._asdict() | {"key": secret})
+
+
+class KeysOut(BaseModel):
+    """A page, newest first. `next_cursor` is null on the last one."""
+
+    keys: list[KeyOut]
+    next_cursor: str | None

@@ -1,0 +1,126 @@
+"""Users as admins see and change them."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, StringConstraints, model_validator
+
+from backend.models.choices import Plan, Role
+from backend.schemas.account import SubscriptionOut, UsageOut, UserOut
+from backend.schemas.base import Input, Line, PageQuery
+from backend.services.admin import Changes, UserRecord
+from backend.services.user_list import UserFilter, UserPage, UserStatus
+
+
+class UserQuery(PageQuery):
+    """Which users to list: see UserFilter. `cursor`: the least user_id of the page before, within PostgreSQL's bigint."""
+
+    search: Line | None = None
+    role: Role | None = None
+    plan: Plan | None = None
+    status: UserStatus | None = None
+    cursor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
+
+    @property
+    def filter(self) -> UserFilter:
+        return UserFilter(self.search, self.role, self.plan, self.status)
+
+    @property
+    def before(self) -> int | None:
+        return None if self.cursor is None else int(self.cursor)
+
+
+class UserChanges(Input):
+    """At least one member. None means: not there; a null that was sent is refused."""
+
+    role: Role | None = None
+    plan: Plan | None = None
+    is_active: bool | None = None
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Self:
+        if not self.model_fields_set or any(getattr(self, name) is None for name in self.model_fields_set):
+            raise ValueError("name at least one of role, plan, is_active, none of them null")
+        return self
+
+    @property
+    def changes(self) -> Changes:
+        return Changes(self.role, self.plan, self.is_active)
+
+
+class ListedUserOut(BaseModel):
+    user_id: int
+    clerk_user_id: str | None
+    email: str | None
+    email_verified: bool
+    username: str | None
+    first_name: str | None
+    last_name: str | None
+    role: str
+    plan: str | None
+    is_active: bool
+    banned: bool
+    locked: bool
+    last_login_at: datetime | None
+    created_at: datetime
+    deleted_at: datetime | None
+
+
+class UserPageOut(BaseModel):
+    users: list[ListedUserOut]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: UserPage) -> Self:
+        return cls.model_validate(
+            {
+                "users": [user._asdict() for user in page.users],
+                "next_cursor": None if page.next_before is None else str(page.next_before),
+            }
+        )
+
+
+class AdminUserOut(UserOut):
+    """What /auth/me shows of a user, and what only admins see."""
+
+    is_active: bool
+    banned: bool
+    locked: bool
+    deleted_at: datetime | None
+    external_id: str | None
+    provisioned_by: str
+    last_logout_at: datetime | None
+    clerk_updated_at: datetime | None
+
+
+class AuditEventOut(BaseModel):
+    action: str
+    source: str
+    actor_user_id: int | None
+    impersonator: str | None
+    occurred_at: datetime
+    details: dict[str, object]
+    request_id: str | None
+
+
+class UserRecordOut(BaseModel):
+    """`subscription` and `usage` are null until the user's first request, `usage` until the first one of this month."""
+
+    user: AdminUserOut
+    subscription: SubscriptionOut | None
+    usage: UsageOut | None
+    usable_api_keys: int
+    events: list[AuditEventOut]
+
+    @classmethod
+    def of(cls, record: UserRecord) -> Self:
+        account = record.account
+        return cls.model_validate(
+            {
+                "user": account._asdict() | record._asdict(),
+                "subscription": None if account.plan is None else SubscriptionOut.of(account),
+                "usage": None if account.tokens_used is None else UsageOut.of(account),
+                "usable_api_keys": record.usable_api_keys,
+                "events": [event._asdict() for event in record.events],
+            }
+        )

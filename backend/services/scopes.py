@@ -1,0 +1,10 @@
+"""What an API key may be used for."""
+
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    PROFILE_READ = "profile:read"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    TOKENS_SPEND = "tokens:spend"
