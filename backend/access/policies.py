@@ -96,6 +96,9 @@ def require_auth(
 
 def enforce_policy() -> None:
     """Before each request: apply the policy of its route. A preflight never authenticates (browsers send no token)."""
+    if "//" in request.environ.get("PATH_INFO", ""):
+        # A path has one spelling. The router drops slashes at its beginning; a proxy's rules may not (CVE-2026-41248).
+        raise AppError(ErrorCode.NOT_FOUND, "There is nothing here: the path has an empty part.")
     endpoint = request.endpoint
     if endpoint is None or request.method == "OPTIONS":
         return

@@ -5,10 +5,10 @@ import logging
 from http import HTTPStatus
 
 import psycopg2
-from flask import Flask, Response, request
+from flask import Flask, Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException
 
 from backend.access.policies import enforce_policy
 from backend.errors import AppError, ErrorCode
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 
 def register_hooks(app: Flask) -> None:
-    app.before_request(_refuse_empty_segments)
     app.before_request(enforce_policy)
     app.after_request(_add_headers)
     app.register_error_handler(AppError, answer_problem)
@@ -35,12 +34,6 @@ def register_hooks(app: Flask) -> None:
     app.register_error_handler(PoolTimeout, _answer_database_error)
     app.register_error_handler(psycopg2.Error, _answer_database_error)
     app.register_error_handler(Exception, _answer_bug)
-
-
-def _refuse_empty_segments() -> None:
-    """A path has one spelling. The router drops slashes at the beginning; a proxy's rules may not (CVE-2026-41248)."""
-    if "//" in request.environ.get("PATH_INFO", ""):
-        raise NotFound
 
 
 def answer_problem(error: AppError) -> Response:
