@@ -36,3 +36,10 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
 
     gevent_worker.install()
     broken_requests.install(worker)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """After the last request of a worker that stops in order: write what it has counted. One that never began has nothing."""
+    counter = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("request_counter")
+    if counter is not None:
+        counter.stop()

@@ -10,6 +10,7 @@ from backend.api import register_routes
 from backend.api.cors import allow_origins
 from backend.api.deprecation import announce_sunset
 from backend.api.hooks import answer_problem, register_hooks
+from backend.api.request_counts import register_request_counts
 from backend.cli import register_commands
 from backend.deadline import RequestTimeout, request_deadline
 from backend.errors import AppError, ErrorCode
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     _add_extensions(app, settings)
     register_hooks(app)
+    register_request_counts(app)
     allow_origins(app, settings.allowed_origins)
     if settings.legacy_jwt_sunset:
         announce_sunset(app, settings.legacy_jwt_sunset)

@@ -38,6 +38,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     CONFLICT = "conflict"
+    PRECONDITION_FAILED = "precondition-failed"
     VALIDATION = "validation"
     MALFORMED_BODY = "malformed-body"
     WEBHOOK_HEADERS_MISSING = "webhook-headers-missing"
@@ -73,6 +74,7 @@ STATUS: Mapping[ErrorCode, HTTPStatus] = MappingProxyType(
         ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
         ErrorCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
         ErrorCode.CONFLICT: HTTPStatus.CONFLICT,
+        ErrorCode.PRECONDITION_FAILED: HTTPStatus.PRECONDITION_FAILED,
         ErrorCode.VALIDATION: HTTPStatus.UNPROCESSABLE_ENTITY,
         ErrorCode.MALFORMED_BODY: HTTPStatus.BAD_REQUEST,
         ErrorCode.WEBHOOK_HEADERS_MISSING: HTTPStatus.BAD_REQUEST,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from backend.access.identity import Identity
 from backend.errors import AppError, ErrorCode
 from backend.extensions import in_transaction
-from backend.services.provisioning import complete_user
+from backend.services.subscriptions import settle
 from backend.services.users import Account
 
 
@@ -16,14 +16,15 @@ class Caller(NamedTuple):
 
 
 def admitted(account: Account, read_again: Callable[[], Account | None]) -> Account:
-    """The account of a user who may come in, with subscription and the usage row of this month: made now if missing.
+    """The account of a user who may come in, with subscription and the usage row of this month: made now if
+    missing. A plan that was canceled and has come to its end is taken back now.
 
     Raises AppError: 401 or 403 by the state of the user, whatever the credential.
     """
     _refuse_by_state(account)
     if account.is_complete:
         return account
-    in_transaction(lambda connection: complete_user(connection, user_id=account.user_id))
+    in_transaction(lambda connection: settle(connection, account.user_id))
     again = read_again()
     if again is None or not again.is_complete:
         # The month ended between making its row and reading it.

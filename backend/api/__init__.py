@@ -7,9 +7,13 @@ from flask import Blueprint, Flask
 from backend.access.policy import PUBLIC, Policy
 from backend.api.api_keys import blueprint as api_keys
 from backend.api.auth.auth import blueprint as auth
+from backend.api.campaigns import blueprint as campaigns
 from backend.api.converters import IdConverter
 from backend.api.health import blueprint as health
 from backend.api.sessions import blueprint as sessions
+from backend.api.subscriptions import blueprint as subscriptions
+from backend.api.templates import blueprint as templates
+from backend.api.tokens import blueprint as tokens
 from backend.api.users import blueprint as users
 from backend.api.webhooks import blueprint as webhooks
 from backend.models.choices import Role
@@ -17,19 +21,30 @@ from backend.services.scopes import Scope
 
 
 class Route(NamedTuple):
-    """A blueprint, where it is mounted, and who may call it."""
+    """A blueprint, where it is mounted, and who may call it. `alias`: its name where it is mounted a second time."""
 
     blueprint: Blueprint
     prefix: str
     policy: Policy
+    alias: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.alias or self.blueprint.name
 
 
+CAMPAIGNS = Policy(read=Scope.CAMPAIGNS_READ, write=Scope.CAMPAIGNS_WRITE)
 ROUTES = (
     Route(health, "", PUBLIC),
-    Route(auth, "", Policy(read=Scope.PROFILE_READ)),
+    Route(auth, "", Policy(read=Scope.PROFILE_READ, write=Scope.PROFILE_WRITE)),
     Route(sessions, "/api/sessions", Policy(session_only=True)),
+    Route(subscriptions, "/api/subscription", Policy(read=Scope.PROFILE_READ)),
     # Keys never manage keys, and whoever impersonates a user makes no credential that lasts.
     Route(api_keys, "/api/keys", Policy(session_only=True, impersonation=False)),
+    Route(campaigns, "/api/campaigns", CAMPAIGNS),
+    Route(campaigns, "/campaigns", CAMPAIGNS, "short_campaigns"),
+    Route(templates, "/api/templates", CAMPAIGNS),
+    Route(tokens, "/api/tokens", Policy(read=Scope.TOKENS_READ, write=Scope.TOKENS_SPEND)),
     Route(users, "/api/users", Policy(role=Role.ADMIN, session_only=True, impersonation=False)),
     # The signature is the credential of a webhook.
     Route(webhooks, "/api/webhooks", PUBLIC),
@@ -42,5 +57,5 @@ def register_routes(app: Flask) -> None:
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = IdConverter
     for route in ROUTES:
-        app.register_blueprint(route.blueprint, url_prefix=route.prefix or None)
-    app.extensions["policies"] = {route.blueprint.name: route.policy for route in ROUTES}
+        app.register_blueprint(route.blueprint, url_prefix=route.prefix or None, name=route.name)
+    app.extensions["policies"] = {route.name: route.policy for route in ROUTES}

@@ -16,9 +16,19 @@ def allow_origins(app: Flask, origins: Sequence[str]) -> None:
         {
             # As patterns of their own: a text with brackets, like http://[::1]:5173, would be taken for one.
             "origins": [re.compile(re.escape(origin) + r"\Z") for origin in origins],
-            "allow_headers": ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            "allow_headers": [
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-Match",
+                "If-None-Match",
+                "X-API-Key",
+                "X-Request-ID",
+            ],
             "expose_headers": [
                 "Deprecation",
+                "ETag",
+                "Idempotent-Replayed",
                 "Location",
                 "Retry-After",
                 "Sunset",

@@ -5,6 +5,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import Base
 
+# Of `subscriptions s`: it was canceled and has come to its end, and the plan is not taken back yet.
+HAS_LAPSED = "(s.plan <> 'free' AND s.status = 'canceled' AND s.period_end <= now())"
+
 
 class Subscription(Base):
     """The plan of a user: exactly one row a live user."""

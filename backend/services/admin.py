@@ -16,7 +16,7 @@ from backend.services.clerk_user import Profile, Unprocessable, read_profile
 from backend.services.core.clerk_api import ClerkApi
 from backend.services.core.http import FetchError
 from backend.services.database import Transact
-from backend.services.provisioning import complete_user
+from backend.services.subscriptions import end_lapsed, set_plan
 from backend.services.user_sync import UserSync
 from backend.services.users import ACCOUNT, JOINED, Account
 
@@ -76,15 +76,14 @@ LIMIT :limit
 FIND_STATE = "SELECT clerk_user_id, role, is_active, banned, deleted_at FROM users WHERE user_id = :user_id"
 READ_STATE = text(FIND_STATE)
 LOCK_STATE = text(f"{FIND_STATE} FOR NO KEY UPDATE")
-LOCK_PLAN = text("SELECT plan FROM subscriptions WHERE user_id = :user_id FOR NO KEY UPDATE")
 
 SET_ROLE = text("UPDATE users SET role = :role, updated_at = now() WHERE user_id = :user_id")
 SET_ACTIVE = text("UPDATE users SET is_active = :is_active, updated_at = now() WHERE user_id = :user_id")
-SET_PLAN = text("UPDATE subscriptions SET plan = :plan, updated_at = now() WHERE user_id = :user_id")
 
 
 def read_user(connection: Connection, user_id: int) -> UserRecord:
     """The user, be it a tombstone, with the newest audit events about it. Raises AppError (404)."""
+    end_lapsed(connection, user_id)
     row = connection.execute(FIND_USER, {"user_id": user_id}).first()
     if row is None:
         raise _unknown_user()
@@ -109,7 +108,7 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
         moved = {"from": user.role, "to": changes.role}
         audit.record(connection, actor, Action.USER_ROLE_CHANGED, user_id, **moved)
     if changes.plan is not None:
-        _set_plan(connection, actor, user_id, changes.plan)
+        set_plan(connection, actor, user_id, changes.plan)
     if changes.is_active is not None and changes.is_active != user.is_active:
         connection.execute(SET_ACTIVE, {"user_id": user_id, "is_active": changes.is_active})
         action = Action.USER_ACTIVATED if changes.is_active else Action.USER_DEACTIVATED
@@ -164,14 +163,6 @@ def _clerk_unavailable(reason: str, retry_after: float | None = None) -> AppErro
         f"Clerk, which keeps the bans, could not be used: {reason}. {WITHOUT_CLERK}",
         retry_after=retry_after,
     )
-
-
-def _set_plan(connection: Connection, actor: Actor, user_id: int, plan: Plan) -> None:
-    complete_user(connection, user_id=user_id)  # a legacy user may have no subscription yet
-    old = connection.execute(LOCK_PLAN, {"user_id": user_id}).scalar_one()
-    if plan != old:
-        connection.execute(SET_PLAN, {"user_id": user_id, "plan": plan})
-        audit.record(connection, actor, Action.USER_PLAN_CHANGED, user_id, **{"from": old, "to": plan})
 
 
 def _live(user: Row[Any] | None) -> Row[Any]:

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, text
 from backend.errors import AppError, ErrorCode
 from backend.services.api_key_form import LAST, KeyForm
 from backend.services.audit import Action, Actor, record
+from backend.services.plans import PLANS
+from backend.services.subscriptions import read_plan
 
-# A script that makes keys in a loop stops here (OWASP API6).
-MAX_USABLE = 50
 NEWEST = 2**63 - 1  # a cursor before the newest key
 
 
@@ -105,7 +105,7 @@ def create_key(
         "expires_at": expires_at,
         "life": None,
     }
-    key = _insert(connection, minted, values)
+    key = _insert(connection, minted, user_id, values)
     record(connection, actor, Action.API_KEY_CREATED, user_id, **_noted(key))
     return key
 
@@ -140,7 +140,7 @@ def rotate_key(
         "expires_at": expires_at,
         "life": old.expires_at and old.expires_at - old.created_at,
     }
-    key = _insert(connection, minted, values)
+    key = _insert(connection, minted, user_id, values)
     record(
         connection,
         actor,
@@ -193,13 +193,16 @@ def _find_minted(connection: Connection, minted: MintedKey) -> ApiKey | None:
     return None if row is None else ApiKey._make(row)
 
 
-def _insert(connection: Connection, minted: MintedKey, values: dict[str, object]) -> ApiKey:
+def _insert(connection: Connection, minted: MintedKey, user_id: int, values: dict[str, object]) -> ApiKey:
+    plan = read_plan(connection, user_id)
+    limit = PLANS[plan].api_keys
     used = connection.execute(COUNT_USABLE, values).scalar_one()
-    if used >= MAX_USABLE:
+    # A script that makes keys in a loop stops here, on any plan (OWASP API6).
+    if used >= limit:
         raise AppError(
             ErrorCode.QUOTA_EXCEEDED,
-            f"A user has at most {MAX_USABLE} usable API keys. Revoke one, or rotate one without overlap.",
-            members={"limit": MAX_USABLE, "used": used},
+            f"The plan {plan} has at most {limit} usable API keys. Revoke one, or rotate one without overlap.",
+            members={"limit": limit, "used": used},
         )
     stored = {"prefix": minted.prefix, "last_four": minted.last_four, "key_hash": minted.key_hash}
     return ApiKey._make(connection.execute(INSERT, values | stored).one())

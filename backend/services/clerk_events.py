@@ -23,6 +23,17 @@ class ClerkEvent(NamedTuple):
 USER_EVENTS = frozenset({"user.created", "user.updated", "user.deleted"})
 SESSION_STARTS = frozenset({"session.created"})
 SESSION_ENDS = frozenset({"session.ended", "session.removed", "session.revoked"})
+SUBSCRIPTION_EVENTS = frozenset(
+    {"subscription.created", "subscription.updated", "subscription.active", "subscription.pastDue"}
+)
+# `created` is in Clerk's announcement and types, not in its specification.
+ITEM_EVENTS = frozenset(
+    f"subscriptionItem.{verb}"
+    for verb in (
+        *("created", "updated", "upcoming", "incomplete", "active", "freeTrialEnding"),
+        *("pastDue", "canceled", "abandoned", "ended"),
+    )
+)
 
 
 def read_event(body: bytes) -> ClerkEvent:
@@ -53,6 +64,9 @@ def _subject(kind: str, data: dict[str, Any]) -> str | None:
         field = "id"
     elif kind in SESSION_STARTS or kind in SESSION_ENDS:
         field = "user_id"
+    elif kind in SUBSCRIPTION_EVENTS or kind in ITEM_EVENTS:
+        payer = data.get("payer")
+        data, field = payer if isinstance(payer, dict) else {}, "user_id"
     else:
         return None
     try:

@@ -30,14 +30,18 @@ WHERE u.clerk_user_id = :clerk_user_id
 FOR UPDATE OF u
 """)
 
-# A user's row that holds nothing: no key, no use, no plan, no word of his own or of an admin's.
+# A user's row that holds nothing: no key, no campaign, no use, no plan, no word of his own or of an admin's. Requests that were
+# counted are no use: reading `/auth/me` until the profile comes must not prevent the link. Their number is lost with it.
 TAKE_PLACEHOLDER = text("""
 DELETE FROM users u
 WHERE clerk_user_id = :clerk_user_id
   AND role = 'user' AND is_active AND bio IS NULL AND website IS NULL AND social_links = '{}'
   AND NOT EXISTS (SELECT FROM api_keys WHERE user_id = u.user_id)
+  AND NOT EXISTS (SELECT FROM campaigns WHERE user_id = u.user_id)
+  AND NOT EXISTS (SELECT FROM campaign_templates WHERE user_id = u.user_id)
+  AND NOT EXISTS (SELECT FROM idempotency_keys WHERE user_id = u.user_id)
   AND NOT EXISTS (SELECT FROM usage_metrics
-                  WHERE user_id = u.user_id AND (tokens_used, campaigns_created, api_requests) <> (0, 0, 0))
+                  WHERE user_id = u.user_id AND (tokens_used, campaigns_created) <> (0, 0))
   AND NOT EXISTS (SELECT FROM subscriptions
                   WHERE user_id = u.user_id
                     AND (plan <> 'free' OR num_nonnulls(stripe_customer_id, clerk_subscription_id) > 0))

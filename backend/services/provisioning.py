@@ -2,7 +2,8 @@
 
 from sqlalchemy import Connection, text
 
-from backend.models.usage_metrics import FREE_TOKENS_A_MONTH
+from backend.models.choices import Plan
+from backend.services.plans import PLANS
 
 INSERT_USER = text("""
 INSERT INTO users (clerk_user_id, provisioned_by)
@@ -13,7 +14,9 @@ RETURNING user_id
 
 IS_SESSION_REVOKED = text("SELECT EXISTS (SELECT FROM revoked_sessions WHERE session_id = :session_id)")
 
-# The limit of the last month goes on into a new one. A tombstone gets nothing.
+TOKENS_BY_PLAN = " ".join(f"WHEN '{plan}' THEN {limits.tokens_a_month}" for plan, limits in PLANS.items())
+
+# The limit of the last month goes on into a new one: it may be the user's own. A tombstone gets nothing.
 COMPLETE_USER = text(f"""
 WITH live AS (
     SELECT user_id FROM users
@@ -22,12 +25,13 @@ WITH live AS (
     INSERT INTO subscriptions (user_id) SELECT user_id FROM live ON CONFLICT (user_id) DO NOTHING
 )
 INSERT INTO usage_metrics (user_id, tokens_limit)
-SELECT live.user_id, coalesce(last_month.tokens_limit, {FREE_TOKENS_A_MONTH})
-FROM live LEFT JOIN LATERAL (
+SELECT live.user_id,
+       coalesce(last_month.tokens_limit, CASE coalesce(s.plan, '{Plan.FREE}') {TOKENS_BY_PLAN} END)
+FROM live LEFT JOIN subscriptions s ON s.user_id = live.user_id LEFT JOIN LATERAL (
     SELECT tokens_limit FROM usage_metrics WHERE user_id = live.user_id ORDER BY period_start DESC LIMIT 1
 ) AS last_month ON true
 ON CONFLICT (user_id, period_start) DO NOTHING
-""")  # noqa: S608 - the number is our constant
+""")  # noqa: S608 - the numbers are our constants
 
 
 def insert_user(connection: Connection, clerk_user_id: str, provisioned_by: str) -> bool:

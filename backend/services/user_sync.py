@@ -1,4 +1,6 @@
-"""Applying what Clerk says about users. One method for every way an event comes in: `UserSync.apply_event`.
+"""Applying what Clerk says about users and their subscriptions.
+
+One method for every way an event comes in: `UserSync.apply_event`.
 
 Order of arrival means nothing: a profile counts by Clerk's `updated_at`, and a delete is final.
 """
@@ -10,7 +12,15 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from backend.services.clerk_events import SESSION_ENDS, SESSION_STARTS, ClerkEvent
+from backend.services import clerk_subscriptions
+from backend.services.billing import read_report
+from backend.services.clerk_events import (
+    ITEM_EVENTS,
+    SESSION_ENDS,
+    SESSION_STARTS,
+    SUBSCRIPTION_EVENTS,
+    ClerkEvent,
+)
 from backend.services.clerk_user import Profile, Unprocessable, read_identifier, read_instant, read_profile
 from backend.services.core.clerk_service import ClerkService
 from backend.services.core.http import FetchError
@@ -51,6 +61,13 @@ ERASE_PAYLOADS = text(
 # The keys themselves stay: whoever still sends one is told that the user was deleted.
 ERASE_KEY_NAMES = text("UPDATE api_keys SET name = 'erased' WHERE user_id = :user_id")
 
+# All that users write is their personal data. With a campaign go its tags; a stored answer shows what was written.
+ERASE_CAMPAIGNS = text("DELETE FROM campaigns WHERE user_id = :user_id")
+ERASE_TEMPLATES = text("DELETE FROM campaign_templates WHERE user_id = :user_id")
+ERASE_ANSWERS = text("DELETE FROM idempotency_keys WHERE user_id = :user_id")
+
+FORGET_BILLING = text("DELETE FROM clerk_billing WHERE clerk_user_id = :clerk_user_id")
+
 END_SUBSCRIPTION = text(
     "UPDATE subscriptions SET status = 'canceled', updated_at = now() WHERE user_id = :user_id"
 )
@@ -89,11 +106,16 @@ class UserSync:
             return self._start_session(connection, event.data)
         if event.type in SESSION_ENDS:
             return self.end_session(connection, event.data)
+        if event.type in SUBSCRIPTION_EVENTS or event.type in ITEM_EVENTS:
+            return self._apply_billing(connection, event)
         return Outcome.IGNORED
 
     def apply_profile(self, connection: Connection, profile: Profile, *, wins_ties: bool) -> bool:
         """As profiles.apply_profile, by the rules of this application."""
-        return apply_profile(connection, profile, wins_ties=wins_ties, link_by_email=self._link_by_email)
+        is_news = apply_profile(connection, profile, wins_ties=wins_ties, link_by_email=self._link_by_email)
+        if is_news:
+            clerk_subscriptions.take_up(connection, profile.clerk_user_id)
+        return is_news
 
     def complete_from_clerk(self, transact: Transact, clerk: ClerkService, clerk_user_id: str) -> None:
         """Fill in a user who came by a token from Clerk's Backend API. A failure is harmless: the webhook will come."""
@@ -125,8 +147,17 @@ class UserSync:
         noted = connection.execute(NOTE_LOGIN, {"clerk_user_id": clerk_user_id, "at": started_at})
         return Outcome.APPLIED if noted.rowcount else Outcome.STALE
 
+    def _apply_billing(self, connection: Connection, event: ClerkEvent) -> Outcome:
+        report = read_report(event.data, is_list=event.type in SUBSCRIPTION_EVENTS)
+        if report is None:
+            return Outcome.IGNORED
+        lock_user(connection, report.clerk_user_id)
+        self._ensure_user(connection, report.clerk_user_id, None)
+        is_news = clerk_subscriptions.apply_report(connection, report)
+        return Outcome.APPLIED if is_news else Outcome.STALE
+
     def _ensure_user(self, connection: Connection, clerk_user_id: str, user: object) -> None:
-        """A session event may come before its user's: make the user then, from the copy the event carries."""
+        """An event may come before its user's: make the user then, from the copy the event carries."""
         if isinstance(user, dict) and user.get("id") == clerk_user_id:
             try:
                 profile = read_profile(user)
@@ -151,7 +182,9 @@ def _delete_user(connection: Connection, clerk_user_id: str) -> Outcome:
     if user_id is None:
         return Outcome.STALE
     connection.execute(END_SUBSCRIPTION, {"user_id": user_id})
-    connection.execute(ERASE_KEY_NAMES, {"user_id": user_id})
+    for erase in (ERASE_KEY_NAMES, ERASE_CAMPAIGNS, ERASE_TEMPLATES, ERASE_ANSWERS):
+        connection.execute(erase, {"user_id": user_id})
+    connection.execute(FORGET_BILLING, {"clerk_user_id": clerk_user_id})
     connection.execute(ERASE_PAYLOADS, {"clerk_user_id": clerk_user_id})
     return Outcome.APPLIED
 

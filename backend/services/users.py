@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from backend.models.subscription import HAS_LAPSED
 from backend.models.usage_metrics import MONTH_START
 from backend.services.database import HotRead, ReadPool
 
@@ -32,6 +33,7 @@ class Account(NamedTuple):
     plan_status: str | None
     plan_period_start: datetime | None
     plan_period_end: datetime | None
+    plan_has_lapsed: bool | None
     tokens_used: int | None
     tokens_limit: int | None
     campaigns_created: int | None
@@ -46,8 +48,10 @@ class Account(NamedTuple):
 
     @property
     def is_complete(self) -> bool:
-        """Whether subscription and usage are there. A tombstone needs none."""
-        return self.deleted_at is not None or (self.plan is not None and self.tokens_used is not None)
+        """Whether subscription and usage are there and up to date. A tombstone needs none."""
+        return self.deleted_at is not None or (
+            self.plan is not None and self.tokens_used is not None and not self.plan_has_lapsed
+        )
 
 
 class AccountByKey(NamedTuple):
@@ -63,11 +67,11 @@ class AccountByKey(NamedTuple):
 
 
 # The columns of Account. $2: session id; an API key or legacy token has none.
-ACCOUNT = """
+ACCOUNT = f"""
        u.user_id, u.clerk_user_id, u.email, u.email_verified, u.username, u.first_name, u.last_name, u.image_url,
        u.role, u.is_active, u.banned, u.bio, u.website, u.social_links, u.last_login_at, u.created_at, u.updated_at,
        u.deleted_at,
-       s.plan, s.status, s.period_start, s.period_end,
+       s.plan, s.status, s.period_start, s.period_end, {HAS_LAPSED},
        m.tokens_used, m.tokens_limit, m.campaigns_created, m.api_requests,
        m.period_start, m.period_end
 """

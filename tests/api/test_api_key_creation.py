@@ -8,13 +8,15 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from backend.services.api_keys import MAX_USABLE
+from backend.models.choices import Plan
+from backend.services.plans import PLANS
 from tests.api.keys import ALL_ROWS, SHOWN, KeyOwner, at, in_days, is_problem
 from tests.api.traffic import in_parallel
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
 
+MAX_USABLE = PLANS[Plan.FREE].api_keys
 FILL = """
 INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, expires_at, revoked_at)
 SELECT user_id, 'n' || n, 'sk_app', 'abcd', clerk_user_id || %s || n, '{profile:read}', %s, %s

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, create_engine
 
+from backend.models.choices import Plan
 from backend.services.api_key_form import KeyForm
 from backend.services.api_keys import (
-    MAX_USABLE,
     ApiKey,
     MintedKey,
     create_key,
@@ -18,6 +18,7 @@ from backend.services.api_keys import (
     rotate_key,
 )
 from backend.services.audit import CLI
+from backend.services.plans import PLANS
 from config import DEVELOPMENT_PEPPER
 from tests.support.database import Sql
 
@@ -57,9 +58,10 @@ class TestTwice:
         )
 
     def test_last_one_of_the_quota(self, twice: Twice, sql: Sql) -> None:
-        for _ in range(MAX_USABLE):
+        limit = PLANS[Plan.FREE].api_keys
+        for _ in range(limit):
             make(twice)
-        assert sql.value("SELECT count(*) FROM api_keys") == MAX_USABLE
+        assert sql.value("SELECT count(*) FROM api_keys") == limit
 
     def test_rotate(self, twice: Twice, sql: Sql) -> None:
         """Without overlap the old key is no longer usable the second time; that is no conflict."""

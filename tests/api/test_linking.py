@@ -87,6 +87,9 @@ class TestWhatStays:
 
 USES = {
     "key": INSERT_KEY,
+    "own campaign": "INSERT INTO campaigns (user_id, name, channel) VALUES (%s, 'x', 'email')",
+    "template": "INSERT INTO campaign_templates (user_id, name, channel) VALUES (%s, 'x', 'email')",
+    "answer": "INSERT INTO idempotency_keys VALUES (%s, 'POST', '/', 'k', '', 200, NULL, NULL, '', now())",
     "tokens": "UPDATE usage_metrics SET tokens_used = 1 WHERE user_id = %s",
     "campaign": "UPDATE usage_metrics SET campaigns_created = 1 WHERE user_id = %s",
     "request": "UPDATE usage_metrics SET api_requests = 1 WHERE user_id = %s",
@@ -178,7 +181,16 @@ class TestOwnRow:
         tables = sql.rows(
             "SELECT conrelid::regclass::text AS name FROM pg_constraint WHERE confrelid = 'users'::regclass"
         )
-        assert {table["name"] for table in tables} == {"api_keys", "subscriptions", "usage_metrics"}
+        assert {table["name"] for table in tables} == {
+            *(
+                "api_keys",
+                "campaigns",
+                "campaign_templates",
+                "idempotency_keys",
+                "subscriptions",
+                "usage_metrics",
+            )
+        }
 
 
 @pytest.fixture(scope="module")

@@ -190,13 +190,13 @@ class TestChange:
         server.request("PATCH", path, token(clerk), json={"is_active": False})
         assert server.get(path, theirs).status_code == 403
 
-    def test_only_the_plan(self, server: Server, clerk: Instance, sql: Sql, ada: int) -> None:
-        """What a plan allows is another matter; and a user without a subscription gets one."""
+    def test_without_a_subscription(self, server: Server, clerk: Instance, sql: Sql, ada: int) -> None:
+        """A legacy user gets one then."""
         sql.rows("DELETE FROM subscriptions WHERE user_id = %s", ada)
         answer = server.request("PATCH", f"/api/users/{ada}", token(clerk), json={"plan": "pro"})
         assert (answer.json()["subscription"]["plan"], answer.json()["usage"]["tokens_limit"]) == (
             "pro",
-            10_000,
+            250_000,
         )
 
     @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 python -m tests.contract.outcomes       writes the tables into docs/access.md
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from config import PROJECT
@@ -15,11 +16,11 @@ STATES = ("valid", "expired", "revoked", "banned", "switched off", "deleted", "w
 
 
 class Call(NamedTuple):
-    """A request to a route. `{key}`, `{user}`, `{session}` stand for one that the caller owns or administers."""
+    """A request to a route. `{key}`, `{user}`, `{session}`, … stand for one that the caller owns or administers."""
 
     method: str
     path: str
-    body: dict[str, object] | None = None
+    body: Mapping[str, object] | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -29,8 +30,31 @@ GROUPS = {
     "own profile": (
         Call("GET", "/auth/me"),
         Call("GET", "/api/me"),
+        Call("GET", "/api/subscription"),
         Call("GET", "/protected"),
         Call("GET", "/protected?session_id={session}"),
+    ),
+    "profile change": (Call("PATCH", "/api/me", {"bio": "Hello"}),),
+    "tokens": (Call("GET", "/api/tokens"), Call("POST", "/api/tokens/consume", {"amount": 1})),
+    "campaigns": tuple(
+        Call(method, f"{mount}{path}", body)
+        for mount in ("/api/campaigns", "/campaigns")
+        for method, path, body in (
+            ("GET", "", None),
+            ("POST", "", {"name": "Sale", "channel": "email"}),
+            ("GET", "/{campaign}", None),
+            ("PATCH", "/{campaign}", {"name": "Sale"}),
+            ("DELETE", "/{campaign}", None),
+            ("POST", "/{campaign}/archive", None),
+            ("POST", "/{campaign}/restore", None),
+        )
+    ),
+    "templates": (
+        Call("GET", "/api/templates"),
+        Call("POST", "/api/templates", {"name": "Sale", "channel": "email"}),
+        Call("GET", "/api/templates/{template}"),
+        Call("PATCH", "/api/templates/{template}", {"name": "Sale"}),
+        Call("DELETE", "/api/templates/{template}"),
     ),
     "own session": (Call("POST", "/api/sessions/revoke"),),
     "API keys": (
@@ -54,31 +78,60 @@ GROUPS = {
 ACCESS = {
     "session of a user": {
         "own profile": YES,
+        "profile change": YES,
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
         "own session": YES,
         "API keys": YES,
         "administration": "forbidden",
     },
-    "session of an admin": {"own profile": YES, "own session": YES, "API keys": YES, "administration": YES},
+    "session of an admin": {
+        "own profile": YES,
+        "profile change": YES,
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
+        "own session": YES,
+        "API keys": YES,
+        "administration": YES,
+    },
     "session cookie, own page": {
         "own profile": YES,
+        "profile change": YES,
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
         "own session": YES,
         "API keys": YES,
         "administration": YES,
     },
     "impersonated session": {
         "own profile": YES,
+        "profile change": "forbidden",
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
         "own session": YES,
         "API keys": "forbidden",
         "administration": "forbidden",
     },
     "API key": {
         "own profile": YES,
+        "profile change": YES,
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
         "own session": "forbidden",
         "API keys": "forbidden",
         "administration": "forbidden",
     },
     "legacy token": {
         "own profile": YES,
+        "profile change": YES,
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
         "own session": "forbidden",
         "API keys": "forbidden",
         "administration": "forbidden",
@@ -105,10 +158,13 @@ STATE_OUTCOMES = {
     "legacy token": SESSION_STATES | {"revoked": "legacy-token-retired"},
 }
 # What belongs to somebody else does not exist.
-WRONG_OWNER = {"{key}": "not-found", "{session}": "session-revoked"}
+WRONG_OWNER = {
+    **dict.fromkeys(("{key}", "{campaign}", "{template}"), "not-found"),
+    "{session}": "session-revoked",
+}
 
 AND_BESIDES = (
-    f"Somebody else's API key: `{WRONG_OWNER['{key}']}`, as one that never existed. "
+    f"Somebody else's API key, campaign or template: `{WRONG_OWNER['{key}']}`, as one that never existed. "
     f"Somebody else's session in `session_id`: `{WRONG_OWNER['{session}']}`. "
     "An API key without the scope: `insufficient-scope`. "
     f"The session cookie from a foreign page: `{FOREIGN_READ}`, and `{FOREIGN_CHANGE}` for whatever changes something."

@@ -12,6 +12,7 @@ import requests
 from flask import Flask
 
 from backend.services.api_key_form import KeyForm
+from backend.services.scopes import Scope
 from config import DEVELOPMENT_PEPPER
 from tests.contract.outcomes import (
     CREDENTIALS,
@@ -82,15 +83,28 @@ class Person:
         self.key_id: int = sql.value(
             """
             INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes)
-            VALUES (%s, 'first', 'sk_app', %s, %s, ARRAY['profile:read', 'campaigns:read']) RETURNING key_id
+            VALUES (%s, 'first', 'sk_app', %s, %s, %s) RETURNING key_id
             """,
             self.user_id,
             self.key[-4:],
             KEYS.digest(self.key),
+            [scope.value for scope in Scope],
+        )
+        # Archived: whatever is called, the campaign's state allows it.
+        self.campaign_id: int = sql.value(
+            "INSERT INTO campaigns (user_id, name, channel, status) VALUES (%s, 'x', 'sms', 'archived') "
+            "RETURNING campaign_id",
+            self.user_id,
+        )
+        self.template_id: int = sql.value(
+            "INSERT INTO campaign_templates (user_id, name, channel) VALUES (%s, 'x', 'sms') "
+            "RETURNING template_id",
+            self.user_id,
         )
 
-    def enter(self, state: str) -> None:
+    def enter(self, state: str, path: str) -> None:
         """Bring user, session and key into a state, as an admin, Clerk or time would."""
+        unfit = "campaigns:read" if "/tokens" in path else "tokens:read"
         changes = {
             "expired": f"UPDATE api_keys SET expires_at = now() - interval '1 s' WHERE key_id = {self.key_id}",
             "revoked": f"UPDATE api_keys SET revoked_at = now() WHERE key_id = {self.key_id};"
@@ -98,7 +112,7 @@ class Person:
             "banned": f"UPDATE users SET banned = true WHERE user_id = {self.user_id}",
             "switched off": f"UPDATE users SET is_active = false WHERE user_id = {self.user_id}",
             "deleted": f"UPDATE users SET deleted_at = now(), is_active = false WHERE user_id = {self.user_id}",
-            "missing scope": f"UPDATE api_keys SET scopes = ARRAY['campaigns:read'] WHERE key_id = {self.key_id}",
+            "missing scope": f"UPDATE api_keys SET scopes = ARRAY['{unfit}'] WHERE key_id = {self.key_id}",
         }
         if state in changes:
             self._sql.rows(changes[state])
@@ -140,9 +154,15 @@ def test_outcome(
     is_admin = credential != "session of a user"
     caller = Person(sql, emulator, "admin" if is_admin else "user")
     other = Person(sql, emulator)
-    caller.enter(state)
+    caller.enter(state, call.path)
     owner = other if state == "wrong owner" else caller
-    path = call.path.format(key=owner.key_id, session=owner.session, user=other.user_id)
+    path = call.path.format(
+        key=owner.key_id,
+        session=owner.session,
+        user=other.user_id,
+        campaign=owner.campaign_id,
+        template=owner.template_id,
+    )
     is_late = (credential, state) == ("legacy token", "revoked")
     headers = send(caller, credential, state, clerk)
     server = worlds.late if is_late else worlds.present

@@ -30,6 +30,8 @@ OBVIOUS = {
     "occurred_at",
     "key_id",
     "audit_id",
+    "campaign_id",
+    "template_id",
 }
 NOT_BY_COLUMN = {
     "uq_users_verified_email",  # an expression
@@ -42,6 +44,8 @@ NOT_BY_COLUMN = {
     "ix_users_switched_off",
     "ix_subscriptions_paid",
     "uq_audit_events_impersonated_session",
+    "ix_campaigns_status",
+    "ix_campaigns_name",
 }
 
 

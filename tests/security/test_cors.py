@@ -71,6 +71,16 @@ class TestAllowedOrigin:
         assert "authorization" in answer.headers["Access-Control-Allow-Headers"].lower()
         assert "origin" in answer.headers["Vary"].lower()
 
+    def test_headers_of_writes(self, cors_server: Server, clerk: Instance) -> None:
+        asked = "idempotency-key, if-match, if-none-match"
+        preflight = _preflight(APP, **{"Access-Control-Request-Headers": asked})
+        allowed = cors_server.request("OPTIONS", "/api/campaigns", headers=preflight).headers
+        assert set(asked.split(", ")) <= set(allowed["Access-Control-Allow-Headers"].lower().split(", "))
+        answer = cors_server.get("/api/campaigns", clerk.token(), headers={"Origin": APP})
+        assert {"ETag", "Idempotent-Replayed"} <= set(
+            answer.headers["Access-Control-Expose-Headers"].split(", ")
+        )
+
     def test_cookies_are_not_for_scripts_of_other_origins(self, cors_server: Server) -> None:
         for method in ("GET", "OPTIONS"):
             answer = cors_server.request(method, PATH, headers=_preflight(APP))

@@ -1,0 +1,35 @@
+"""Conditional requests (RFC 9110 section 13). A tag is the version of what it tags."""
+
+import re
+
+from flask import Response, request
+
+ANY = "*"
+TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+TAGS = re.compile(rf"\s*{TAG.pattern}(\s*,\s*{TAG.pattern})*\s*")
+
+
+def tag(version: int) -> str:
+    return f'"{version}"'
+
+
+def read_if_match() -> frozenset[str] | None:
+    """The versions that a change may begin from; None for any. A weak tag, or none that can be read, fits nothing."""
+    header = request.headers.get("If-Match")
+    return None if header is None or header.strip() == ANY else _read_tags(header, with_weak=False)
+
+
+def not_modified(version: int) -> Response | None:
+    """The 304 for a caller who has this version already."""
+    header = request.headers.get("If-None-Match")
+    if header is None or (header.strip() != ANY and str(version) not in _read_tags(header, with_weak=True)):
+        return None
+    response = Response(status=304)
+    response.headers["ETag"] = tag(version)
+    return response
+
+
+def _read_tags(header: str, *, with_weak: bool) -> frozenset[str]:
+    if not TAGS.fullmatch(header):
+        return frozenset()
+    return frozenset(value for weak, value in TAG.findall(header) if with_weak or not weak)

@@ -1,0 +1,106 @@
+"""Counting the requests of each user: in memory while a request runs, written behind its back."""
+
+import logging
+from threading import Event, Lock, Thread
+
+import psycopg2
+from flask import Flask, Request
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.access.authentication import Authenticator
+from backend.access.caller import Caller
+from backend.deadline import RequestTimeout, request_deadline
+from backend.extensions import in_transaction
+from backend.services.database import describe_fault
+from backend.services.usage import OnlyOnce, RequestCounts, add_requests
+
+FLUSH_SECONDS = 10.0
+# So many users do not wait for the time to come.
+MANY_USERS = 1_000
+# A worker that ends does not wait longer for the database: gunicorn would kill it.
+LAST_FLUSH_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+def register_request_counts(app: Flask) -> None:
+    """Count every request whose caller is authenticated, also one that is refused afterwards."""
+    counter = app.extensions["request_counter"] = RequestCounter(app)
+    app.extensions["authenticator"] = CountingAuthenticator(app.extensions["authenticator"], counter)
+
+
+class CountingAuthenticator:
+    """Asked once a request, and only where it needs a caller. A hook after each request would cost three times as much."""
+
+    def __init__(self, authenticator: Authenticator, counter: "RequestCounter") -> None:
+        self._authenticate = authenticator.authenticate
+        self._count = counter.count
+
+    def authenticate(self, request: Request) -> Caller:
+        """Raises AppError, and counts nothing then."""
+        caller = self._authenticate(request)
+        self._count(caller.account.user_id)
+        return caller
+
+
+class RequestCounter:
+    """Counts and flushes for one worker."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._counts = RequestCounts()
+        self._is_due = Event()
+        self._flushing = Lock()
+        self._flusher: Thread | None = None
+
+    def count(self, user_id: int) -> None:
+        if self._counts.add_one(user_id) == MANY_USERS:
+            self._is_due.set()
+        if self._flusher is None:
+            self._start()
+
+    def flush(self) -> None:
+        """Write what was counted. On failure it is kept. Raises SQLAlchemyError, psycopg2.Error."""
+        with self._flushing:
+            taken = self._counts.take()
+            if not taken:
+                return
+            try:
+                self._write(taken)
+            except BaseException:
+                if dropped := self._counts.put_back(taken):
+                    log.error("The counted requests of %d users were dropped.", dropped)  # noqa: TRY400
+                raise
+
+    def stop(self) -> None:
+        """The last flush of a worker that ends, after its last request."""
+        try:
+            with request_deadline(LAST_FLUSH_SECONDS):
+                self.flush()
+        except (RequestTimeout, SQLAlchemyError, psycopg2.Error) as error:
+            log.error("The last counted requests were lost: %s.", type(error).__name__)  # noqa: TRY400
+
+    def _start(self) -> None:
+        """With the first request, not with the application: no thread outlives the fork of a worker."""
+        self._flusher = Thread(target=self._run, name="request-counts", daemon=True)
+        self._flusher.start()
+
+    def _run(self) -> None:
+        while True:
+            self._is_due.wait(FLUSH_SECONDS)
+            self._is_due.clear()
+            try:
+                self.flush()
+            except (SQLAlchemyError, psycopg2.Error) as error:
+                log.warning("Counted requests will be written later: %s.", describe_fault(error))
+
+    def _write(self, taken: dict[int, int]) -> None:
+        once = OnlyOnce()
+
+        def write(connection: Connection) -> None:
+            if not once.is_done(connection):
+                add_requests(connection, taken)
+
+        with self._app.app_context():
+            in_transaction(write)

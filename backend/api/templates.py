@@ -1,0 +1,92 @@
+"""Templates for campaigns: the caller's own, and the shared ones."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, url_for
+from sqlalchemy import Connection
+
+from backend.access.policies import get_caller, get_current_user_id
+from backend.api.idempotency import Work, idempotent
+from backend.api.parsing import read_body, read_query
+from backend.errors import AppError, ErrorCode
+from backend.extensions import in_transaction
+from backend.models.choices import Role
+from backend.schemas.preset import PresetChanges
+from backend.schemas.template import TemplateIn, TemplateOut, TemplateQuery, TemplatesOut
+from backend.services import templates
+from backend.services.idempotency import Answer
+
+blueprint = Blueprint("templates", __name__)
+
+
+@blueprint.post("")
+@idempotent
+def create() -> Work:
+    """Make a template; a shared one only as an admin."""
+    given, user_id = read_body(TemplateIn).columns, get_current_user_id()
+    is_shared = bool(given.pop("is_shared", False))
+    if is_shared and not _may_share():
+        raise AppError(ErrorCode.FORBIDDEN, "A shared template is made by admins alone, in a session.")
+
+    def work(connection: Connection) -> Answer:
+        template = templates.create_template(connection, user_id, given, is_shared=is_shared)
+        location = url_for(".show", template_id=template.template_id)
+        return Answer(HTTPStatus.CREATED, TemplateOut.of(template).model_dump_json(), location)
+
+    return work
+
+
+@blueprint.get("")
+def list_page() -> Response:
+    """One page of the caller's own and the shared templates, newest first."""
+    query, user_id = read_query(TemplateQuery), get_current_user_id()
+    page = in_transaction(
+        lambda connection: templates.list_templates(
+            connection, user_id, query.scope, limit=query.limit, before=query.before
+        )
+    )
+    return _json(TemplatesOut.of(page).model_dump_json())
+
+
+@blueprint.get("/<id:template_id>")
+def show(template_id: int) -> Response:
+    """One template that the caller may use."""
+    user_id = get_current_user_id()
+    template = in_transaction(lambda connection: templates.read_template(connection, user_id, template_id))
+    return _json(TemplateOut.of(template).model_dump_json())
+
+
+@blueprint.patch("/<id:template_id>")
+@idempotent
+def change(template_id: int) -> Work:
+    """Set the members that are sent. Campaigns made from it stay as they are."""
+    changes, user_id, may_share = read_body(PresetChanges).columns, get_current_user_id(), _may_share()
+
+    def work(connection: Connection) -> Answer:
+        changed = templates.change_template(connection, user_id, template_id, changes, may_share=may_share)
+        return Answer(HTTPStatus.OK, TemplateOut.of(changed).model_dump_json())
+
+    return work
+
+
+@blueprint.delete("/<id:template_id>")
+@idempotent
+def delete(template_id: int) -> Work:
+    """Delete a template. Campaigns made from it stay as they are."""
+    user_id, may_share = get_current_user_id(), _may_share()
+
+    def work(connection: Connection) -> Answer:
+        templates.delete_template(connection, user_id, template_id, may_share=may_share)
+        return Answer(HTTPStatus.NO_CONTENT, "")
+
+    return work
+
+
+def _may_share() -> bool:
+    """As for all that admins do: a session, and nobody in the admin's place."""
+    identity = get_caller().identity
+    return identity.kind == "clerk" and identity.actor is None and identity.role == Role.ADMIN
+
+
+def _json(body: str) -> Response:
+    return Response(body, content_type="application/json")

@@ -1,0 +1,44 @@
+"""The caller's tokens of this month."""
+
+import logging
+from http import HTTPStatus
+
+from flask import Blueprint, Response
+from sqlalchemy import Connection
+
+from backend.access.policies import get_current_user_id
+from backend.api.idempotency import Work, idempotent
+from backend.api.parsing import read_body
+from backend.extensions import in_transaction
+from backend.request_id import request_id
+from backend.schemas.tokens import BalanceOut, SpendIn, TokensOut
+from backend.services.idempotency import Answer
+from backend.services.tokens import spend_tokens
+from backend.services.usage import read_months
+
+blueprint = Blueprint("tokens", __name__)
+
+log = logging.getLogger(__name__)
+
+
+@blueprint.get("")
+def show() -> Response:
+    """What is left of this month, and the months before."""
+    user_id = get_current_user_id()
+    body = TokensOut.of_months(in_transaction(lambda connection: read_months(connection, user_id)))
+    return Response(body.model_dump_json(), content_type="application/json")
+
+
+@blueprint.post("/consume")
+@idempotent
+def consume() -> Work:
+    """Spend some, or nothing when too few are left."""
+    wanted, user_id = read_body(SpendIn), get_current_user_id()
+
+    def spend(connection: Connection) -> Answer:
+        balance = spend_tokens(connection, user_id, wanted.amount)
+        if wanted.reason is not None:
+            log.info("Request %s spends %d tokens: %s", request_id(), wanted.amount, wanted.reason)
+        return Answer(HTTPStatus.OK, BalanceOut.of(balance).model_dump_json())
+
+    return spend

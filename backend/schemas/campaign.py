@@ -1,0 +1,114 @@
+"""Campaigns as clients send and see them."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints, model_validator
+
+from backend.schemas.base import Line, PageQuery
+from backend.schemas.preset import PresetChanges, PresetOut, Tag, with_budget
+from backend.services.campaign_list import CampaignFilter, CampaignPage, Position, Sort
+from backend.services.campaigns import Campaign, Status
+
+FIRST_TIME, END_OF_TIMES = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+LAST_ID = 10**18 - 1
+
+
+def _check_time(time: datetime) -> datetime:
+    # Far from the years 1 and 9999, which Python cannot tell in every time zone.
+    if not FIRST_TIME <= time < END_OF_TIMES:
+        raise ValueError(f"must lie in the years {FIRST_TIME.year} to {END_OF_TIMES.year - 1}")
+    return time
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_check_time)]
+
+
+class CampaignChanges(PresetChanges):
+    """A merge of the members that were sent (RFC 7396)."""
+
+    status: Status | None = None
+    starts_at: Time | None = None
+    ends_at: Time | None = None
+
+    @model_validator(mode="after")
+    def _check_status(self) -> Self:
+        self.check_no_null("status")
+        return self
+
+
+class CampaignIn(PresetChanges):
+    """A campaign to make. With a template its members stand for those that were not sent."""
+
+    starts_at: Time | None = None
+    ends_at: Time | None = None
+    template_id: int | None = Field(default=None, ge=1, le=LAST_ID)
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Self:
+        if self.template_id is None and (self.name is None or self.channel is None):
+            raise ValueError("name and channel are needed, unless template_id names a template that has them")
+        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
+            raise ValueError("ends_at must be after starts_at")
+        return self
+
+
+class CampaignQuery(PageQuery):
+    """Which campaigns to list, and in which order: newest first; by name when `search` is there."""
+
+    status: Status | None = None
+    tag: Tag | None = None
+    search: Line | None = None
+    sort: Sort | None = None
+    cursor: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        if sum(part is not None for part in self.filter) > 1:
+            raise ValueError("status, tag and search cannot be combined: name one of them")
+        if self.search is not None and not self.order.is_by_name:
+            raise ValueError("what is searched by name is sorted by name or -name")
+        if self.order.is_by_name and (self.status or self.tag):
+            raise ValueError("status and tag go with the sort created_at or -created_at")
+        if self.cursor is not None:
+            Position.decode(self.cursor, self.order)
+        return self
+
+    @property
+    def filter(self) -> CampaignFilter:
+        return CampaignFilter(self.status, self.tag, self.search)
+
+    @property
+    def order(self) -> Sort:
+        return self.sort or (Sort.NEWEST if self.search is None else Sort.NAME)
+
+    @property
+    def after(self) -> Position | None:
+        return None if self.cursor is None else Position.decode(self.cursor, self.order)
+
+
+class CampaignOut(PresetOut):
+    campaign_id: int
+    user_id: int
+    status: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    template_id: int | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> Self:
+        return cls.model_validate(with_budget(campaign._asdict()))
+
+
+class CampaignsOut(BaseModel):
+    """A page. `next_cursor` is null on the last one."""
+
+    campaigns: list[CampaignOut]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: CampaignPage) -> Self:
+        return cls(campaigns=[CampaignOut.of(one) for one in page.campaigns], next_cursor=page.next_cursor)

@@ -1,0 +1,106 @@
+"""What campaigns and templates have in common, as clients send and see it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+
+from backend.schemas.base import Input, Line
+from backend.services.currencies import CURRENCIES
+
+MOST_TAGS = 20
+LONGEST_TAG = 50
+MOST_MINOR_UNITS = 10**15
+
+Channel = Literal["email", "sms", "push", "social", "search", "display"]
+
+# As Line, but with line breaks.
+Text = Annotated[
+    str,
+    StringConstraints(
+        max_length=5_000,
+        pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]*$",
+    ),
+]
+
+
+def _fold_tag(tag: str) -> str:
+    folded = tag.lower()
+    if len(folded) > LONGEST_TAG:  # also: a letter may become two
+        raise ValueError(f"a tag has at most {LONGEST_TAG} characters")
+    return folded
+
+
+def _check_no_repeats(tags: list[str]) -> list[str]:
+    if len(set(tags)) != len(tags):
+        raise ValueError("a tag stands twice; letter case makes no difference")
+    return tags
+
+
+def _check_currency(code: str) -> str:
+    if code not in CURRENCIES:
+        raise ValueError("must be a currency of ISO 4217, like EUR")
+    return code
+
+
+Tag = Annotated[Line, AfterValidator(_fold_tag)]
+Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS), AfterValidator(_check_no_repeats)]
+Currency = Annotated[str, AfterValidator(_check_currency)]
+
+
+class Budget(Input):
+    """An amount of money in the smallest unit of its currency."""
+
+    amount_minor: int = Field(ge=0, le=MOST_MINOR_UNITS)
+    currency: Currency
+
+
+class Columns(Input):
+    """A body that names columns to set. What it does not name stays as it is."""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The values that were sent, by column."""
+        sent = {name: getattr(self, name) for name in self.model_fields_set}
+        if "budget" in sent:
+            budget: Budget | None = sent.pop("budget")
+            sent["budget_minor"] = budget and budget.amount_minor
+            sent["budget_currency"] = budget and budget.currency
+        return sent
+
+    def check_no_null(self, *names: str) -> None:
+        """Raises ValueError. None stands for "not there" in these members: a null that was sent is refused."""
+        for name in names:
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{name} cannot be null")
+
+
+class PresetChanges(Columns):
+    """A merge of the members that were sent (RFC 7396)."""
+
+    name: Line | None = None
+    description: Text | None = None
+    channel: Channel | None = None
+    budget: Budget | None = None
+    tags: Tags | None = None
+
+    @model_validator(mode="after")
+    def _check_nulls(self) -> Self:
+        self.check_no_null("name", "channel", "tags")
+        return self
+
+
+class PresetOut(BaseModel):
+    name: str
+    description: str | None
+    channel: str
+    budget: Budget | None
+    tags: list[str]
+
+
+def with_budget(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns, with the two of the budget as one member."""
+    amount, currency = columns["budget_minor"], columns["budget_currency"]
+    # Not checked again: a currency may go out of use after it was stored.
+    budget = None if amount is None else Budget.model_construct(amount_minor=amount, currency=currency)
+    return {**columns, "budget": budget}

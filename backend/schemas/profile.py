@@ -1,0 +1,81 @@
+"""The profile fields that users change themselves."""
+
+from enum import StrEnum
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+
+from backend.schemas.base import Input
+
+# As Line, but with line feeds.
+TEXT = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+$"
+# The characters of RFC 3986. Of the authority only host and port: no user name, no password, and no backslash, behind
+# which a browser would see another host than we do.
+AFTER_SCHEME = (
+    r"://[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]{1,5})?"
+    r"([/?#][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*)?$"
+)
+
+
+class Network(StrEnum):
+    BLUESKY = "bluesky"
+    DISCORD = "discord"
+    FACEBOOK = "facebook"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    INSTAGRAM = "instagram"
+    LINKEDIN = "linkedin"
+    MASTODON = "mastodon"
+    THREADS = "threads"
+    TIKTOK = "tiktok"
+    TWITCH = "twitch"
+    X = "x"
+    YOUTUBE = "youtube"
+
+
+def _check_port(url: str) -> str:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError("has a port that does not exist") from None
+    return url
+
+
+def _check_networks(links: object) -> object:
+    """Before pydantic looks: it would repeat an unknown name in the path of the error."""
+    if isinstance(links, dict) and not links.keys() <= set(Network):
+        raise ValueError(f"has a network that is not known. Known: {', '.join(Network)}")
+    return links
+
+
+Bio = Annotated[str, StringConstraints(min_length=1, max_length=2_000, pattern=TEXT)]
+Website = Annotated[
+    str, StringConstraints(max_length=500, pattern=rf"^https?{AFTER_SCHEME}"), AfterValidator(_check_port)
+]
+Link = Annotated[
+    str, StringConstraints(max_length=300, pattern=rf"^https{AFTER_SCHEME}"), AfterValidator(_check_port)
+]
+Links = Annotated[dict[str, Link], Field(max_length=10), BeforeValidator(_check_networks)]
+
+
+class ProfileIn(Input):
+    """At least one member; null clears it. Texts are stored as they are: whoever shows them escapes them."""
+
+    bio: Bio | None = None
+    website: Website | None = None
+    social_links: Links | None = None
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("name at least one of bio, website, social_links")
+        return self
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """What was sent. No links are an empty object in the database."""
+        sent: dict[str, object] = {name: getattr(self, name) for name in self.model_fields_set}
+        if self.social_links is None and "social_links" in sent:
+            sent["social_links"] = {}
+        return sent

@@ -1,0 +1,54 @@
+"""The caller's plan as `/api/subscription` shows it."""
+
+from typing import Self
+
+from pydantic import BaseModel
+
+from backend.models.choices import Plan
+from backend.schemas.account import SubscriptionOut
+from backend.services.plans import PLANS
+from backend.services.subscriptions import Use
+from backend.services.users import Account
+
+
+class LimitsOut(BaseModel):
+    """`campaigns` null: as many as you like. `tokens_a_month`: by calendar month, UTC."""
+
+    campaigns: int | None
+    tokens_a_month: int
+    api_keys: int
+    rate_tier: str
+
+
+class UsedOut(BaseModel):
+    """What there is now, and the tokens used this month. After a change to a smaller plan it may be above the limits."""
+
+    campaigns: int
+    tokens: int
+    api_keys: int
+
+
+class PlanOut(LimitsOut):
+    plan: str
+
+
+class PlanUseOut(SubscriptionOut):
+    """`limits` are the caller's: an admin may have given a token limit other than the plan's. `plans` are all there are."""
+
+    is_managed_by_clerk: bool
+    limits: LimitsOut
+    used: UsedOut
+    plans: list[PlanOut]
+
+    @classmethod
+    def of_use(cls, account: Account, use: Use) -> Self:
+        limits = PLANS[Plan(str(account.plan))]._asdict() | {"tokens_a_month": account.tokens_limit}
+        return cls.model_validate(
+            SubscriptionOut.of(account).model_dump()
+            | {
+                "is_managed_by_clerk": use.is_managed_by_clerk,
+                "limits": limits,
+                "used": use._asdict() | {"tokens": account.tokens_used},
+                "plans": [{"plan": plan} | limits._asdict() for plan, limits in PLANS.items()],
+            }
+        )

@@ -1,0 +1,59 @@
+"""Templates as clients send and see them."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, StringConstraints, model_validator
+
+from backend.schemas.base import PageQuery
+from backend.schemas.preset import PresetChanges, PresetOut, with_budget
+from backend.services.templates import Template, TemplatePage
+
+NEWEST = 2**63 - 1  # a cursor before the newest template
+
+
+class TemplateIn(PresetChanges):
+    """A template to make. `is_shared`: for everybody; admins only."""
+
+    is_shared: bool = False
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Self:
+        if self.name is None or self.channel is None:
+            raise ValueError("name and channel are needed")
+        return self
+
+
+class TemplateQuery(PageQuery):
+    """`cursor`: the least template_id of the page before. 18 digits stay within PostgreSQL's bigint."""
+
+    scope: Literal["own", "shared"] | None = None
+    cursor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
+
+    @property
+    def before(self) -> int:
+        return int(self.cursor or NEWEST)
+
+
+class TemplateOut(PresetOut):
+    template_id: int
+    is_shared: bool
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, template: Template) -> Self:
+        columns = template._asdict()
+        return cls.model_validate(with_budget(columns) | {"is_shared": template.user_id is None})
+
+
+class TemplatesOut(BaseModel):
+    """A page, newest first. `next_cursor` is null on the last one."""
+
+    templates: list[TemplateOut]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: TemplatePage) -> Self:
+        cursor = None if page.next_before is None else str(page.next_before)
+        return cls(templates=[TemplateOut.of(one) for one in page.templates], next_cursor=cursor)
