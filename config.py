@@ -180,7 +180,7 @@ class Settings(BaseSettings):
             raise ConfigError("CLERK_JWKS_URL: must be https:// in production")
         if not self.clerk_api_url.startswith("https://"):
             raise ConfigError("CLERK_API_URL: must be https:// in production")
-        if not self.api_key_pepper.get_secret_value():
+        if symmetric_secret_bytes(self.api_key_pepper) in {b"", DEVELOPMENT_PEPPER}:
             raise ConfigError(
                 "API_KEY_PEPPER: missing, production needs it. Make one: openssl rand -base64 32"
             )

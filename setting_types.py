@@ -93,7 +93,9 @@ def _check_api_key_prefix(prefix: str) -> str:
         raise ValueError(
             "takes up to 20 small letters and digits, with single underscores between, like sk_app"
         )
-    if f"{prefix}_".startswith(CLERK_KEY_PREFIXES):
+    if any(
+        theirs.startswith(f"{prefix}_") or f"{prefix}_".startswith(theirs) for theirs in CLERK_KEY_PREFIXES
+    ):
         raise ValueError("begins like Clerk's own keys: choose another one, like sk_app")
     return prefix
 

@@ -22,7 +22,8 @@ PUBLISHED = (
     "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg",  # RFC 7520
     "-ebuDNsVZ2iJtoZ-akfXTSCt4UO2cruLCsbWlBinggE",  # Wycheproof
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
-    "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970",  # a tutorial for Spring
+    "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970",  # tutorials for Spring
+    "3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b",
 )
 
 # What the templates of `.env` files and the examples of jwt.io and Supabase are made of.
@@ -32,6 +33,7 @@ TEMPLATE_WORDS = (
     "insecure is it jwt key least length local long longer make me min minimum must my never not of only or password "
     "passphrase please private prod production random really replace safe secret secure session should sign signing "
     "some something string strong super supersecret test testing than that the this to token unique unit use value "
+    "anyone authentication custom dont tell ultra "
     "valid very which with you your 32 64 128 256 384 512 123 1234 12345 123456 1234567890 0123456789 "
     "qwertyuiop asdfghjkl zxcvbnm"
 )
@@ -98,16 +100,24 @@ def _is_published(key: bytes) -> bool:
 
 def _is_template(key: bytes) -> bool:
     try:
-        letters = _letters(key.decode("utf-8"))
+        text = key.decode("utf-8")
     except UnicodeDecodeError:
         return False
-    own = len(_TEMPLATE.sub("", letters))
+    letters = _letters(text)
+    # Once run together, once by its own words: `bit-secret` run together would begin with `bits`.
+    words = re.findall(r"[^\W\d_]+|\d+", text.casefold())
+    own = min(
+        len(_TEMPLATE.sub("", letters)),
+        sum(len(word) for word in words if word not in TEMPLATE_WORDS.split()),
+    )
     # Random symbols leave few letters as well, but none of them are words.
     return own < MIN_OWN_LETTERS and own < len(letters) - own
 
 
 def _is_pattern(key: bytes) -> bool:
     """Few different bytes, few different steps from one to the next (0123…), or a short block again and again."""
+    if key.isascii() and key.decode("ascii").isprintable():
+        key = re.sub(rb"[\W_]", b"", key) or key
     steps = {after - before for before, after in pairwise(key)}
     if min(len(set(key)), len(steps)) < MIN_DISTINCT:
         return True

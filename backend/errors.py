@@ -114,7 +114,7 @@ class AppError(Exception):
         self.code = code
         self.detail = detail
         self.members = members or {}
-        self.retry_after = RETRY_AFTER_SECONDS if retry_after is None else math.ceil(retry_after)
+        self.retry_after = RETRY_AFTER_SECONDS if retry_after is None else max(1, math.ceil(retry_after))
 
     @property
     def headers(self) -> dict[str, str]:

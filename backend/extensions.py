@@ -84,8 +84,8 @@ def _resolve(address: Mapping[str, Any]) -> dict[str, str]:
 def _set_up_session(connection: psycopg2.extensions.connection) -> None:
     """Let the server end what takes too long: a client that gave up would leave it waiting for its lock.
 
-    And let times come in UTC, as we answer them. Sent as a statement because PgBouncer refuses these as connection options; through it they may not reach every
-    server connection, and only that protection is lost.
+    And let times come in UTC, as we answer them. Sent as a statement because PgBouncer refuses these as connection
+    options; through it they may not reach every server connection, and only that protection is lost.
     """
     connection.autocommit = True
     with connection.cursor() as cursor:

@@ -56,9 +56,7 @@ class ApiKeys:
         if found.is_revoked:
             raise AppError(ErrorCode.API_KEY_REVOKED, "This API key was revoked.")
         if found.is_expired:
-            raise AppError(
-                ErrorCode.API_KEY_EXPIRED, "This API key has expired. Rotate it, or make a new one."
-            )
+            raise AppError(ErrorCode.API_KEY_EXPIRED, "This API key has expired. Make a new one.")
         return found
 
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from backend.access.policies import current_actor, get_current_user_id
 from backend.api.parsing import read_body, read_query
 from backend.extensions import in_transaction
-from backend.schemas.api_key import KeyIn, KeyOut, KeysOut, KeysQuery, NewKeyOut, RotationIn
+from backend.schemas.api_key import KeyIn, KeyOut, KeysOut, NewKeyOut, RotationIn
+from backend.schemas.base import PageQuery
 from backend.services import api_keys
 from backend.services.api_keys import ApiKey, MintedKey
 
@@ -32,7 +33,7 @@ def create_key() -> Response:
 @blueprint.get("")
 def list_keys() -> Response:
     """One page of the caller's keys, newest first, with those that have ended."""
-    query, user_id = read_query(KeysQuery), get_current_user_id()
+    query, user_id = read_query(PageQuery), get_current_user_id()
     before = int(query.cursor or api_keys.NEWEST)
     # One more than asked for tells whether there is another page.
     found = in_transaction(

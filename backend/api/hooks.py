@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 def register_hooks(app: Flask) -> None:
     app.before_request(enforce_policy)
     app.after_request(_add_headers)
-    app.register_error_handler(AppError, answer_problem)
+    app.register_error_handler(AppError, _answer_app_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(DBAPIError, _answer_database_error)
     app.register_error_handler(PoolTimeout, _answer_database_error)
@@ -39,6 +39,13 @@ def register_hooks(app: Flask) -> None:
 def answer_problem(error: AppError) -> Response:
     body = json.dumps(error.problem(request_id()))
     return Response(body, error.code.status, error.headers, mimetype="application/problem+json")
+
+
+def _answer_app_error(error: AppError) -> Response:
+    """Trouble of ours is in the log, under the id that the answer names."""
+    if error.code.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("Request %s was answered %s: %s", request_id(), error.code.value, error.detail)
+    return answer_problem(error)
 
 
 def _add_headers(response: Response) -> Response:

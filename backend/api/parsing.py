@@ -5,23 +5,43 @@ from typing import TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import HTTPException
 
 from backend.errors import AppError, ErrorCode
 from backend.schemas.base import Input, Query
 from backend.services.core.encoding import decode_json_object
 
+MAX_JSON_BYTES = 65_536  # the largest body that means something has a tenth of it
+MAX_ERRORS = 20
 PLAIN_NAME = re.compile(r"[a-z_]{1,40}")
 
 B = TypeVar("B", bound=Input)
 Q = TypeVar("Q", bound=Query)
 
 
+def read_bytes(limit: int) -> bytes:
+    """The whole body as it was sent. Raises AppError: 413 beyond `limit` bytes, 400 when it cannot be read."""
+    # One more, because Werkzeug ends a body without Content-Length (chunked) at the limit and says nothing.
+    request.max_content_length = limit + 1
+    try:
+        body = request.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception as error:
+        # gunicorn's own kinds of fault in the chunks; a library that serves us should not be imported to name them.
+        raise AppError(ErrorCode.MALFORMED_BODY, "The body could not be read.") from error
+    if len(body) > limit:
+        raise AppError(ErrorCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes here.")
+    return body
+
+
 def read_body(model: type[B]) -> B:
     """The JSON object of the request; no body counts as an empty one.
 
-    Raises AppError: 415 for another type, 400 for broken JSON, 422 with the paths of what is wrong.
+    Raises AppError: 413 beyond MAX_JSON_BYTES, 415 for another type, 400 for broken JSON, 422 with the paths of what is
+    wrong.
     """
-    body = request.get_data(cache=False) or b"{}"
+    body = read_bytes(MAX_JSON_BYTES) or b"{}"
     if body != b"{}" and request.mimetype != "application/json":
         raise AppError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
     try:
@@ -44,7 +64,8 @@ def read_query(model: type[Q]) -> Q:
 
 def _invalid(error: ValidationError, model: type[BaseModel]) -> AppError:
     errors = []
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    for fault in faults[:MAX_ERRORS]:
         path, message = fault["loc"], fault["msg"]
         if fault["type"] == "extra_forbidden":
             message = f"Not a known name. Known: {', '.join(model.model_fields)}."

@@ -31,7 +31,7 @@ def revoke() -> Response:
 
     def end_here(connection: Connection) -> None:
         revoke_session(connection, session_id)
-        audit.record(connection, actor, audit.Action.SESSION_REVOKED, identity.user_id)
+        audit.record(connection, actor, audit.Action.SESSION_REVOKED, identity.user_id, session_id=session_id)
 
     in_transaction(end_here)
     return Response(status=HTTPStatus.NO_CONTENT)

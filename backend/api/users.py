@@ -55,8 +55,7 @@ def unban(user_id: int) -> Response:
 def _set_banned(user_id: int, *, banned: bool) -> Response:
     read_body(Input)
     clerk, sync = current_app.extensions["clerk"], current_app.extensions["sync"]
-    set_banned(in_transaction, clerk.api, sync, current_actor(), user_id, banned=banned)
-    return show(user_id)
+    return show(set_banned(in_transaction, clerk.api, sync, current_actor(), user_id, banned=banned))
 
 
 def _answer(body: BaseModel) -> Response:

@@ -1,8 +1,8 @@
 """What Clerk tells us through Svix."""
 
 from flask import Blueprint, Response, current_app, jsonify, request
-from werkzeug.exceptions import HTTPException
 
+from backend.api.parsing import read_bytes
 from backend.errors import AppError, ErrorCode
 from backend.extensions import in_transaction
 from backend.services.user_sync import UserSync
@@ -22,27 +22,12 @@ def receive() -> Response:
         raise AppError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send the body without Content-Encoding.")
     headers = {name: request.headers.get(name, "") for name in HEADERS}
     verifier.check_headers(headers)  # before a body is read: 1 MiB for anybody who asks would be dear
-    body = _read_body()
+    body = read_bytes(
+        current_app.config["MAX_CONTENT_LENGTH"]
+    )  # as signed: parsed and written again it would differ
     event_id = verifier.verify(body, headers)
     sync: UserSync = current_app.extensions["sync"]
     status = receive_event(in_transaction, sync.apply_event, event_id, "svix", body)
     if status == FAILED:
         raise AppError(ErrorCode.WEBHOOK_FAILED, "The event could not be applied. It is kept; send it again.")
     return jsonify(status=status)
-
-
-def _read_body() -> bytes:
-    """The bytes as signed: parsed and written again they would differ. Raises AppError (400, 413)."""
-    limit: int = current_app.config["MAX_CONTENT_LENGTH"]
-    # One more, because Werkzeug ends a body without Content-Length (chunked) at the limit and says nothing.
-    request.max_content_length = limit + 1
-    try:
-        body = request.get_data(cache=False)
-    except HTTPException:
-        raise
-    except Exception as error:
-        # gunicorn's own kinds of fault in the chunks; a library that serves us should not be imported to name them.
-        raise AppError(ErrorCode.MALFORMED_BODY, "The body could not be read.") from error
-    if len(body) > limit:
-        raise AppError(ErrorCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes.")
-    return body

@@ -15,20 +15,22 @@ from backend.extensions import in_transaction
 
 T = TypeVar("T")
 
-USER_HELP = "USER is a user_id, a Clerk id (user_…) or the e-mail address of exactly one live user."
-MAX_SHOWN = 5  # of several users of one address
+USER_HELP = "USER is a user_id, a Clerk id (user_…) or a live user's verified e-mail address."
 
 USER_ID = re.compile("[1-9][0-9]{0,17}")  # within bigint, and far beyond any real one
 FIND_BY_USER_ID = text("SELECT user_id FROM users WHERE user_id = :text AND deleted_at IS NULL")
 FIND_BY_CLERK_ID = text("SELECT user_id FROM users WHERE clerk_user_id = :text AND deleted_at IS NULL")
-FIND_BY_EMAIL = text(f"""
-SELECT user_id FROM users WHERE lower(email) = lower(:text) AND deleted_at IS NULL
-ORDER BY user_id LIMIT {MAX_SHOWN}
-""")  # noqa: S608 - the number is our constant
+# Anybody can give an address that is not theirs, or a look-alike of one ("C" folds ASCII letters only), and would be made
+# admin by the operator who means its owner.
+FIND_BY_EMAIL = text("""
+SELECT user_id FROM users
+WHERE lower(email) = lower(:text) AND lower(email COLLATE "C") = lower(:text COLLATE "C")
+  AND email_verified AND deleted_at IS NULL
+""")
 
 
 def find_user(connection: Connection, named: str) -> int:
-    """The `users.user_id` of the one live user meant (see USER_HELP). Raises ClickException on none and on several."""
+    """The `users.user_id` of the live user meant (see USER_HELP). Raises ClickException when there is none."""
     if USER_ID.fullmatch(named):
         find = FIND_BY_USER_ID
     elif named.startswith("user_"):
@@ -36,17 +38,13 @@ def find_user(connection: Connection, named: str) -> int:
     else:
         find = FIND_BY_EMAIL
     # printable: bytes that are no text in the terminal's encoding come as what PostgreSQL does not take.
-    found = list(connection.execute(find, {"text": printable(named)}).scalars())
-    if not found:
+    found: int | None = connection.execute(find, {"text": printable(named)}).scalar()
+    if found is None:
         raise click.ClickException(
-            f"There is no live user {printable(named)}. Look for one: flask --app wsgi users list --search TEXT"
+            f"There is no live user {printable(named)}; an address counts only when it is verified. "
+            "Look for one: flask --app wsgi users list --search TEXT"
         )
-    if len(found) > 1:
-        ids = ", ".join(map(str, found))
-        raise click.ClickException(
-            f"Several users have the address {printable(named)}. Name one by user_id: {ids}."
-        )
-    return int(found[0])
+    return found
 
 
 def transact(work: Callable[[Connection], T]) -> T:

@@ -162,10 +162,9 @@ def _set_banned(named: str, *, banned: bool) -> int:
     user_id = transact(lambda connection: find_user(connection, named))
     clerk, sync = current_app.extensions["clerk"], current_app.extensions["sync"]
     try:
-        set_banned(transact, clerk.api, sync, CLI, user_id, banned=banned)
+        return set_banned(transact, clerk.api, sync, CLI, user_id, banned=banned)
     except AppError as error:
         raise click.ClickException(error.detail) from None
-    return user_id
 
 
 def _row(user: ListedUser) -> Sequence[str]:

@@ -27,5 +27,6 @@ class ApiKey(Base):
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), comment="What the key may be used for")
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     expires_at: Mapped[datetime | None] = mapped_column(comment="Refused from here on; null: never expires")
+    replaced_by: Mapped[int | None] = mapped_column(comment="key_id of the key that it was rotated to")
     revoked_at: Mapped[datetime | None] = mapped_column(comment="Refused since then, for good")
     last_used_at: Mapped[datetime | None] = mapped_column(comment="Last use, to the minute")

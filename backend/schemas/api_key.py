@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
-from backend.schemas.base import Input, Line, PageQuery
+from backend.schemas.base import Input, Line
 from backend.services.api_keys import ApiKey
 from backend.services.scopes import Scope
 
@@ -27,7 +27,7 @@ def _check_no_repeats(scopes: list[Scope]) -> list[Scope]:
 
 
 Expiry = Annotated[AwareDatetime, AfterValidator(_check_future)]
-Scopes = Annotated[list[Scope], Field(min_length=1), AfterValidator(_check_no_repeats)]
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope)), AfterValidator(_check_no_repeats)]
 
 
 class KeyIn(Input):
@@ -47,14 +47,8 @@ class RotationIn(Input):
     expires_at: Expiry | None = None
 
 
-class KeysQuery(PageQuery):
-    """`cursor`: the least key_id of the page before. 18 digits stay within PostgreSQL's bigint."""
-
-    cursor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
-
-
 class KeyOut(BaseModel):
-    """`last_four` ends the key, `prefix` begins it: enough to tell keys apart, useless to guess one."""
+    """`replaced_by`: the key_id that it was rotated to. `last_four` ends the key, `prefix` begins it: enough to tell keys apart, useless to guess one."""
 
     key_id: int
     name: str
@@ -65,6 +59,7 @@ class KeyOut(BaseModel):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    replaced_by: int | None
 
     @classmethod
     def of(cls, key: ApiKey) -> Self:

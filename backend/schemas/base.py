@@ -12,7 +12,7 @@ Line = Annotated[
         strip_whitespace=True,
         min_length=1,
         max_length=100,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+$",
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u061c\u2028-\u202e\u2066-\u2069]+$",
     ),
 ]
 
@@ -30,7 +30,8 @@ class Query(BaseModel):
 
 
 class PageQuery(Query):
-    """One page of a list. `cursor`: the `next_cursor` of the page before."""
+    """One page of a list. `cursor`: the `next_cursor` of the page before, its lowest id."""
 
     limit: int = Field(default=50, ge=1, le=100)
-    cursor: str | None = None
+    # An id: 18 digits stay within PostgreSQL's bigint.
+    cursor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")] | None = None

@@ -1,9 +1,9 @@
 """Users as admins see and change them."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BaseModel, StringConstraints, model_validator
+from pydantic import BaseModel, model_validator
 
 from backend.models.choices import Plan, Role
 from backend.schemas.account import SubscriptionOut, UsageOut, UserOut
@@ -13,13 +13,12 @@ from backend.services.user_list import UserFilter, UserPage, UserStatus
 
 
 class UserQuery(PageQuery):
-    """Which users to list: see UserFilter. `cursor`: the least user_id of the page before, within PostgreSQL's bigint."""
+    """Which users to list: see UserFilter."""
 
     search: Line | None = None
     role: Role | None = None
     plan: Plan | None = None
     status: UserStatus | None = None
-    cursor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
 
     @property
     def filter(self) -> UserFilter:

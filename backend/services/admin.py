@@ -76,6 +76,11 @@ LIMIT :limit
 FIND_STATE = "SELECT clerk_user_id, role, is_active, banned, deleted_at FROM users WHERE user_id = :user_id"
 READ_STATE = text(FIND_STATE)
 LOCK_STATE = text(f"{FIND_STATE} FOR NO KEY UPDATE")
+# Whoever changes users takes turns with whoever changes him. In one order, so that two cannot wait for each other.
+LOCK_BOTH = text("""
+SELECT user_id, role, is_active FROM users WHERE user_id IN (:user_id, :actor_id) ORDER BY user_id FOR NO KEY UPDATE
+""")
+FIND_BY_CLERK_ID = text("SELECT user_id FROM users WHERE clerk_user_id = :clerk_user_id")
 
 SET_ROLE = text("UPDATE users SET role = :role, updated_at = now() WHERE user_id = :user_id")
 SET_ACTIVE = text("UPDATE users SET is_active = :is_active, updated_at = now() WHERE user_id = :user_id")
@@ -98,6 +103,7 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
 
     Raises AppError: 404 for an unknown user; 409 for a deleted one, and for an admin who would lose the own access.
     """
+    _check_still_admin(connection, actor, user_id)
     user = _live(connection.execute(LOCK_STATE, {"user_id": user_id}).first())
     if user_id == actor.user_id and (changes.role not in {None, user.role} or changes.is_active is False):
         raise AppError(
@@ -117,8 +123,10 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
 
 def set_banned(
     transact: Transact, api: ClerkApi, sync: UserSync, actor: Actor, user_id: int, *, banned: bool
-) -> None:
-    """Ban or unban at Clerk, which owns bans, then bring our copy up to Clerk's answer at once.
+) -> int:
+    """Ban or unban at Clerk, which owns bans, then bring our copy up to Clerk's answer at once; return its user_id.
+
+    It is another one when Clerk's answer is the first profile of the user, and links them to an older row.
 
     Raises AppError: 404 for an unknown user; 409 for a deleted one, one that is not at Clerk, and for an admin who
     would ban themself; 503 while Clerk does not do it, and then nothing changes here.
@@ -131,14 +139,16 @@ def set_banned(
     # Outside any transaction: Clerk may take 3 s, and no lock or connection waits with us.
     profile = _ask_clerk(api, user.clerk_user_id, banned=banned)
 
-    def follow(connection: Connection) -> None:
+    def follow(connection: Connection) -> int:
         sync.apply_profile(connection, profile, wins_ties=True)
+        found: int = connection.execute(FIND_BY_CLERK_ID, {"clerk_user_id": user.clerk_user_id}).scalar_one()
         # Compared with what was here before Clerk was asked: its webhook may have been faster than its answer.
         if user.banned != banned:
             action = Action.USER_BANNED if banned else Action.USER_UNBANNED
-            audit.record(connection, actor, action, user_id)
+            audit.record(connection, actor, action, found)
+        return found
 
-    transact(follow)
+    return transact(follow)
 
 
 def _ask_clerk(api: ClerkApi, clerk_user_id: str, *, banned: bool) -> Profile:
@@ -163,6 +173,15 @@ def _clerk_unavailable(reason: str, retry_after: float | None = None) -> AppErro
         f"Clerk, which keeps the bans, could not be used: {reason}. {WITHOUT_CLERK}",
         retry_after=retry_after,
     )
+
+
+def _check_still_admin(connection: Connection, actor: Actor, user_id: int) -> None:
+    """Two admins who demote each other at once would leave none. Raises AppError (403)."""
+    if actor.user_id is None:
+        return
+    rows = connection.execute(LOCK_BOTH, {"user_id": user_id, "actor_id": actor.user_id})
+    if not any(row.user_id == actor.user_id and row.role == Role.ADMIN and row.is_active for row in rows):
+        raise AppError(ErrorCode.FORBIDDEN, "You are no admin any more.")
 
 
 def _live(user: Row[Any] | None) -> Row[Any]:

@@ -28,6 +28,7 @@ class ApiKey(NamedTuple):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    replaced_by: int | None
     is_usable: bool
 
 
@@ -48,7 +49,8 @@ class MintedKey(NamedTuple):
 
 IS_USABLE = "(revoked_at IS NULL AND coalesce(expires_at > now(), true))"
 KEY = f"""
-key_id, user_id, name, prefix, last_four, scopes, created_at, expires_at, revoked_at, last_used_at, {IS_USABLE}
+key_id, user_id, name, prefix, last_four, scopes, created_at, expires_at, revoked_at, last_used_at, replaced_by,
+{IS_USABLE}
 """
 # All of the SQL below is ours; values are parameters.
 FIND = text(f"SELECT {KEY} FROM api_keys WHERE key_id = :key_id AND user_id = coalesce(:owner, user_id)")  # noqa: S608
@@ -68,6 +70,7 @@ RETURNING {KEY}
 END_AFTER = text("""
 UPDATE api_keys SET expires_at = least(expires_at, now() + CAST(:overlap AS interval)) WHERE key_id = :key_id
 """)
+NOTE_REPLACEMENT = text("UPDATE api_keys SET replaced_by = :replaced_by WHERE key_id = :key_id")
 REVOKE = text(
     "UPDATE api_keys SET revoked_at = now() WHERE key_id = :key_id AND revoked_at IS NULL RETURNING 1"
 )
@@ -130,6 +133,9 @@ def rotate_key(
     if (made := _find_minted(connection, minted)) is not None:
         return made
     old = find_key(connection, key_id, owner=user_id)
+    if old.replaced_by is not None:
+        # Its end is not the one it was made with any more; and of two rotations at once one is enough.
+        raise AppError(ErrorCode.CONFLICT, f"This API key was rotated already: see key {old.replaced_by}.")
     if not old.is_usable:
         raise AppError(ErrorCode.CONFLICT, "This API key was revoked or has expired. Make a new one.")
     connection.execute(END_AFTER, {"key_id": key_id, "overlap": overlap})
@@ -141,6 +147,7 @@ def rotate_key(
         "life": old.expires_at and old.expires_at - old.created_at,
     }
     key = _insert(connection, minted, user_id, values)
+    connection.execute(NOTE_REPLACEMENT, {"key_id": key_id, "replaced_by": key.key_id})
     record(
         connection,
         actor,

@@ -120,7 +120,14 @@ def decide(profile: Profile, rows: Iterable[LockedUser], *, by_email: bool) -> L
     named = next((row for row in rows if row.user_id == named_id), None)
     if named is not None:
         return _decide_named(profile, named)
-    holders = [row for row in rows if row.has_address and row.clerk_user_id != profile.clerk_user_id]
+    # An unverified address of another Clerk user proves nothing: it could be given to keep somebody from their own row.
+    holders = [
+        row
+        for row in rows
+        if row.has_address
+        and row.clerk_user_id != profile.clerk_user_id
+        and (row.is_legacy or row.email_verified)
+    ]
     candidates = tuple(row.user_id for row in holders if row.is_legacy)
     if not candidates:
         return None

@@ -93,9 +93,7 @@ class LiveSessions:
     def _unavailable(self, error: FetchError) -> AppError:
         log.warning("Clerk could not be asked about a session: %s.", error)
         if not self._api.is_configured:
-            detail = (
-                "Sessions can only be checked with Clerk's secret key. The operator: set CLERK_SECRET_KEY."
-            )
+            detail = "Sessions can only be checked and ended with Clerk's secret key. The operator: set CLERK_SECRET_KEY."
         elif error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             detail = "Clerk refused our secret key. The operator: check CLERK_SECRET_KEY and CLERK_API_URL."
         elif error.status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -60,6 +60,7 @@ def _create_api_keys() -> None:
             sa.DateTime(timezone=True),
             comment="Refused from here on; null: never expires",
         ),
+        sa.Column("replaced_by", sa.BigInteger, comment="key_id of the key that it was rotated to"),
         sa.Column("revoked_at", sa.DateTime(timezone=True), comment="Refused since then, for good"),
         sa.Column("last_used_at", sa.DateTime(timezone=True), comment="Last use, to the minute"),
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_api_keys")),

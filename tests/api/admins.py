@@ -27,7 +27,7 @@ REFUSED = pytest.mark.parametrize(
 def add_user(sql: Sql, **columns: Any) -> int:
     """A complete user, by SQL; the user_id. `plan` goes to the subscription."""
     plan = columns.pop("plan", "free")
-    columns = {"clerk_user_id": clerk_id("user"), **columns}
+    columns = {"clerk_user_id": clerk_id("user"), "email_verified": "email" in columns, **columns}
     places = ", ".join(["%s"] * len(columns))
     user_id: int = sql.value(
         f"INSERT INTO users ({', '.join(columns)}) VALUES ({places}) RETURNING user_id", *columns.values()

@@ -9,6 +9,7 @@ from tests.support.clerk import Instance
 from tests.support.server import Server
 
 SHOWN = {
+    "replaced_by",
     "key_id",
     "name",
     "prefix",

@@ -1,5 +1,6 @@
 """POST /api/keys/<id>/rotate."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -69,9 +70,22 @@ class TestRotate:
         assert at(new["expires_at"]) == expires_at
 
     def test_one_that_is_being_replaced(self, owner: KeyOwner) -> None:
+        """Its end is not the one it was made with any more: a second successor would live a day."""
         old = owner.create()
-        keys = [old, owner.rotate(old).json(), owner.rotate(old).json()]
-        assert [owner.use(key).status_code for key in keys] == [200, 200, 200]
+        new = owner.rotate(old).json()
+        body = is_problem(owner.rotate(old), 409, "conflict")
+        assert f"see key {new['key_id']}" in body["detail"]
+        assert owner.rotate(new).json()["expires_at"] is None
+
+    @pytest.mark.parametrize("overlap", [0, 86_400])
+    def test_ten_at_once(self, owner: KeyOwner, sql: Sql, overlap: int) -> None:
+        """The one that waited must not take the other's `now()` for its own."""
+        old = owner.create()
+        with ThreadPoolExecutor(10) as pool:
+            answers = pool.map(lambda _: owner.rotate(old, overlap_seconds=overlap), range(10))
+            statuses = sorted(answer.status_code for answer in answers)
+        assert statuses == [201] + [409] * 9
+        assert sql.value("SELECT count(*) FROM api_keys") == 2
 
     @pytest.mark.parametrize("end", ["revoked_at", "expires_at"])
     def test_one_that_ended(self, owner: KeyOwner, sql: Sql, end: str) -> None:

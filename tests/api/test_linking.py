@@ -92,7 +92,6 @@ USES = {
     "answer": "INSERT INTO idempotency_keys VALUES (%s, 'POST', '/', 'k', '', 200, NULL, NULL, '', now())",
     "tokens": "UPDATE usage_metrics SET tokens_used = 1 WHERE user_id = %s",
     "campaign": "UPDATE usage_metrics SET campaigns_created = 1 WHERE user_id = %s",
-    "request": "UPDATE usage_metrics SET api_requests = 1 WHERE user_id = %s",
     "plan": "UPDATE subscriptions SET plan = 'pro' WHERE user_id = %s",
     "customer": "UPDATE subscriptions SET stripe_customer_id = 'cus_1' WHERE user_id = %s",
     "billing": "UPDATE subscriptions SET clerk_subscription_id = 'csub_1' WHERE user_id = %s",

@@ -69,8 +69,7 @@ SUPABASE = [
     Case(
         "two accounts, identity unverified",
         [linked(email_verified=False), legacy()],
-        None,
-        "email ambiguous [2]",
+        2,
     ),
     Case(
         "three accounts", [legacy(), *[legacy(email_verified=False)] * 2], None, "email ambiguous [1, 2, 3]"

@@ -1,8 +1,10 @@
 """GET and PATCH /api/users/<id>: one user, and what an admin may change."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import requests
 
 from tests.api.admins import ADMIN, REFUSED, add_admin, add_user, credential, states
 from tests.api.traffic import in_parallel
@@ -254,3 +256,26 @@ class TestChange:
         assert moves
         assert [move["from"] for move in moves] == ["user", *(move["to"] for move in moves[:-1])]
         assert sql.user("user_ada")["role"] == moves[-1]["to"]
+
+
+class TestTwoAdmins:
+    def test_who_demote_each_other_leave_one(
+        self, server: Server, clerk: Instance, sql: Sql, admin: int
+    ) -> None:
+        """Whoever comes second is no admin any more when it is his turn."""
+        other = add_user(sql, clerk_user_id="user_other", role="admin")
+        for _ in range(5):
+            sql.rows("UPDATE users SET role = 'admin'")
+            calls = [(token(clerk), other), (clerk.token(sub="user_other"), admin)]
+            with ThreadPoolExecutor(2) as pool:
+                answers = pool.map(
+                    lambda call: requests.patch(
+                        f"{server.url}/api/users/{call[1]}",
+                        json={"role": "user"},
+                        headers={"Authorization": f"Bearer {call[0]}"},
+                        timeout=10,
+                    ),
+                    calls,
+                )
+                assert sorted(answer.status_code for answer in answers) == [200, 403]
+            assert sql.value("SELECT count(*) FROM users WHERE role = 'admin'") == 1

@@ -106,6 +106,18 @@ class TestAtClerk:
         assert sql.user(at_clerk)["banned"]
         assert [row["action"] for row in sql.rows(EVENTS)] == ["user.banned"]
 
+    def test_first_profile_that_links(self, backend: Backend, clerk: Instance, sql: Sql) -> None:
+        """Clerk's answer is the first profile we see, and belongs to an older row: that one is banned, shown and noted."""
+        add_admin(sql)
+        old = add_user(sql, clerk_user_id=None)
+        at_clerk = backend.emulator.create_user("carol@example.com", external_id=str(old))["id"]
+        provisional = add_user(sql, clerk_user_id=at_clerk)
+        answer = post(backend.server, clerk, provisional, "ban")
+        assert (answer.status_code, answer.json()["user"]["user_id"]) == (200, old)
+        assert sql.user(at_clerk)["banned"]
+        banned = [row["subject_user_id"] for row in sql.rows(EVENTS) if row["action"] == "user.banned"]
+        assert banned == [old]
+
     def test_unknown_at_clerk(self, backend: Backend, clerk: Instance, sql: Sql) -> None:
         add_admin(sql)
         stranger = add_user(sql, clerk_user_id="user_of_another_instance")

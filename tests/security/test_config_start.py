@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from config import LOCAL_CLERK_HOST, LOCAL_CLERK_SECRET_PREFIX, LOCAL_CLERK_WEBHOOK_MARK
+from config import DEVELOPMENT_PEPPER, LOCAL_CLERK_HOST, LOCAL_CLERK_SECRET_PREFIX, LOCAL_CLERK_WEBHOOK_MARK
 from tests.support.clerk import Instance
 from tests.support.server import PROJECT, clean_environment
 
@@ -61,6 +61,7 @@ class TestGunicorn:
             ("CLERK_JWKS_URL", {"CLERK_JWKS_URL": "http://clerk.example.com/.well-known/jwks.json"}),
             ("CLERK_API_URL", {"CLERK_API_URL": "http://api.clerk.example"}),
             ("API_KEY_PEPPER", {"API_KEY_PEPPER": ""}),
+            ("API_KEY_PEPPER", {"API_KEY_PEPPER": DEVELOPMENT_PEPPER.decode()}),
             ("CLERK_JWT_KEY", {"CLERK_JWT_KEY": SECRET}),
             ("LOG_LEVEL", {"LOG_LEVEL": SECRET}),
         ],

@@ -137,7 +137,8 @@ class TestTemplate:
             "<random_string_at_least_32_characters_long>",
             "your-256-bit-secret-key-must-be-at-least-32-characters-long",
             "qwertyuiopasdfghjklzxcvbnm1234567890",
-            "!!!!????----secretkey----????!!!!",
+            "this is my custom Secret key for authentication",
+            "dont-tell-anyone-this-is-a-secret-key",
         ],
     )
     def test_is_refused(self, value: str) -> None:
@@ -173,3 +174,14 @@ class TestPattern:
 
     def test_a_block_that_is_long_enough_may_stand_twice(self) -> None:
         assert secret_refusal(as_base64(SOURCE.randbytes(32) * 2)) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "your-256-bit-secret-your-256-bit-secret",
+        "3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b",
+    ],
+)
+def test_what_pages_show_is_refused(value: str) -> None:
+    assert secret_refusal(value) is not None

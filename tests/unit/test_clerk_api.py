@@ -123,15 +123,27 @@ class TestRetryAfter:
                 api.get_user("user_1")
             assert (caught.value.status, caught.value.retry_after) == (status, 7)
             server.answer = answer_with({})
-            for passed, call in enumerate(CALLS.values()):
+            for passed, call in enumerate((api.get_user, api.get_session)):
                 now[0] = 1000.0 + passed
                 started_at = time.monotonic()
                 with pytest.raises(FetchError) as caught:
-                    call(api, "id_1")
+                    call("id_1")
                 assert time.monotonic() - started_at < 0.1
-                assert (caught.value.status, caught.value.retry_after) == (429, 7 - passed)
+                assert (caught.value.status, caught.value.retry_after) == (status, 7 - passed)
             assert len(server.asked) == 1
+            # Whoever asks too much keeps nobody from ending a session or banning a user.
+            assert api.revoke_session("sess_1") == {}
             now[0] = 1007.0
+            assert api.get_user("user_1") == {}
+
+    def test_is_bounded(self, server: ApiServer) -> None:
+        now = [1000.0]
+        with open_api(server.url, clock=lambda: now[0]) as api:
+            server.answer = refuse_with("too_many_requests", 429, Retry_After="3000")
+            with pytest.raises(FetchError):
+                api.get_user("user_1")
+            server.answer = answer_with({})
+            now[0] = 1060.0
             assert api.get_user("user_1") == {}
 
     @pytest.mark.parametrize(

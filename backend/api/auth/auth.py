@@ -41,7 +41,7 @@ def protected() -> Response:
     if session_id is not None:
         check_live_session(session_id)
     account = get_caller().account
-    name = account.first_name or account.username or account.clerk_user_id or account.email
+    name = account.first_name or account.username or account.email or f"user {account.user_id}"
     return jsonify(message=f"Hello {name}", user_id=get_current_user_id(), session_id=session_id)
 
 

@@ -6,7 +6,7 @@ Not Clerk's Python SDK: its models refuse values that Clerk added later, and it 
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from backend.services.core.http import FetchError, HttpClient
@@ -15,13 +15,25 @@ MAX_ANSWER_BYTES = 262_144
 # Named, so that a version which Clerk makes later cannot change our answers; Clerk's own SDK names this one. The versions
 # up to it differ in billing and in PATCH: users and sessions keep the form of a webhook's `data`.
 API_VERSION = "2026-05-12"
+MAX_PAUSE = 60.0  # Clerk counts calls by ten seconds; an hour would be a mistake of somebody's
 ASKED_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class Pause(NamedTuple):
+    """`until` on the client's clock; `status` of the answer that asked for it."""
+
+    until: float
+    status: int
+
+
+NO_PAUSE = Pause(float("-inf"), 0)
 
 
 class ClerkApi:
     """One a worker. Every call takes at most 3 s, gives the parsed JSON as it came, and raises FetchError.
 
-    While Clerk asks us to wait (Retry-After), every call fails at once, as the refused one did, and nothing is sent.
+    While Clerk asks us to wait (Retry-After), every call of the same method fails at once, as the refused one did, and
+    nothing is sent: who asks too much about sessions does not keep others from ending theirs.
     """
 
     def __init__(
@@ -31,7 +43,7 @@ class ClerkApi:
         self._secret_key = secret_key
         self._clock = clock
         self._client = HttpClient()
-        self._paused_until = float("-inf")
+        self._pauses: dict[str, Pause] = {}
 
     @property
     def is_configured(self) -> bool:
@@ -66,14 +78,16 @@ class ClerkApi:
         if identifier in {"", ".", ".."}:
             # No quoting keeps these from naming another resource: the library resolves %2E%2E as well.
             raise FetchError("asked for an id that is none", HTTPStatus.NOT_FOUND, code="resource_not_found")
-        remaining = self._paused_until - self._clock()
-        if remaining > 0:
-            raise FetchError("asked us to wait", HTTPStatus.TOO_MANY_REQUESTS, retry_after=remaining)
+        pause = self._pauses.get(method)
+        if pause is not None and (remaining := pause.until - self._clock()) > 0:
+            raise FetchError("asked us to wait", pause.status, retry_after=remaining)
         headers = {"Authorization": f"Bearer {self._secret_key}", "Clerk-API-Version": API_VERSION}
         url = f"{self._base_url}/v1/{collection}/{quote(identifier, safe='')}{action}"
         try:
             return self._client.exchange(method, url, max_bytes=MAX_ANSWER_BYTES, headers=headers)
         except FetchError as error:
             if error.status in ASKED_TO_WAIT and error.retry_after is not None:
-                self._paused_until = max(self._paused_until, self._clock() + error.retry_after)
+                until = self._clock() + min(error.retry_after, MAX_PAUSE)
+                # Of two calls that were refused at once the longer time counts.
+                self._pauses[method] = max(self._pauses.get(method, NO_PAUSE), Pause(until, error.status))
             raise

@@ -17,7 +17,7 @@ from backend.services.core.token_form import parse_token
 from config import Settings
 
 MAX_TOKEN_LENGTH = 8192
-MAX_REMEMBERED = 10_000  # about 5 MB
+MAX_REMEMBERED = 10_000  # about 10 MB
 
 _RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 

@@ -1,0 +1,81 @@
+"""Bodies that are no JSON of ours: large, chunked, cut off. Always 4xx, quickly, and nothing of them comes back."""
+
+import json
+import socket
+import time
+
+import pytest
+
+from tests.support.clerk import Instance
+from tests.support.database import Sql
+from tests.support.server import Server
+
+SECRET = "sk_live_0123456789"
+GOOD = b'{"name": "laptop", "scopes": ["profile:read"]}'
+
+
+@pytest.fixture
+def token(clerk: Instance, sql: Sql) -> str:  # noqa: ARG001 - the tables are to be empty
+    return clerk.token(sub="user_1")
+
+
+def post(server: Server, token: str, body: bytes) -> tuple[int, bytes]:
+    """Send a body to POST /api/keys as it stands, chunked. The status, and the whole answer."""
+    host, port = server.url.removeprefix("http://").split(":")
+    head = (
+        f"POST /api/keys HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head.encode() + body)
+        with connection.makefile("rb") as answer:
+            status = int(answer.readline().split()[1])
+            return status, answer.read()
+
+
+def chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+class TestChunked:
+    def test_good(self, server: Server, token: str) -> None:
+        body = chunk(GOOD[:10]) + chunk(GOOD[10:]) + chunk(b"")
+        assert post(server, token, body)[0] == 201
+
+    @pytest.mark.parametrize(
+        "body",
+        [f"{SECRET}\r\n".encode(), chunk(GOOD)[:-2] + SECRET.encode(), b"-1\r\n\r\n", b"0x10\r\n" + GOOD],
+    )
+    def test_broken(self, server: Server, token: str, sql: Sql, body: bytes) -> None:
+        status, answer = post(server, token, body)
+        assert (status, SECRET.encode() in answer) == (400, False)
+        assert SECRET not in server.log.read_text()
+        assert sql.value("SELECT count(*) FROM api_keys") == 0
+
+    @pytest.mark.parametrize("size", [65_530, 65_536])
+    def test_what_follows_is_not_cut_off(self, server: Server, token: str, sql: Sql, size: int) -> None:
+        """Valid JSON up to a limit, and more after it."""
+        body = GOOD + b" " * (size - len(GOOD)) + b"GARBAGE"
+        assert post(server, token, chunk(body) + chunk(b""))[0] == 413
+        assert sql.value("SELECT count(*) FROM api_keys") == 0
+
+
+class TestMany:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            json.dumps({"name": "a", "scopes": [1] * 20_000}),
+            json.dumps({"name": "a", "scopes": ["profile:read"]} | {f"n{n}": 1 for n in range(4_000)}),
+        ],
+        ids=["scopes", "names"],
+    )
+    def test_faults(self, server: Server, token: str, body: str) -> None:
+        """The answer is smaller than the request, and others do not wait for it."""
+        started = time.monotonic()
+        answer = server.request(
+            "POST", "/api/keys", token, data=body, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 422
+        assert len(answer.content) < 5_000
+        assert len(answer.json()["errors"]) <= 20
+        assert time.monotonic() - started < 2
