@@ -79,6 +79,7 @@ class TestSubscription:
             ("active", "incomplete", None, ("free", "active")),
             ("active", "upcoming", None, ("free", "active")),
         ],
+        ids=range(14),  # FUTURE and PAST differ from one test process to the next
     )
     def test_statuses(
         self,
