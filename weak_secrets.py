@@ -37,7 +37,8 @@ TEMPLATE_WORDS = (
     "valid very which with you your 32 64 128 256 384 512 123 1234 12345 123456 1234567890 0123456789 "
     "qwertyuiop asdfghjkl zxcvbnm"
 )
-_TEMPLATE = re.compile("|".join(sorted(TEMPLATE_WORDS.split(), key=len, reverse=True)))
+_WORDS = frozenset(TEMPLATE_WORDS.split())
+_TEMPLATE = re.compile("|".join(sorted(_WORDS, key=len, reverse=True)))
 
 # Parts of every PEM, SSH and JWK spelling of a key, and of the base64 of an SSH one.
 _KEY_MARKS = (
@@ -108,7 +109,7 @@ def _is_template(key: bytes) -> bool:
     words = re.findall(r"[^\W\d_]+|\d+", text.casefold())
     own = min(
         len(_TEMPLATE.sub("", letters)),
-        sum(len(word) for word in words if word not in TEMPLATE_WORDS.split()),
+        sum(len(word) for word in words if word not in _WORDS),
     )
     # Random symbols leave few letters as well, but none of them are words.
     return own < MIN_OWN_LETTERS and own < len(letters) - own

@@ -7,7 +7,7 @@ from flask import current_app
 from flask.cli import AppGroup
 from pydantic import ValidationError
 
-from backend.cli.options import USER_HELP, find_user, print_table, printable, show_time, transact
+from backend.cli.options import USER_HELP, example, find_user, print_table, printable, show_time, transact
 from backend.schemas.api_key import LONGEST_LIFE, LONGEST_OVERLAP, OVERLAP, KeyIn
 from backend.services import api_keys
 from backend.services.api_keys import ApiKey, MintedKey
@@ -26,8 +26,7 @@ group = AppGroup(
 @group.command(
     "create",
     help=f"Make a key and print it, once.\n\n{USER_HELP}",
-    epilog="\b\nExample:\n  "
-    "flask --app wsgi keys create ada@example.com --name backup --scope profile:read --expires-in-days 90",
+    epilog=example("keys create ada@example.com --name backup --scope profile:read --expires-in-days 90"),
 )
 @click.argument("user")
 @click.option("--name", required=True, help="What its owner calls it.")
@@ -62,7 +61,7 @@ def create(user: str, name: str, scopes: tuple[str, ...], expires_in_days: int |
 @group.command(
     "list",
     help=f"Show the keys of a user, newest first, also those that have ended.\n\n{USER_HELP}",
-    epilog="\b\nExample:\n  flask --app wsgi keys list user_2abc",
+    epilog=example("keys list user_2abc"),
 )
 @click.argument("user")
 def list_(user: str) -> None:
@@ -74,7 +73,7 @@ def list_(user: str) -> None:
     "rotate",
     help="Replace a key: print a new one, once, of the same name and scopes. The old one works "
     "on during the overlap.",
-    epilog="\b\nExample:\n  flask --app wsgi keys rotate 17 --overlap-hours 2",
+    epilog=example("keys rotate 17 --overlap-hours 2"),
 )
 @click.argument("key_id", type=KEY_ID)
 @click.option(
@@ -100,9 +99,7 @@ def rotate(key_id: int, overlap_hours: int) -> None:
     _show_once(minted, f"Key {key.key_id} of user {key.user_id}, in place of {key_id}.")
 
 
-@group.command(
-    "revoke", help="End a key at once and for good.", epilog="\b\nExample:\n  flask --app wsgi keys revoke 17"
-)
+@group.command("revoke", help="End a key at once and for good.", epilog=example("keys revoke 17"))
 @click.argument("key_id", type=KEY_ID)
 def revoke(key_id: int) -> None:
     transact(lambda connection: api_keys.revoke_key(connection, CLI, key_id, owner=None))

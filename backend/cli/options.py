@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from backend.errors import AppError
 from backend.extensions import in_transaction
+from backend.services.core.ids import ID
 
 T = TypeVar("T")
 
 USER_HELP = "USER is a user_id, a Clerk id (user_…) or a live user's verified e-mail address."
 
-USER_ID = re.compile("[1-9][0-9]{0,17}")  # within bigint, and far beyond any real one
 FIND_BY_USER_ID = text("SELECT user_id FROM users WHERE user_id = :text AND deleted_at IS NULL")
 FIND_BY_CLERK_ID = text("SELECT user_id FROM users WHERE clerk_user_id = :text AND deleted_at IS NULL")
 # Anybody can give an address that is not theirs, or a look-alike of one ("C" folds ASCII letters only), and would be made
@@ -31,7 +31,7 @@ WHERE lower(email) = lower(:text) AND lower(email COLLATE "C") = lower(:text COL
 
 def find_user(connection: Connection, named: str) -> int:
     """The `users.user_id` of the live user meant (see USER_HELP). Raises ClickException when there is none."""
-    if USER_ID.fullmatch(named):
+    if re.fullmatch(ID, named):
         find = FIND_BY_USER_ID
     elif named.startswith("user_"):
         find = FIND_BY_CLERK_ID
@@ -45,6 +45,11 @@ def find_user(connection: Connection, named: str) -> int:
             "Look for one: flask --app wsgi users list --search TEXT"
         )
     return found
+
+
+def example(command: str, note: str = "") -> str:
+    """The end of a command's --help."""
+    return f"\b\nExample{note}:\n  flask --app wsgi {command}"
 
 
 def transact(work: Callable[[Connection], T]) -> T:

@@ -9,7 +9,7 @@ from flask import current_app
 from flask.cli import AppGroup
 from pydantic import ValidationError
 
-from backend.cli.options import USER_HELP, find_user, print_table, printable, show_time, transact
+from backend.cli.options import USER_HELP, example, find_user, print_table, printable, show_time, transact
 from backend.errors import AppError
 from backend.models.choices import Plan, Role
 from backend.schemas.user import UserPageOut, UserQuery
@@ -26,7 +26,7 @@ group = AppGroup("users", help="Find users, change them. See: flask --app wsgi u
 @group.command(
     "list",
     help="Show users, newest first.",
-    epilog="\b\nExample:\n  flask --app wsgi users list --search ada --status banned",
+    epilog=example("users list --search ada --status banned"),
 )
 @click.option(
     "--search", help="Begins e-mail, username, first or last name; or is exactly a user_id or Clerk id."
@@ -54,7 +54,7 @@ def list_(limit: int, *, as_json: bool, **filters: str | None) -> None:
 @group.command(
     "show",
     help=f"Show a user, and what happened to it last.\n\n{USER_HELP}",
-    epilog="\b\nExample:\n  flask --app wsgi users show ada@example.com",
+    epilog=example("users show ada@example.com"),
 )
 @click.argument("user")
 def show(user: str) -> None:
@@ -79,7 +79,7 @@ def show(user: str) -> None:
 @group.command(
     "set-role",
     help=f"Make somebody a user, developer or admin.\n\n{USER_HELP}",
-    epilog="\b\nExample (the first admin):\n  flask --app wsgi users set-role ada@example.com admin",
+    epilog=example("users set-role ada@example.com admin", " (the first admin)"),
 )
 @click.argument("user")
 @click.argument("role", type=click.Choice([role.value for role in Role]))
@@ -91,7 +91,7 @@ def set_role(user: str, role: str) -> None:
 @group.command(
     "set-plan",
     help=f"Put a user on a plan.\n\n{USER_HELP}",
-    epilog="\b\nExample:\n  flask --app wsgi users set-plan 17 pro",
+    epilog=example("users set-plan 17 pro"),
 )
 @click.argument("user")
 @click.argument("plan", type=click.Choice([plan.value for plan in Plan]))
@@ -103,7 +103,7 @@ def set_plan(user: str, plan: str) -> None:
 @group.command(
     "deactivate",
     help=f"Keep a user out, here only: Clerk is not asked.\n\n{USER_HELP}",
-    epilog="\b\nExample:\n  flask --app wsgi users deactivate ada@example.com",
+    epilog=example("users deactivate ada@example.com"),
 )
 @click.argument("user")
 def deactivate(user: str) -> None:
@@ -114,7 +114,7 @@ def deactivate(user: str) -> None:
 @group.command(
     "activate",
     help=f"Let a deactivated user in again.\n\n{USER_HELP}",
-    epilog="\b\nExample:\n  flask --app wsgi users activate ada@example.com",
+    epilog=example("users activate ada@example.com"),
 )
 @click.argument("user")
 def activate(user: str) -> None:
@@ -125,7 +125,7 @@ def activate(user: str) -> None:
 @group.command(
     "ban",
     help=f"Ban a user at Clerk, and here at once. Needs CLERK_SECRET_KEY.\n\n{USER_HELP}",
-    epilog="\b\nExample:\n  flask --app wsgi users ban ada@example.com",
+    epilog=example("users ban ada@example.com"),
 )
 @click.argument("user")
 def ban(user: str) -> None:
@@ -136,7 +136,7 @@ def ban(user: str) -> None:
 @group.command(
     "unban",
     help=f"Take the ban of a user back, at Clerk and here. Needs CLERK_SECRET_KEY.\n\n{USER_HELP}",
-    epilog="\b\nExample:\n  flask --app wsgi users unban ada@example.com",
+    epilog=example("users unban ada@example.com"),
 )
 @click.argument("user")
 def unban(user: str) -> None:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from backend.services.core.ids import ID
+
 # One line of text that PostgreSQL can hold and a terminal can show: no control characters, nothing that turns the
 # direction of writing.
 Line = Annotated[
@@ -33,5 +35,4 @@ class PageQuery(Query):
     """One page of a list. `cursor`: the `next_cursor` of the page before, its lowest id."""
 
     limit: int = Field(default=50, ge=1, le=100)
-    # An id: 18 digits stay within PostgreSQL's bigint.
-    cursor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
+    cursor: Annotated[str, StringConstraints(pattern=f"^{ID}$")] | None = None

@@ -73,12 +73,11 @@ ORDER BY audit_id DESC
 LIMIT :limit
 """).columns(details=JSONB)
 
-FIND_STATE = "SELECT clerk_user_id, role, is_active, banned, deleted_at FROM users WHERE user_id = :user_id"
-READ_STATE = text(FIND_STATE)
-LOCK_STATE = text(f"{FIND_STATE} FOR NO KEY UPDATE")
-# Whoever changes users takes turns with whoever changes him. In one order, so that two cannot wait for each other.
-LOCK_BOTH = text("""
-SELECT user_id, role, is_active FROM users WHERE user_id IN (:user_id, :actor_id) ORDER BY user_id FOR NO KEY UPDATE
+READ_STATE = text("SELECT clerk_user_id, banned, deleted_at FROM users WHERE user_id = :user_id")
+# With whoever changes the user: those take turns too, in one order, so that two cannot wait for each other.
+LOCK_STATES = text("""
+SELECT user_id, role, is_active, deleted_at FROM users WHERE user_id IN (:user_id, :actor_id)
+ORDER BY user_id FOR NO KEY UPDATE
 """)
 FIND_BY_CLERK_ID = text("SELECT user_id FROM users WHERE clerk_user_id = :clerk_user_id")
 
@@ -103,8 +102,11 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
 
     Raises AppError: 404 for an unknown user; 409 for a deleted one, and for an admin who would lose the own access.
     """
-    _check_still_admin(connection, actor, user_id)
-    user = _live(connection.execute(LOCK_STATE, {"user_id": user_id}).first())
+    rows = connection.execute(LOCK_STATES, {"user_id": user_id, "actor_id": actor.user_id})
+    locked = {row.user_id: row for row in rows}
+    if actor.user_id is not None:
+        _check_still_admin(locked.get(actor.user_id))
+    user = _live(locked.get(user_id))
     if user_id == actor.user_id and (changes.role not in {None, user.role} or changes.is_active is False):
         raise AppError(
             ErrorCode.CONFLICT, "You would lock yourself out. Another admin can do this, or `flask users`."
@@ -175,12 +177,9 @@ def _clerk_unavailable(reason: str, retry_after: float | None = None) -> AppErro
     )
 
 
-def _check_still_admin(connection: Connection, actor: Actor, user_id: int) -> None:
+def _check_still_admin(actor: Row[Any] | None) -> None:
     """Two admins who demote each other at once would leave none. Raises AppError (403)."""
-    if actor.user_id is None:
-        return
-    rows = connection.execute(LOCK_BOTH, {"user_id": user_id, "actor_id": actor.user_id})
-    if not any(row.user_id == actor.user_id and row.role == Role.ADMIN and row.is_active for row in rows):
+    if actor is None or actor.role != Role.ADMIN or not actor.is_active:
         raise AppError(ErrorCode.FORBIDDEN, "You are no admin any more.")
 
 

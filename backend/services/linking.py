@@ -4,7 +4,6 @@ Looked at once, with the first profile that comes of a Clerk user, and never und
 supabase/auth: only proven ones count, and of several rows none is guessed.
 """
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
@@ -14,12 +13,8 @@ from sqlalchemy import Connection, text
 
 from backend.services import audit
 from backend.services.clerk_user import Profile
+from backend.services.core.ids import read_id
 from backend.services.provisioning import insert_user
-
-# One user_id has one spelling: an external_id of another system ("007", "1e3") must not hit a row by chance.
-USER_ID = re.compile(r"[1-9][0-9]{0,18}")
-# Beyond it PostgreSQL would compare as numeric, which no index serves.
-LAST_USER_ID = 2**63 - 1
 
 # Whoever adds to a placeholder at this moment is waited for, so that TAKE_PLACEHOLDER sees what was added.
 LOCK_PLACEHOLDER = text("""
@@ -103,20 +98,13 @@ class Refusal(NamedTuple):
     reason: Reason
 
 
-def read_user_id(external_id: str | None) -> int | None:
-    """The users.user_id that an `external_id` names, if it is written as one."""
-    if external_id is None or not USER_ID.fullmatch(external_id) or int(external_id) > LAST_USER_ID:
-        return None
-    return int(external_id)
-
-
 def decide(profile: Profile, rows: Iterable[LockedUser], *, by_email: bool) -> Link | Refusal | None:
     """What becomes of the first profile of a user. None: there is no row it could be linked to.
 
     `rows`: at least the row that `external_id` names and all that have the address.
     """
     rows = list(rows)
-    named_id = read_user_id(profile.external_id)
+    named_id = read_id(profile.external_id)
     named = next((row for row in rows if row.user_id == named_id), None)
     if named is not None:
         return _decide_named(profile, named)

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from backend.services import linking
 from backend.services.clerk_user import Profile
+from backend.services.core.ids import read_id
 from backend.services.linking import Link, LockedUser
 from backend.services.provisioning import complete_user
 
@@ -76,7 +77,7 @@ def apply_profile(connection: Connection, profile: Profile, *, wins_ties: bool, 
 
 
 def _lock_rows(connection: Connection, profile: Profile) -> list[LockedUser]:
-    named_user_id = linking.read_user_id(profile.external_id)
+    named_user_id = read_id(profile.external_id)
     rows = connection.execute(LOCK_ROWS, profile._asdict() | {"named_user_id": named_user_id})
     return [LockedUser._make(row) for row in rows]
 

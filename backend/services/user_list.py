@@ -9,6 +9,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from backend.models.choices import Plan, Role
 from backend.models.user import SEARCHED
+from backend.services.core.ids import ID
 
 
 class UserStatus(StrEnum):
@@ -80,7 +81,6 @@ STATES = {
 MATCHES = [f"lower({text}) LIKE lower(:beginning)" for text in SEARCHED.values()] + [
     "u.clerk_user_id = :search"
 ]
-ID = re.compile("[1-9][0-9]{0,17}")  # within bigint, and far beyond any real one
 
 
 def list_users(
@@ -102,7 +102,7 @@ def select_users(
     if users.search is not None:
         values |= {"search": users.search, "beginning": _escape_wildcards(users.search) + "%"}
         matches = MATCHES
-        if ID.fullmatch(users.search):
+        if re.fullmatch(ID, users.search):
             values["user_id"] = int(users.search)
             matches = [*MATCHES, "u.user_id = :user_id"]
         conditions.append(f"({' OR '.join(matches)})")

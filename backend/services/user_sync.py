@@ -105,7 +105,7 @@ class UserSync:
         if event.type in SESSION_STARTS:
             return self._start_session(connection, event.data)
         if event.type in SESSION_ENDS:
-            return self.end_session(connection, event.data)
+            return self._end_session(connection, event.data)
         if event.type in SUBSCRIPTION_EVENTS or event.type in ITEM_EVENTS:
             return self._apply_billing(connection, event)
         return Outcome.IGNORED
@@ -127,7 +127,7 @@ class UserSync:
         if profile.clerk_user_id == clerk_user_id:
             transact(lambda connection: self.apply_profile(connection, profile, wins_ties=True))
 
-    def end_session(self, connection: Connection, data: dict[str, Any]) -> Outcome:
+    def _end_session(self, connection: Connection, data: dict[str, Any]) -> Outcome:
         """Refuse the session's tokens from now on: they would be good for up to 60 s more. `data`: Clerk's Session."""
         clerk_user_id = read_identifier(data, "user_id")
         ended_at = read_instant(data, "updated_at")

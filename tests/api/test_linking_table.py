@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from backend.services.clerk_user import Profile
-from backend.services.linking import Link, LockedUser, Reason, Refusal, decide, read_user_id
+from backend.services.core.ids import read_id
+from backend.services.linking import Link, LockedUser, Reason, Refusal, decide
 from tests.api.traffic import post_event
 from tests.support.clerk import Instance, user_data
 from tests.support.database import Sql
@@ -204,8 +205,8 @@ class TestDatabaseThatFoldsMore:
 class TestReadUserId:
     @pytest.mark.parametrize("number", [1, 10, 2**31, 2**63 - 1])
     def test_one(self, number: int) -> None:
-        assert read_user_id(str(number)) == number
+        assert read_id(str(number)) == number
 
     @pytest.mark.parametrize("number", [0, 2**63, 9_999_999_999_999_999_999])
     def test_beyond_the_column(self, number: int) -> None:
-        assert read_user_id(str(number)) is None
+        assert read_id(str(number)) is None

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from backend.services.core.clerk_api import ClerkApi
 
+DEADLINE = 0.5  # seconds, in the place of three: one that a test can wait for
 SECRET_KEY = "sk_test_of_the_backend_api"
 
 # Every call of ClerkApi, by what it sends.

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -20,18 +19,6 @@ from tests.support.clerk_api import (
     open_api,
     refuse_with,
 )
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with ApiServer(answer_with({"id": "x"})) as running:
-        yield running
-
-
-@pytest.fixture
-def api(server: ApiServer) -> Iterator[ClerkApi]:
-    with open_api(server.url) as api:
-        yield api
 
 
 class TestCalls:

@@ -5,47 +5,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from backend.services.core import http
 from backend.services.core.clerk_api import ClerkApi
 from backend.services.core.http import MAX_IDLE, FetchError
 from tests.security.key_servers import drip_body
 from tests.support.clerk_api import (
     CALLS,
+    DEADLINE,
     ApiServer,
     Handler,
     answer_with,
     hang_up,
     only_first,
-    open_api,
     refuse_with,
     then_close,
 )
 from tests.support.server import PROJECT
-
-DEADLINE = 0.5
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with ApiServer(answer_with({"id": "x"})) as running:
-        yield running
-
-
-@pytest.fixture
-def api(server: ApiServer) -> Iterator[ClerkApi]:
-    with open_api(server.url) as api:
-        yield api
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deadline that a test can wait for."""
-    monkeypatch.setattr(http, "DEADLINE_SECONDS", DEADLINE)
 
 
 class TestKeptConnections:

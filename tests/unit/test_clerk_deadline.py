@@ -15,37 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from backend.services.core import http
 from backend.services.core.clerk_api import ClerkApi
 from backend.services.core.http import FetchError
 from tests.security.key_servers import drip_body, drip_head, hang
 from tests.support.clerk_api import (
+    DEADLINE,
     SECRET_KEY,
     ApiServer,
     answer_with,
     only_first,
     open_api,
 )
-
-DEADLINE = 0.5
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with ApiServer(answer_with({"id": "x"})) as running:
-        yield running
-
-
-@pytest.fixture
-def api(server: ApiServer) -> Iterator[ClerkApi]:
-    with open_api(server.url) as api:
-        yield api
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deadline that a test can wait for."""
-    monkeypatch.setattr(http, "DEADLINE_SECONDS", DEADLINE)
 
 
 def fetching() -> list[threading.Thread]:

@@ -1,7 +1,7 @@
 """LiveSessions against servers that misbehave: a check never passes without a word from Clerk."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,25 +12,8 @@ from backend.services.core import http
 from backend.services.core.clerk_api import ClerkApi
 from backend.services.live_sessions import OVER, SESSION_ID, LiveSessions
 from tests.support.clerk import clerk_id
-from tests.support.clerk_api import SECRET_KEY, ApiServer, hang_up, open_api, refuse_with
+from tests.support.clerk_api import SECRET_KEY, ApiServer, hang_up, refuse_with
 from tests.unit.live import ENDED, NOT_FOUND, OUTAGES, SESSION, USER, Clock, refusal, session, told
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with ApiServer(session()) as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def live(server: ApiServer, clock: Clock) -> Iterator[LiveSessions]:
-    with open_api(server.url, clock=clock) as api:
-        yield LiveSessions(api, clock=clock)
 
 
 class TestCheck:

@@ -1,6 +1,5 @@
 """LiveSessions: what is remembered of a session, and what is not."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,23 +14,6 @@ from tests.support.clerk_api import ApiServer, Handler, open_api, refuse_with
 from tests.unit.live import ENDED, NOT_FOUND, OUTAGES, SESSION, USER, Clock, refusal, session, told
 
 NAMES = st.sampled_from(["sess_a", "sess_b"])
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with ApiServer(session()) as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def live(server: ApiServer, clock: Clock) -> Iterator[LiveSessions]:
-    with open_api(server.url, clock=clock) as api:
-        yield LiveSessions(api, clock=clock)
 
 
 class TestMemory:

@@ -13,14 +13,13 @@ from backend.errors import AppError, ErrorCode
 from backend.services.core.claims import check_audience, check_times, invalid_claim
 from backend.services.core.clerk_service import MAX_TOKEN_LENGTH
 from backend.services.core.encoding import decode_base64url, decode_json_object
+from backend.services.core.ids import LAST_ID, read_id
 from backend.services.core.token_form import OAUTH_TYPES, refuse_extensions, split_token
 from weak_secrets import MIN_SECRET_BYTES
 
 MAX_HEADER_LENGTH = 1024  # an HS256 header is about 36 characters long, 100 with a key id
-MAX_USER_ID = 2**63 - 1  # bigint
 MAX_EMAIL_LENGTH = 320
 
-_USER_ID = re.compile(r"[1-9][0-9]{0,18}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -104,9 +103,9 @@ def _subject(claims: dict[str, object], email_claim: str) -> tuple[int | None, s
 
 def _user_id(value: object) -> int:
     """A whole number, or its one decimal spelling: a second one would be a second name for the same user."""
-    if isinstance(value, str) and _USER_ID.fullmatch(value):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_USER_ID:
+    if isinstance(value, str):
+        value = read_id(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LAST_ID:
         raise invalid_claim("sub")
     return value
 
