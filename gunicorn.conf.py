@@ -36,10 +36,16 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
 
     gevent_worker.install()
     broken_requests.install(worker)
+    if counter := _request_counter(worker):
+        counter.start()
 
 
 def worker_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
-    """After the last request of a worker that stops in order: write what it has counted. One that never began has nothing."""
-    counter = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("request_counter")
-    if counter is not None:
+    """After the last request of a worker that stops in order: write what it has counted."""
+    if counter := _request_counter(worker):
         counter.stop()
+
+
+def _request_counter(worker: Any) -> Any:  # noqa: ANN401 - gunicorn has no types
+    """None for a worker that never began, and for another application."""
+    return getattr(getattr(worker, "wsgi", None), "extensions", {}).get("request_counter")

@@ -45,20 +45,17 @@ class CountingAuthenticator:
 
 
 class RequestCounter:
-    """Counts and flushes for one worker."""
+    """Counts for one worker, and writes once the worker says `start`: a command or a script needs no such thread."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._counts = RequestCounts()
         self._is_due = Event()
         self._flushing = Lock()
-        self._flusher: Thread | None = None
 
     def count(self, user_id: int) -> None:
         if self._counts.add_one(user_id) == MANY_USERS:
             self._is_due.set()
-        if self._flusher is None:
-            self._start()
 
     def flush(self) -> None:
         """Write what was counted. On failure it is kept. Raises SQLAlchemyError, psycopg2.Error."""
@@ -81,10 +78,9 @@ class RequestCounter:
         except (RequestTimeout, SQLAlchemyError, psycopg2.Error) as error:
             log.error("The last counted requests were lost: %s.", type(error).__name__)  # noqa: TRY400
 
-    def _start(self) -> None:
-        """With the first request, not with the application: no thread outlives the fork of a worker."""
-        self._flusher = Thread(target=self._run, name="request-counts", daemon=True)
-        self._flusher.start()
+    def start(self) -> None:
+        """Write every FLUSH_SECONDS until the process ends. After the fork of a worker: threads do not outlive it."""
+        Thread(target=self._run, name="request-counts", daemon=True).start()
 
     def _run(self) -> None:
         while True:

@@ -175,7 +175,7 @@ class TestFlush:
     ) -> None:
         """A flush that fails keeps the counts; the next one writes them. A killed worker loses only what came since."""
         user_id = add_user(sql, clerk_user_id="user_1")
-        with running_server(tmp_path, settings) as server:
+        with running_server(tmp_path, settings, config="gunicorn.conf.py") as server:
             for _ in range(3):
                 get_me(server, clerk.token(sub="user_1"))
             with locked(database_url, "usage_metrics"):

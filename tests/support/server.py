@@ -80,11 +80,23 @@ def running_server(
     workers: int = 1,
     ready: str = "/healthz",
     app: str = "wsgi:app",
+    config: str = "python:tests.support.gunicorn_config",
 ) -> Iterator[Server]:
-    """gunicorn with gunicorn.conf.py on a free port, until `ready` answers 200; its output in `folder`."""
+    """gunicorn on a free port, until `ready` answers 200; its output in `folder`."""
     port = free_port()
     log = folder / f"gunicorn-{port}.log"
-    command = [sys.executable, "-m", "gunicorn", app, "-b", f"127.0.0.1:{port}", "-w", str(workers)]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        app,
+        "-c",
+        config,
+        "-b",
+        f"127.0.0.1:{port}",
+        "-w",
+        str(workers),
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=PROJECT, env=clean_environment(**settings), stdout=output, stderr=subprocess.STDOUT
