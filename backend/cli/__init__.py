@@ -3,10 +3,12 @@
 from flask import Flask
 
 from backend.cli.keys import group as keys
+from backend.cli.purge import command as purge
 from backend.cli.users import group as users
 
 
 def register_commands(app: Flask) -> None:
-    """Add the command groups."""
+    """Add the commands."""
     app.cli.add_command(keys)
+    app.cli.add_command(purge)
     app.cli.add_command(users)

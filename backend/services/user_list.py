@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, TextClause, text
 
 from backend.models.choices import Plan, Role
+from backend.models.subscription import HAS_LAPSED
 from backend.models.user import SEARCHED
 from backend.services.core.ids import ID
 
@@ -35,7 +36,7 @@ class UserFilter(NamedTuple):
 
 
 class ListedUser(NamedTuple):
-    """The fields are the columns of LIST, in order. `plan` is None until a user is complete."""
+    """The fields are the columns of LIST, in order. `plan`: the one that counts now; None until a user is complete."""
 
     user_id: int
     clerk_user_id: str | None
@@ -61,14 +62,16 @@ class UserPage(NamedTuple):
     next_before: int | None
 
 
-LIST = """
-SELECT u.user_id, u.clerk_user_id, u.email, u.email_verified, u.username, u.first_name, u.last_name, u.role, s.plan,
+# Nobody writes down that a plan has ended until its user comes again (end_lapsed): a list changes nothing.
+LIST = f"""
+SELECT u.user_id, u.clerk_user_id, u.email, u.email_verified, u.username, u.first_name, u.last_name, u.role,
+       CASE WHEN {HAS_LAPSED} THEN 'free' ELSE s.plan END,
        u.is_active, u.banned, u.locked, u.last_login_at, u.created_at, u.deleted_at
 FROM users u LEFT JOIN subscriptions s ON s.user_id = u.user_id
-WHERE {conditions}
+WHERE {{conditions}}
 ORDER BY u.user_id DESC
 LIMIT :limit
-"""
+"""  # noqa: S608 - all of it is ours
 
 STATES = {
     None: "u.deleted_at IS NULL",
@@ -78,6 +81,8 @@ STATES = {
     # No tombstone is active: said so that ix_users_switched_off finds them, and not a walk through all users.
     UserStatus.DELETED: "u.deleted_at IS NOT NULL AND NOT u.is_active",
 }
+ON_FREE = f"(s.plan = :plan OR {HAS_LAPSED})"
+ON_PAID = f"s.plan = :plan AND {HAS_LAPSED} IS NOT TRUE"
 MATCHES = [f"lower({text}) LIKE lower(:beginning)" for text in SEARCHED.values()] + [
     "u.clerk_user_id = :search"
 ]
@@ -111,7 +116,7 @@ def select_users(
         conditions.append("u.role = :role")
     if users.plan is not None:
         values["plan"] = users.plan
-        conditions.append("s.plan = :plan")
+        conditions.append(ON_FREE if users.plan == Plan.FREE else ON_PAID)
     if before is not None:
         values["before"] = before
         conditions.append("u.user_id < :before")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api.admins import ADMIN, REFUSED, Users, add_admin, add_user, credential
+from tests.api.admins import ADMIN, REFUSED, Users, add_admin, add_user, credential, states
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
@@ -147,3 +147,30 @@ class TestFilters:
         sql.rows("DELETE FROM subscriptions WHERE user_id = %s", legacy)
         assert users.page()["users"][0]["plan"] is None
         assert users.ids(plan="free") == [1]
+
+    @pytest.mark.parametrize(
+        ("status", "period_end", "counts"),
+        [
+            ("canceled", "2026-01-01Z", "free"),
+            ("canceled", "2100-01-01Z", "pro"),
+            ("canceled", None, "pro"),
+            ("past_due", "2026-01-01Z", "pro"),
+            ("active", "2026-01-01Z", "pro"),
+        ],
+    )
+    def test_plan_that_counts_now(
+        self, users: Users, sql: Sql, status: str, period_end: str | None, counts: str
+    ) -> None:
+        """A canceled plan is over with its period, also while its user does not come and nobody has taken it back."""
+        ada = add_user(sql, plan="pro")
+        sql.rows(
+            "UPDATE subscriptions SET status = %s, period_end = %s WHERE user_id = %s",
+            status,
+            period_end,
+            ada,
+        )
+        before = states(sql)
+        assert users.page()["users"][0]["plan"] == counts
+        assert [plan for plan in ("free", "pro", "enterprise") if ada in users.ids(plan=plan)] == [counts]
+        assert states(sql) == before, "a list changes nothing"
+        assert users.page(plan=counts)["users"][0]["plan"] == counts

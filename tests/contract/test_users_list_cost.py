@@ -13,8 +13,8 @@ from backend.services.user_list import UserFilter, UserStatus, select_users
 from tests.support.database import Sql, migrated_database
 
 USERS = 200_000
-# 5 admins, 200 developers, 20 banned, 100 deactivated, 400 deleted, 2,000 who pay: all of them old, so that a walk
-# from the newest on would see nearly everybody before it found one.
+# 5 admins, 200 developers, 20 banned, 100 deactivated, 400 deleted, 1,000 who pay and 1,000 whose plan has lapsed:
+# all of them old, so that a walk from the newest on would see nearly everybody before it found one.
 FILL = f"""
 INSERT INTO users (clerk_user_id, email, email_verified, username, first_name, last_name, role, banned, is_active,
                    deleted_at)
@@ -23,8 +23,9 @@ SELECT 'user_' || n, md5(n::text) || '@example.com', true, 'name' || n, initcap(
        CASE WHEN n <= 5 THEN 'admin' WHEN n <= 205 THEN 'developer' ELSE 'user' END,
        n BETWEEN 1001 AND 1020, n NOT BETWEEN 2001 AND 2500, CASE WHEN n BETWEEN 2101 AND 2500 THEN now() END
 FROM generate_series(1, {USERS}) n;
-INSERT INTO subscriptions (user_id, plan)
-SELECT user_id, CASE WHEN user_id BETWEEN 1001 AND 3000 THEN 'pro' ELSE 'free' END FROM users;
+INSERT INTO subscriptions (user_id, plan, status, period_end)
+SELECT user_id, CASE WHEN user_id BETWEEN 1001 AND 3000 THEN 'pro' ELSE 'free' END,
+       CASE WHEN user_id BETWEEN 2001 AND 3000 THEN 'canceled' ELSE 'active' END, '2026-01-01Z' FROM users;
 INSERT INTO usage_metrics (user_id) SELECT user_id FROM users;
 INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes)
 SELECT user_id, 'n', 'p', 'f', user_id, '{{profile:read}}' FROM users;

@@ -1,0 +1,51 @@
+"""Rows that are due to go, and `flask --app wsgi purge` in this process."""
+
+from collections.abc import Mapping
+
+from flask import Flask
+
+from tests.support.database import Sql
+
+# Rows of a table, as many and as old as is said, of the user who was there first.
+OWNER = "(SELECT min(user_id) FROM users)"
+ADD = {
+    "campaigns": "INSERT INTO campaigns (user_id, name, channel, deleted_at) SELECT {owner}, 'old', 'email', {then}",
+    "idempotency_keys": "INSERT INTO idempotency_keys (user_id, method, path, key, body_hash, status, body, expires_at) "
+    "SELECT {owner}, 'POST', '/api/campaigns', gen_random_uuid(), 'x', 201, '', {then}",
+    "revoked_sessions": "INSERT INTO revoked_sessions (session_id, expires_at) SELECT gen_random_uuid(), {then}",
+    "webhook_events": "INSERT INTO webhook_events (event_id, source, status, received_at) "
+    "SELECT gen_random_uuid(), 'svix', 'applied', {then}",
+}
+LIMITS = {
+    "campaigns": "30 days",
+    "idempotency_keys": "0 days",
+    "revoked_sessions": "1 day",
+    "webhook_events": "90 days",
+}
+LONG_AGO = "1 year"
+
+
+def adding(table: str) -> str:
+    """The statement; its values: age, number."""
+    rows = ADD[table].format(owner=OWNER, then="now() - %s::interval")
+    return f"{rows} FROM generate_series(1, %s)"
+
+
+def put(sql: Sql, table: str, age: str = LONG_AGO, number: int = 1) -> None:
+    sql.rows(adding(table), age, number)
+
+
+class Purge:
+    """The command; what it prints."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def __call__(self, *options: str) -> str:
+        result = self._app.test_cli_runner().invoke(args=["purge", *options])
+        assert (result.exit_code, result.stderr) == (0, ""), result.output
+        return result.stdout
+
+
+def report(numbers: Mapping[str, int], note: str = "deleted") -> str:
+    return "".join(f"{table}: {numbers.get(table, 0):,} {note}\n" for table in LIMITS)
