@@ -19,6 +19,7 @@ from backend.request_id import request_id
 from backend.services.api_key_form import KeyForm
 from backend.services.core.clerk_service import ClerkService
 from backend.services.live_sessions import LiveSessions
+from backend.services.seal import Seal
 from backend.services.user_sync import UserSync
 from backend.services.webhook_signature import WebhookVerifier
 from config import Settings, load_settings
@@ -68,6 +69,7 @@ def _add_extensions(app: Flask, settings: Settings) -> None:
     clerk = app.extensions["clerk"] = ClerkService.from_settings(settings)
     sync = app.extensions["sync"] = UserSync(link_by_email=settings.legacy_link_by_email)
     keys = app.extensions["api_keys"] = KeyForm(settings.api_key_prefix, settings.pepper)
+    app.extensions["seal"] = Seal(settings.pepper)
     app.extensions["authenticator"] = Authenticator(settings, clerk, reads, sync, keys)
     app.extensions["live_sessions"] = LiveSessions(clerk.api)
     secrets = settings.clerk_webhook_secret

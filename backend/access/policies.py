@@ -89,6 +89,7 @@ def require_auth(
             _enforce(policy)
             return view(*args, **kwargs)
 
+        guarded.policy = policy  # type: ignore[attr-defined] # for /openapi.json
         return guarded
 
     return guard if view is None else guard(view)

@@ -10,6 +10,7 @@ from backend.api.auth.auth import blueprint as auth
 from backend.api.campaigns import blueprint as campaigns
 from backend.api.converters import IdConverter
 from backend.api.health import blueprint as health
+from backend.api.openapi import blueprint as openapi
 from backend.api.sessions import blueprint as sessions
 from backend.api.subscriptions import blueprint as subscriptions
 from backend.api.templates import blueprint as templates
@@ -36,6 +37,7 @@ class Route(NamedTuple):
 CAMPAIGNS = Policy(read=Scope.CAMPAIGNS_READ, write=Scope.CAMPAIGNS_WRITE)
 ROUTES = (
     Route(health, "", PUBLIC),
+    Route(openapi, "", PUBLIC),
     Route(auth, "", Policy(read=Scope.PROFILE_READ, write=Scope.PROFILE_WRITE)),
     Route(sessions, "/api/sessions", Policy(session_only=True)),
     Route(subscriptions, "/api/subscription", Policy(read=Scope.PROFILE_READ)),

@@ -1,9 +1,11 @@
 """Is it alive, is it ready, what is it."""
 
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, current_app
 
+from backend.api.operation import operation
 from backend.errors import AppError, ErrorCode
 from backend.models import SCHEMA_REVISION
+from backend.schemas.health import IndexOut, ReadyOut, StatusOut
 from backend.services.core.clerk_service import ClerkService
 from backend.services.database import HotRead, ReadPool
 from backend.version import VERSION
@@ -15,13 +17,15 @@ REVISION = HotRead("SELECT version_num FROM alembic_version")
 
 
 @blueprint.get("/healthz")
-def healthz() -> Response:
+@operation(StatusOut)
+def healthz() -> StatusOut:
     """The process answers. Asks nobody else: a database that is away is no reason to restart it."""
-    return jsonify(status="ok")
+    return StatusOut(status="ok")
 
 
 @blueprint.get("/readyz")
-def readyz() -> Response:
+@operation(ReadyOut, refuses=[ErrorCode.DATABASE_UNAVAILABLE, ErrorCode.JWKS_UNAVAILABLE])
+def readyz() -> ReadyOut:
     """Requests can be served: the database answers and is migrated, and tokens can be verified. Else 503."""
     reads: ReadPool = current_app.extensions["reads"]
     row = reads.fetch_row(REVISION)
@@ -31,13 +35,22 @@ def readyz() -> Response:
         )
     clerk: ClerkService = current_app.extensions["clerk"]
     clerk.check_keys()
-    return jsonify(status="ready", schema=row[0])
+    return ReadyOut(status="ready", revision=row[0])
 
 
 @blueprint.get("/")
-def index() -> Response:
-    return jsonify(
+@operation(IndexOut)
+def index() -> IndexOut:
+    """What this is, and where to go on."""
+    return IndexOut(
         name="Counterfoil",
         version=VERSION,
-        links={"me": "/auth/me", "webhooks": "/api/webhooks", "health": "/healthz", "ready": "/readyz"},
+        links={
+            "docs": "/docs",
+            "openapi": "/openapi.json",
+            "me": "/auth/me",
+            "webhooks": "/api/webhooks",
+            "health": "/healthz",
+            "ready": "/readyz",
+        },
     )

@@ -52,7 +52,7 @@ def _add_headers(response: Response) -> Response:
     headers = response.headers
     headers.add("X-Request-ID", request_id())
     headers.add("X-Content-Type-Options", "nosniff")
-    headers.add("Cache-Control", "no-store")
+    headers.setdefault("Cache-Control", "no-store")
     return response
 
 

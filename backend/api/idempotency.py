@@ -8,13 +8,16 @@ from hashlib import sha256
 from typing import ParamSpec
 from uuid import uuid4
 
-from flask import Response, request
+from flask import Response, current_app, request
 from sqlalchemy import Connection
 
 from backend.access.policies import get_current_user_id
+from backend.api.operation import respond
+from backend.api.parsing import MAX_JSON_BYTES, read_bytes
 from backend.errors import AppError, ErrorCode
 from backend.extensions import in_transaction
 from backend.services.idempotency import KEPT, Answer, SentOnce, answer_once
+from backend.services.seal import Seal
 
 HEADER = "Idempotency-Key"
 VISIBLE_ASCII = re.compile(r"[!-~]{1,255}")
@@ -31,21 +34,41 @@ def idempotent(view: Callable[P, Work]) -> Callable[P, Response]:
     Raises AppError besides what the work raises: 422 for a key we do not take, 409 for one that came with another body.
     """
 
+    def run(sent: SentOnce, work: Work) -> tuple[Answer, bool]:
+        return in_transaction(lambda connection: answer_once(connection, sent, work))
+
+    return _answering(view, run)
+
+
+def idempotent_secret(view: Callable[P, Work]) -> Callable[P, Response]:
+    """As `idempotent`, where the answer shows a secret: it is kept encrypted."""
+
+    def run(sent: SentOnce, work: Work) -> tuple[Answer, bool]:
+        seal: Seal = current_app.extensions["seal"]
+
+        def sealed(connection: Connection) -> Answer:
+            answer = work(connection)
+            return answer._replace(body=seal.close(answer.body))
+
+        answer, is_replayed = in_transaction(lambda connection: answer_once(connection, sent, sealed))
+        return answer._replace(body=seal.open(answer.body)), is_replayed
+
+    return _answering(view, run)
+
+
+def _answering(
+    view: Callable[P, Work], run: Callable[[SentOnce, Work], tuple[Answer, bool]]
+) -> Callable[P, Response]:
     @wraps(view)
     def answer(*args: P.args, **kwargs: P.kwargs) -> Response:
         sent = _read_request()
-        work = view(*args, **kwargs)
-        answer, is_replayed = in_transaction(lambda connection: answer_once(connection, sent, work))
-        response = Response(answer.body, answer.status, content_type="application/json")
-        if not answer.body:
-            del response.headers["Content-Type"]
-        for name, value in (("Location", answer.location), ("ETag", answer.etag)):
-            if value is not None:
-                response.headers[name] = value
+        answer, is_replayed = run(sent, view(*args, **kwargs))
+        response = respond(answer)
         if is_replayed and HEADER in request.headers:
             response.headers["Idempotent-Replayed"] = "true"
         return response
 
+    answer.takes = frozenset({HEADER})  # type: ignore[attr-defined]
     return answer
 
 
@@ -54,7 +77,6 @@ def _read_request() -> SentOnce:
     if key is not None and not VISIBLE_ASCII.fullmatch(key):
         error = {"path": HEADER, "message": "Must be 1 to 255 visible ASCII characters."}
         raise AppError(ErrorCode.VALIDATION, "The request has a wrong header.", members={"errors": [error]})
-    # get_data keeps what it read: the view reads the body once more.
-    digest = sha256(request.get_data()).hexdigest()
+    digest = sha256(read_bytes(MAX_JSON_BYTES)).hexdigest()
     life = OWN_LIFE if key is None else KEPT
     return SentOnce(get_current_user_id(), request.method, request.path, key or str(uuid4()), digest, life)

@@ -20,11 +20,11 @@ Q = TypeVar("Q", bound=Query)
 
 
 def read_bytes(limit: int) -> bytes:
-    """The whole body as it was sent. Raises AppError: 413 beyond `limit` bytes, 400 when it cannot be read."""
+    """The whole body as it was sent, also when asked again. Raises AppError: 413 beyond `limit` bytes, 400 when it cannot be read."""
     # One more, because Werkzeug ends a body without Content-Length (chunked) at the limit and says nothing.
     request.max_content_length = limit + 1
     try:
-        body = request.get_data(cache=False)
+        body = request.get_data()
     except HTTPException:
         raise
     except Exception as error:

@@ -1,11 +1,10 @@
 """The caller's own session."""
 
-from http import HTTPStatus
-
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, current_app
 from sqlalchemy import Connection
 
 from backend.access.policies import current_actor, get_caller
+from backend.api.operation import operation
 from backend.errors import AppError, ErrorCode
 from backend.extensions import in_transaction
 from backend.services import audit
@@ -16,7 +15,8 @@ blueprint = Blueprint("sessions", __name__)
 
 
 @blueprint.post("/revoke")
-def revoke() -> Response:
+@operation(refuses=[ErrorCode.CLERK_UNAVAILABLE])
+def revoke() -> None:
     """End the session that the request came with, at Clerk and here: from the answer on its tokens are refused.
 
     Clerk first: a session that had ended only here could not be sent again to be ended at Clerk.
@@ -34,4 +34,3 @@ def revoke() -> Response:
         audit.record(connection, actor, audit.Action.SESSION_REVOKED, identity.user_id, session_id=session_id)
 
     in_transaction(end_here)
-    return Response(status=HTTPStatus.NO_CONTENT)

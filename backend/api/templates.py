@@ -2,12 +2,12 @@
 
 from http import HTTPStatus
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, url_for
 from sqlalchemy import Connection
 
 from backend.access.policies import get_caller, get_current_user_id
 from backend.api.idempotency import Work, idempotent
-from backend.api.parsing import read_body, read_query
+from backend.api.operation import operation
 from backend.errors import AppError, ErrorCode
 from backend.extensions import in_transaction
 from backend.models.choices import Role
@@ -20,10 +20,11 @@ blueprint = Blueprint("templates", __name__)
 
 
 @blueprint.post("")
+@operation(TemplateOut, HTTPStatus.CREATED, refuses=[ErrorCode.QUOTA_EXCEEDED])
 @idempotent
-def create() -> Work:
+def create(body: TemplateIn) -> Work:
     """Make a template; a shared one only as an admin."""
-    given, user_id = read_body(TemplateIn).columns, get_current_user_id()
+    given, user_id = body.columns, get_current_user_id()
     is_shared = bool(given.pop("is_shared", False))
     if is_shared and not _may_share():
         raise AppError(ErrorCode.FORBIDDEN, "A shared template is made by admins alone, in a session.")
@@ -37,30 +38,33 @@ def create() -> Work:
 
 
 @blueprint.get("")
-def list_page() -> Response:
+@operation(TemplatesOut)
+def list_page(query: TemplateQuery) -> TemplatesOut:
     """One page of the caller's own and the shared templates, newest first."""
-    query, user_id = read_query(TemplateQuery), get_current_user_id()
+    user_id = get_current_user_id()
     page = in_transaction(
         lambda connection: templates.list_templates(
             connection, user_id, query.scope, limit=query.limit, before=query.before
         )
     )
-    return _json(TemplatesOut.of(page).model_dump_json())
+    return TemplatesOut.of(page)
 
 
 @blueprint.get("/<id:template_id>")
-def show(template_id: int) -> Response:
+@operation(TemplateOut)
+def show(template_id: int) -> TemplateOut:
     """One template that the caller may use."""
     user_id = get_current_user_id()
     template = in_transaction(lambda connection: templates.read_template(connection, user_id, template_id))
-    return _json(TemplateOut.of(template).model_dump_json())
+    return TemplateOut.of(template)
 
 
 @blueprint.patch("/<id:template_id>")
+@operation(TemplateOut)
 @idempotent
-def change(template_id: int) -> Work:
+def change(template_id: int, body: PresetChanges) -> Work:
     """Set the members that are sent. Campaigns made from it stay as they are."""
-    changes, user_id, may_share = read_body(PresetChanges).columns, get_current_user_id(), _may_share()
+    changes, user_id, may_share = body.columns, get_current_user_id(), _may_share()
 
     def work(connection: Connection) -> Answer:
         changed = templates.change_template(connection, user_id, template_id, changes, may_share=may_share)
@@ -70,6 +74,7 @@ def change(template_id: int) -> Work:
 
 
 @blueprint.delete("/<id:template_id>")
+@operation()
 @idempotent
 def delete(template_id: int) -> Work:
     """Delete a template. Campaigns made from it stay as they are."""
@@ -86,7 +91,3 @@ def _may_share() -> bool:
     """As for all that admins do: a session, and nobody in the admin's place."""
     identity = get_caller().identity
     return identity.kind == "clerk" and identity.actor is None and identity.role == Role.ADMIN
-
-
-def _json(body: str) -> Response:
-    return Response(body, content_type="application/json")

@@ -3,12 +3,13 @@
 import logging
 from http import HTTPStatus
 
-from flask import Blueprint, Response
+from flask import Blueprint
 from sqlalchemy import Connection
 
 from backend.access.policies import get_current_user_id
 from backend.api.idempotency import Work, idempotent
-from backend.api.parsing import read_body
+from backend.api.operation import operation
+from backend.errors import ErrorCode
 from backend.extensions import in_transaction
 from backend.request_id import request_id
 from backend.schemas.tokens import BalanceOut, SpendIn, TokensOut
@@ -22,23 +23,24 @@ log = logging.getLogger(__name__)
 
 
 @blueprint.get("")
-def show() -> Response:
+@operation(TokensOut)
+def show() -> TokensOut:
     """What is left of this month, and the months before."""
     user_id = get_current_user_id()
-    body = TokensOut.of_months(in_transaction(lambda connection: read_months(connection, user_id)))
-    return Response(body.model_dump_json(), content_type="application/json")
+    return TokensOut.of_months(in_transaction(lambda connection: read_months(connection, user_id)))
 
 
 @blueprint.post("/consume")
+@operation(BalanceOut, refuses=[ErrorCode.QUOTA_EXCEEDED])
 @idempotent
-def consume() -> Work:
+def consume(body: SpendIn) -> Work:
     """Spend some, or nothing when too few are left."""
-    wanted, user_id = read_body(SpendIn), get_current_user_id()
+    user_id = get_current_user_id()
 
     def spend(connection: Connection) -> Answer:
-        balance = spend_tokens(connection, user_id, wanted.amount)
-        if wanted.reason is not None:
-            log.info("Request %s spends %d tokens: %s", request_id(), wanted.amount, wanted.reason)
+        balance = spend_tokens(connection, user_id, body.amount)
+        if body.reason is not None:
+            log.info("Request %s spends %d tokens: %s", request_id(), body.amount, body.reason)
         return Answer(HTTPStatus.OK, BalanceOut.of(balance).model_dump_json())
 
     return spend

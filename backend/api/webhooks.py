@@ -1,10 +1,12 @@
 """What Clerk tells us through Svix."""
 
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, current_app, request
 
+from backend.api.operation import operation
 from backend.api.parsing import read_bytes
 from backend.errors import AppError, ErrorCode
 from backend.extensions import in_transaction
+from backend.schemas.webhook import ClerkEventIn, ReceivedOut
 from backend.services.user_sync import UserSync
 from backend.services.webhook_events import FAILED, receive_event
 from backend.services.webhook_signature import HEADERS, WebhookVerifier
@@ -13,7 +15,22 @@ blueprint = Blueprint("webhooks", __name__)
 
 
 @blueprint.post("")
-def receive() -> Response:
+@operation(
+    ReceivedOut,
+    raw_body=ClerkEventIn,
+    takes=HEADERS,
+    refuses=[
+        ErrorCode.WEBHOOK_HEADERS_MISSING,
+        ErrorCode.WEBHOOK_SIGNATURE_INVALID,
+        ErrorCode.WEBHOOK_TIMESTAMP_OUT_OF_TOLERANCE,
+        ErrorCode.MALFORMED_BODY,
+        ErrorCode.PAYLOAD_TOO_LARGE,
+        ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode.WEBHOOK_FAILED,
+        ErrorCode.WEBHOOKS_NOT_CONFIGURED,
+    ],
+)
+def receive() -> ReceivedOut:
     """Answer 200 once the outcome is committed, 4xx for what Clerk did not send, 503 to be asked again."""
     verifier: WebhookVerifier | None = current_app.extensions["webhook_verifier"]
     if verifier is None:
@@ -30,4 +47,4 @@ def receive() -> Response:
     status = receive_event(in_transaction, sync.apply_event, event_id, "svix", body)
     if status == FAILED:
         raise AppError(ErrorCode.WEBHOOK_FAILED, "The event could not be applied. It is kept; send it again.")
-    return jsonify(status=status)
+    return ReceivedOut(status=status)

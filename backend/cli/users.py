@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from backend.cli.options import USER_HELP, example, find_user, print_table, printable, show_time, transact
 from backend.errors import AppError
 from backend.models.choices import Plan, Role
-from backend.schemas.user import UserPageOut, UserQuery
+from backend.schemas.user import UserQuery, UsersOut
 from backend.services.admin import Changes, UserRecord, change_user, read_user, set_banned
 from backend.services.audit import CLI
 from backend.services.user_list import ListedUser, UserFilter, UserStatus, list_users
@@ -44,7 +44,7 @@ def list_(limit: int, *, as_json: bool, **filters: str | None) -> None:
     users = _check(filters)
     page = transact(lambda connection: list_users(connection, users, limit=limit))
     if as_json:
-        click.echo(UserPageOut.of(page).model_dump_json())
+        click.echo(UsersOut.of(page).model_dump_json())
         return
     print_table([HEADINGS, *map(_row, page.users)])
     if page.next_before is not None:

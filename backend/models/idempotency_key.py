@@ -29,5 +29,7 @@ class IdempotencyKey(Base):
     status: Mapped[int] = mapped_column(comment="HTTP status of the answer, always 2xx")
     location: Mapped[str | None] = mapped_column(comment="Location of the answer")
     etag: Mapped[str | None] = mapped_column(comment="ETag of the answer")
-    body: Mapped[str] = mapped_column(comment="JSON of the answer; empty when it had none")
+    body: Mapped[str] = mapped_column(
+        comment="JSON of the answer; empty when it had none; encrypted where it shows an API key"
+    )
     expires_at: Mapped[datetime] = mapped_column(comment="From here on the key is forgotten")

@@ -1,11 +1,14 @@
 """The caller as `/auth/me` shows them."""
 
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel
 
 from backend.access.identity import Identity
+from backend.models.choices import Plan, Role
+from backend.schemas.base import Omittable, Query
+from backend.services.scopes import Scope
 from backend.services.users import Account
 
 
@@ -18,18 +21,18 @@ class UserOut(BaseModel):
     first_name: str | None
     last_name: str | None
     image_url: str | None
-    role: str
+    role: Role
     bio: str | None
     website: str | None
-    social_links: dict[str, object]
+    social_links: dict[str, str]
     last_login_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
 
 class SubscriptionOut(BaseModel):
-    plan: str
-    status: str
+    plan: Plan
+    status: Literal["active", "past_due", "canceled"]
     period_start: datetime
     period_end: datetime | None
 
@@ -87,11 +90,11 @@ class SessionOut(BaseModel):
     key may be used for.
     """
 
-    kind: str
+    kind: Literal["clerk", "api-key", "legacy"]
     session_id: str | None
     actor: str | None
     organization: OrganizationOut | None
-    scopes: list[str] | None
+    scopes: list[Scope] | None
 
 
 class AccountOut(BaseModel):
@@ -127,3 +130,15 @@ def _organization(identity: Identity) -> dict[str, object] | None:
         "role": identity.org_role,
         "permissions": sorted(identity.org_permissions),
     }
+
+
+class GreetingQuery(Query):
+    """`session_id`: a session of the caller, for Clerk to say whether it goes on."""
+
+    session_id: Omittable[str] = None
+
+
+class Greeting(BaseModel):
+    message: str
+    user_id: int
+    session_id: str | None

@@ -27,7 +27,11 @@ def _check_no_repeats(scopes: list[Scope]) -> list[Scope]:
 
 
 Expiry = Annotated[AwareDatetime, AfterValidator(_check_future)]
-Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope)), AfterValidator(_check_no_repeats)]
+Scopes = Annotated[
+    list[Scope],
+    Field(min_length=1, max_length=len(Scope), json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_check_no_repeats),
+]
 
 
 class KeyIn(Input):
@@ -54,7 +58,7 @@ class KeyOut(BaseModel):
     name: str
     prefix: str
     last_four: str
-    scopes: list[str]
+    scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None

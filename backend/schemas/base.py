@@ -1,8 +1,11 @@
 """What all that clients send has in common."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.annotated_handlers import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from backend.services.core.ids import ID
 
@@ -19,10 +22,38 @@ Line = Annotated[
 ]
 
 
+T = TypeVar("T")
+
+
+class _NeverNull:
+    """Takes the null out of the description."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        (described,) = (kind for kind in handler(schema)["anyOf"] if kind != {"type": "null"})
+        return cast("JsonSchemaValue", described)
+
+
+def _refuse_null(value: object) -> object:
+    """Sees only what was sent: a default is not validated."""
+    if value is None:
+        raise ValueError("cannot be null")
+    return value
+
+
+# What may be left out, which None stands for, and is never null where it was sent.
+Omittable = Annotated[T | None, BeforeValidator(_refuse_null), _NeverNull()]
+
+
 class Input(BaseModel):
     """A JSON body. Unknown members are refused, and no value is taken for one of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Nothing(Input):
+    """No member at all."""
 
 
 class Query(BaseModel):
@@ -35,4 +66,4 @@ class PageQuery(Query):
     """One page of a list. `cursor`: the `next_cursor` of the page before, its lowest id."""
 
     limit: int = Field(default=50, ge=1, le=100)
-    cursor: Annotated[str, StringConstraints(pattern=f"^{ID}$")] | None = None
+    cursor: Omittable[Annotated[str, StringConstraints(pattern=f"^{ID}$")]] = None

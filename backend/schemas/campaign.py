@@ -3,15 +3,23 @@
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
-from backend.schemas.base import Line, PageQuery
+from backend.schemas.base import Line, Omittable, PageQuery
 from backend.schemas.preset import PresetChanges, PresetOut, Tag, with_budget
 from backend.services.campaign_list import CampaignFilter, CampaignPage, Position, Sort
 from backend.services.campaigns import Campaign, Status
+from backend.services.core.ids import LARGEST
 
 FIRST_TIME, END_OF_TIMES = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-LAST_ID = 10**18 - 1
 
 
 def _check_time(time: datetime) -> datetime:
@@ -27,22 +35,21 @@ Time = Annotated[AwareDatetime, AfterValidator(_check_time)]
 class CampaignChanges(PresetChanges):
     """A merge of the members that were sent (RFC 7396)."""
 
-    status: Status | None = None
+    status: Omittable[Status] = None
     starts_at: Time | None = None
     ends_at: Time | None = None
-
-    @model_validator(mode="after")
-    def _check_status(self) -> Self:
-        self.check_no_null("status")
-        return self
 
 
 class CampaignIn(PresetChanges):
     """A campaign to make. With a template its members stand for those that were not sent."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["name", "channel"]}, {"required": ["template_id"]}]}
+    )
+
     starts_at: Time | None = None
     ends_at: Time | None = None
-    template_id: int | None = Field(default=None, ge=1, le=LAST_ID)
+    template_id: int | None = Field(default=None, ge=1, le=LARGEST)
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
@@ -56,11 +63,11 @@ class CampaignIn(PresetChanges):
 class CampaignQuery(PageQuery):
     """Which campaigns to list, and in which order: newest first; by name when `search` is there."""
 
-    status: Status | None = None
-    tag: Tag | None = None
-    search: Line | None = None
-    sort: Sort | None = None
-    cursor: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+    status: Omittable[Status] = None
+    tag: Omittable[Tag] = None
+    search: Omittable[Line] = None
+    sort: Omittable[Sort] = None
+    cursor: Omittable[Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]+$", max_length=2_000)]] = None
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
@@ -90,7 +97,7 @@ class CampaignQuery(PageQuery):
 class CampaignOut(PresetOut):
     campaign_id: int
     user_id: int
-    status: str
+    status: Status
     starts_at: datetime | None
     ends_at: datetime | None
     template_id: int | None

@@ -1,11 +1,11 @@
 """What campaigns and templates have in common, as clients send and see it."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
 
-from backend.schemas.base import Input, Line
+from backend.schemas.base import Input, Line, Omittable
 from backend.services.currencies import CURRENCIES
 
 MOST_TAGS = 20
@@ -44,8 +44,14 @@ def _check_currency(code: str) -> str:
 
 
 Tag = Annotated[Line, AfterValidator(_fold_tag)]
-Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS), AfterValidator(_check_no_repeats)]
-Currency = Annotated[str, AfterValidator(_check_currency)]
+Tags = Annotated[
+    list[Tag],
+    Field(max_length=MOST_TAGS, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_check_no_repeats),
+]
+Currency = Annotated[
+    str, AfterValidator(_check_currency), WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES)})
+]
 
 
 class Budget(Input):
@@ -68,32 +74,21 @@ class Columns(Input):
             sent["budget_currency"] = budget and budget.currency
         return sent
 
-    def check_no_null(self, *names: str) -> None:
-        """Raises ValueError. None stands for "not there" in these members: a null that was sent is refused."""
-        for name in names:
-            if name in self.model_fields_set and getattr(self, name) is None:
-                raise ValueError(f"{name} cannot be null")
-
 
 class PresetChanges(Columns):
     """A merge of the members that were sent (RFC 7396)."""
 
-    name: Line | None = None
+    name: Omittable[Line] = None
     description: Text | None = None
-    channel: Channel | None = None
+    channel: Omittable[Channel] = None
     budget: Budget | None = None
-    tags: Tags | None = None
-
-    @model_validator(mode="after")
-    def _check_nulls(self) -> Self:
-        self.check_no_null("name", "channel", "tags")
-        return self
+    tags: Omittable[Tags] = None
 
 
 class PresetOut(BaseModel):
     name: str
     description: str | None
-    channel: str
+    channel: Channel
     budget: Budget | None
     tags: list[str]
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from backend.schemas.base import Input
 
@@ -61,6 +61,8 @@ Links = Annotated[dict[str, Link], Field(max_length=10), BeforeValidator(_check_
 
 class ProfileIn(Input):
     """At least one member; null clears it. Texts are stored as they are: whoever shows them escapes them."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     bio: Bio | None = None
     website: Website | None = None

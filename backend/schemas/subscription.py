@@ -29,7 +29,7 @@ class UsedOut(BaseModel):
 
 
 class PlanOut(LimitsOut):
-    plan: str
+    plan: Plan
 
 
 class PlanUseOut(SubscriptionOut):

@@ -1,11 +1,11 @@
 """Templates as clients send and see them."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from backend.schemas.base import PageQuery
+from backend.schemas.base import Omittable, PageQuery
 from backend.schemas.preset import PresetChanges, PresetOut, with_budget
 from backend.services.templates import Template, TemplatePage
 
@@ -14,6 +14,8 @@ NEWEST = 2**63 - 1  # a cursor before the newest template
 
 class TemplateIn(PresetChanges):
     """A template to make. `is_shared`: for everybody; admins only."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["name", "channel"]})
 
     is_shared: bool = False
 
@@ -25,10 +27,9 @@ class TemplateIn(PresetChanges):
 
 
 class TemplateQuery(PageQuery):
-    """`cursor`: the least template_id of the page before. 18 digits stay within PostgreSQL's bigint."""
+    """Which templates to list: by default the caller's own and the shared ones."""
 
-    scope: Literal["own", "shared"] | None = None
-    cursor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
+    scope: Omittable[Literal["own", "shared"]] = None
 
     @property
     def before(self) -> int:

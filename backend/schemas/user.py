@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from backend.models.choices import Plan, Role
 from backend.schemas.account import SubscriptionOut, UsageOut, UserOut
-from backend.schemas.base import Input, Line, PageQuery
+from backend.schemas.base import Input, Line, Omittable, PageQuery
 from backend.services.admin import Changes, UserRecord
 from backend.services.user_list import UserFilter, UserPage, UserStatus
 
@@ -15,10 +15,10 @@ from backend.services.user_list import UserFilter, UserPage, UserStatus
 class UserQuery(PageQuery):
     """Which users to list: see UserFilter."""
 
-    search: Line | None = None
-    role: Role | None = None
-    plan: Plan | None = None
-    status: UserStatus | None = None
+    search: Omittable[Line] = None
+    role: Omittable[Role] = None
+    plan: Omittable[Plan] = None
+    status: Omittable[UserStatus] = None
 
     @property
     def filter(self) -> UserFilter:
@@ -30,16 +30,18 @@ class UserQuery(PageQuery):
 
 
 class UserChanges(Input):
-    """At least one member. None means: not there; a null that was sent is refused."""
+    """At least one member."""
 
-    role: Role | None = None
-    plan: Plan | None = None
-    is_active: bool | None = None
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    role: Omittable[Role] = None
+    plan: Omittable[Plan] = None
+    is_active: Omittable[bool] = None
 
     @model_validator(mode="after")
     def _check_members(self) -> Self:
-        if not self.model_fields_set or any(getattr(self, name) is None for name in self.model_fields_set):
-            raise ValueError("name at least one of role, plan, is_active, none of them null")
+        if not self.model_fields_set:
+            raise ValueError("name at least one of role, plan, is_active")
         return self
 
     @property
@@ -55,8 +57,8 @@ class ListedUserOut(BaseModel):
     username: str | None
     first_name: str | None
     last_name: str | None
-    role: str
-    plan: str | None
+    role: Role
+    plan: Plan | None
     is_active: bool
     banned: bool
     locked: bool
@@ -65,7 +67,9 @@ class ListedUserOut(BaseModel):
     deleted_at: datetime | None
 
 
-class UserPageOut(BaseModel):
+class UsersOut(BaseModel):
+    """A page, newest first. `next_cursor` is null on the last one."""
+
     users: list[ListedUserOut]
     next_cursor: str | None
 

@@ -209,7 +209,7 @@ def _insert(connection: Connection, minted: MintedKey, user_id: int, values: dic
         raise AppError(
             ErrorCode.QUOTA_EXCEEDED,
             f"The plan {plan} has at most {limit} usable API keys. Revoke one, or rotate one without overlap.",
-            members={"limit": limit, "used": used},
+            members={"limit": limit, "used": used, "resets_at": None},
         )
     stored = {"prefix": minted.prefix, "last_four": minted.last_four, "key_hash": minted.key_hash}
     return ApiKey._make(connection.execute(INSERT, values | stored).one())

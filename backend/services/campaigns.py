@@ -183,7 +183,7 @@ def _check_quota(connection: Connection, user_id: int) -> None:
         raise AppError(
             ErrorCode.QUOTA_EXCEEDED,
             f"The plan {plan} has room for {limit} campaigns. Delete one, or change the plan.",
-            members={"limit": limit, "used": used},
+            members={"limit": limit, "used": used, "resets_at": None},
         )
 
 

@@ -78,7 +78,7 @@ def create_template(
             raise AppError(
                 ErrorCode.QUOTA_EXCEEDED,
                 f"A user has at most {MAX_OWN} templates. Delete one first.",
-                members={"limit": MAX_OWN, "used": used},
+                members={"limit": MAX_OWN, "used": used, "resets_at": None},
             )
     values = dict.fromkeys(PRESET) | {"tags": [], **given, "user_id": None if is_shared else user_id}
     return Template._make(connection.execute(INSERT, values).one())

@@ -176,7 +176,7 @@ def _create_idempotency_keys() -> None:
         sa.Column("status", sa.BigInteger, nullable=False, comment="HTTP status of the answer, always 2xx"),
         sa.Column("location", sa.Text, comment="Location of the answer"),
         sa.Column("etag", sa.Text, comment="ETag of the answer"),
-        sa.Column("body", sa.Text, nullable=False, comment="JSON of the answer; empty when it had none"),
+        sa.Column("body", sa.Text, nullable=False, comment="JSON of the answer; empty when it had none; encrypted where it shows an API key"),
         sa.Column(
             "expires_at",
             sa.DateTime(timezone=True),

@@ -89,7 +89,7 @@ class TestChange:
     @pytest.mark.parametrize(
         ("change", "path"),
         [
-            *(({name: None}, "") for name in ("name", "channel", "tags", "status")),
+            *(({name: None}, name) for name in ("name", "channel", "tags", "status")),
             ({"status": "deleted"}, "status"),
             ({"template_id": 1}, "template_id"),
             ({"starts_at": "2026-02-01T00:00:00Z"}, "ends_at"),

@@ -4,6 +4,7 @@ import re
 
 # What clients and operators may write: within PostgreSQL's bigint, and far beyond any real one.
 ID = "[1-9][0-9]{0,17}"
+LARGEST = 10**18 - 1
 LAST_ID = 2**63 - 1
 _BIGINT = re.compile("[1-9][0-9]{0,18}")
 

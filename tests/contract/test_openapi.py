@@ -1,0 +1,185 @@
+"""/openapi.json says what is there, all of it, in one style; /docs shows it without another host."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from backend.access.policy import Policy
+from backend.api.openapi_document import path_of
+from backend.errors import ErrorCode
+from development.describe_api import describe
+from tests.support.server import Server
+
+DOCUMENT: dict[str, Any] = json.loads(describe())
+OPERATIONS = [
+    (path, method, operation)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+]
+NAMES = [f"{method.upper()} {path}" for path, method, _ in OPERATIONS]
+each_operation = pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=NAMES)
+SCHEMAS = DOCUMENT["components"]["schemas"]
+
+# Parts of the page /docs, and of nothing else.
+UNDESCRIBED = {"GET /docs/{name}"}
+WRITING_ONCE = {"post", "patch", "delete"}
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+class TestDocument:
+    def test_valid(self) -> None:
+        OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+    def test_served(self, server: Server) -> None:
+        answer = server.get("/openapi.json")
+        assert answer.json() == DOCUMENT
+        assert (answer.headers["Content-Type"], answer.headers["Cache-Control"]) == (
+            "application/json",
+            "no-cache",
+        )
+        again = server.get("/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+    def test_every_route(self, app: Flask) -> None:
+        there = {
+            f"{method} {path_of(rule)}"
+            for rule in app.url_map.iter_rules()
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        }
+        assert there - UNDESCRIBED == set(NAMES)
+
+    def test_ids_differ(self) -> None:
+        ids = [operation["operationId"] for _, _, operation in OPERATIONS]
+        assert len(set(ids)) == len(ids)
+        assert all(re.fullmatch("[a-z_]+", name) for name in ids)
+
+    def test_codes(self) -> None:
+        assert SCHEMAS["Problem"]["properties"]["code"]["enum"] == [code.value for code in ErrorCode]
+
+    def test_no_schema_is_left_over(self) -> None:
+        text = json.dumps(DOCUMENT)
+        assert [name for name in SCHEMAS if f'"#/components/schemas/{name}"' not in text] == []
+
+
+class TestOperations:
+    @each_operation
+    def test_callers(self, app: Flask, path: str, method: str, operation: dict[str, Any]) -> None:
+        """The security schemes are those that the policy of the route takes."""
+        policies: dict[str, Policy] = app.extensions["policies"]
+        policy = next(
+            policies[rule.endpoint.partition(".")[0]]
+            for rule in app.url_map.iter_rules()
+            if path_of(rule) == path
+        )
+        schemes = [name for scheme in operation["security"] for name in scheme]
+        if policy.is_public:
+            assert schemes == []
+            return
+        scope = policy.read if method == "get" else policy.write
+        takes_keys = scope is not None and not policy.session_only
+        assert schemes == (
+            ["bearer", "apiKey", "sessionCookie"] if takes_keys else ["bearer", "sessionCookie"]
+        )
+        assert {"401", "403", "503"} <= set(operation["responses"])
+
+    @each_operation
+    def test_errors_have_one_form(self, path: str, method: str, operation: dict[str, Any]) -> None:  # noqa: ARG002
+        for status, response in operation["responses"].items():
+            if status >= "400":
+                whole = DOCUMENT["components"]["responses"]["Unauthorized"] if status == "401" else response
+                assert whole["content"] == PROBLEM, status
+                assert whole["description"].startswith("`"), status
+
+    @each_operation
+    def test_every_post_takes_an_idempotency_key(
+        self, path: str, method: str, operation: dict[str, Any]
+    ) -> None:
+        """But those that do the same when they come again: a ban, the end of a session, a webhook by its svix-id."""
+        same_again = path.endswith(("/ban", "/unban", "/revoke")) or path == "/api/webhooks"
+        takes = "Idempotency-Key" in {one["name"] for one in operation["parameters"]}
+        if method == "post":
+            assert takes != same_again
+        assert not (takes and method == "get")
+
+
+def members() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for schema, described in SCHEMAS.items():
+        for name, member in described.get("properties", {}).items():
+            yield schema, name, member
+
+
+def kinds(member: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in member.get("anyOf", [member]) if one.get("type") != "null"]
+
+
+class TestStyle:
+    def test_names(self) -> None:
+        assert [name for _, name, _ in members() if not re.fullmatch("[a-z]+(_[a-z]+)*", name)] == []
+
+    def test_times(self) -> None:
+        """What is named like a time is one, and only that."""
+        for schema, name, member in members():
+            is_named = name.endswith(("_at", "_start", "_end"))
+            is_time = any("date-time" in (kind.get("format"), kind.get("format")) for kind in kinds(member))
+            assert is_named == is_time, (schema, name)
+
+    def test_ids(self) -> None:
+        """Ours are numbers; those of Clerk, of requests and sessions are texts."""
+        theirs = {"clerk_user_id", "external_id", "session_id", "org_id", "request_id"}
+        for schema, name, member in members():
+            if name.endswith("_id"):
+                expected = "string" if name in theirs else "integer"
+                assert {kind["type"] for kind in kinds(member)} == {expected}, (schema, name)
+
+    def test_pages(self) -> None:
+        """Each list takes limit and cursor, and gives one array and next_cursor."""
+        pages = [schema for schema in SCHEMAS.values() if "next_cursor" in schema.get("properties", {})]
+        assert len(pages) >= 4
+        for page in pages:
+            (items,) = set(page["properties"]) - {"next_cursor"}
+            assert page["properties"][items]["type"] == "array"
+        for path, method, operation in OPERATIONS:
+            content = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+            answer = SCHEMAS.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2], {})
+            takes = {one["name"] for one in operation["parameters"]}
+            is_page = "next_cursor" in answer.get("properties", {})
+            assert is_page == ({"limit", "cursor"} <= takes), (method, path)
+
+    def test_bodies_are_closed(self) -> None:
+        bodies = {
+            content["schema"]["$ref"].rpartition("/")[2]
+            for _, _, operation in OPERATIONS
+            for content in operation.get("requestBody", {}).get("content", {}).values()
+        }
+        assert len(bodies) >= 8
+        for name in bodies - {"ClerkEventIn"}:
+            assert SCHEMAS[name]["additionalProperties"] is False, name
+
+
+class TestPage:
+    def test_all_of_it_is_here(self, server: Server) -> None:
+        page = server.get("/docs")
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+        addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert len(addresses) == 5
+        for address in addresses:
+            if address != "data:,":
+                assert address.startswith("/")
+                assert server.get(address).status_code == 200
+
+    @pytest.mark.parametrize("name", ["start.js", "swagger_bundle.js", "swagger_style.css"])
+    def test_files_do_not_come_twice(self, server: Server, name: str) -> None:
+        first = server.get(f"/docs/{name}")
+        assert first.headers["Cache-Control"] == "no-cache"
+        again = server.get(f"/docs/{name}", headers={"If-None-Match": first.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+    @pytest.mark.parametrize("name", ["index.html", "redoc.js", "../openapi.py", "..%2fopenapi.py", ""])
+    def test_no_other_file(self, server: Server, name: str) -> None:
+        assert server.get(f"/docs/{name}").status_code == 404
