@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from flask import Flask
 
+from backend import create_app
+from config import Settings
 from development.database import temporary_server
 from tests.emulator.harness import EmulatorProcess, Receiver
 from tests.support.clerk import Instance, event
@@ -50,6 +53,15 @@ def settings(database_url: str, clerk: Instance) -> dict[str, str]:
 def server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running_server(tmp_path_factory.mktemp("server"), settings) as running:
         yield running
+
+
+@pytest.fixture
+def app(settings: dict[str, str]) -> Flask:
+    """The application of `server`, in this process."""
+    values = {
+        name if "KEY" in name or "SECRET" in name else name.lower(): value for name, value in settings.items()
+    }
+    return create_app(Settings.model_validate(values))
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,11 @@ def _answer_http_exception(error: HTTPException) -> Response:
 
 
 def _answer_database_error(error: Exception) -> Response:
-    """The database is away, busy or not migrated: our trouble, never the caller's."""
+    """The database is away, busy or not migrated: our trouble, never the caller's. To try again helps then, and not after a
+    value that it refuses.
+    """
+    if isinstance(getattr(error, "orig", error), psycopg2.DataError):
+        return _answer_bug(error)
     log.error("Request %s failed at the database: %s.", request_id(), describe_fault(error))
     return answer_problem(
         AppError(ErrorCode.DATABASE_UNAVAILABLE, "The database cannot be used at the moment. Try again.")

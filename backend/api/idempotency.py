@@ -8,10 +8,11 @@ from hashlib import sha256
 from typing import ParamSpec
 from uuid import uuid4
 
-from flask import Response, current_app, request
+from flask import Response, current_app, request, url_for
 from sqlalchemy import Connection
 
 from backend.access.policies import get_current_user_id
+from backend.api.etags import IF_MATCH
 from backend.api.operation import respond
 from backend.api.parsing import MAX_JSON_BYTES, read_bytes
 from backend.errors import AppError, ErrorCode
@@ -77,6 +78,14 @@ def _read_request() -> SentOnce:
     if key is not None and not VISIBLE_ASCII.fullmatch(key):
         error = {"path": HEADER, "message": "Must be 1 to 255 visible ASCII characters."}
         raise AppError(ErrorCode.VALIDATION, "The request has a wrong header.", members={"errors": [error]})
-    digest = sha256(read_bytes(MAX_JSON_BYTES)).hexdigest()
+    # A change of another version is another request, although its body may be the same.
+    sent = request.headers.get(IF_MATCH, "").encode() + b"\n" + read_bytes(MAX_JSON_BYTES)
     life = OWN_LIFE if key is None else KEPT
-    return SentOnce(get_current_user_id(), request.method, request.path, key or str(uuid4()), digest, life)
+    digest = sha256(sent).hexdigest()
+    return SentOnce(get_current_user_id(), request.method, _path(), key or str(uuid4()), digest, life)
+
+
+def _path() -> str:
+    """The path under the first mount: /campaigns and /api/campaigns are one."""
+    mount, _, view = str(request.endpoint).partition(".")
+    return url_for(f"{current_app.blueprints[mount].name}.{view}", **(request.view_args or {}))

@@ -1,6 +1,7 @@
 """Counting the requests of each user: in memory while a request runs, written behind its back."""
 
 import logging
+import time
 from threading import Event, Lock, Thread
 
 import psycopg2
@@ -20,6 +21,7 @@ FLUSH_SECONDS = 10.0
 MANY_USERS = 1_000
 # A worker that ends does not wait longer for the database: gunicorn would kill it.
 LAST_FLUSH_SECONDS = 5.0
+RETRY_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -57,24 +59,27 @@ class RequestCounter:
         if self._counts.add_one(user_id) == MANY_USERS:
             self._is_due.set()
 
-    def flush(self) -> None:
-        """Write what was counted. On failure it is kept. Raises SQLAlchemyError, psycopg2.Error."""
+    def flush(self) -> bool:
+        """Write what was counted; what cannot be written now is kept. Returns whether something is left.
+
+        Raises SQLAlchemyError, psycopg2.Error.
+        """
         with self._flushing:
-            taken = self._counts.take()
-            if not taken:
-                return
+            left = taken = self._counts.take()
             try:
-                self._write(taken)
-            except BaseException:
-                if dropped := self._counts.put_back(taken):
-                    log.error("The counted requests of %d users were dropped.", dropped)  # noqa: TRY400
-                raise
+                if taken:
+                    left = self._write(taken)
+            finally:
+                if dropped := self._counts.put_back(dict(left)):
+                    log.error("The counted requests of %d users were dropped.", dropped)
+            return bool(left)
 
     def stop(self) -> None:
         """The last flush of a worker that ends, after its last request."""
         try:
             with request_deadline(LAST_FLUSH_SECONDS):
-                self.flush()
+                while self.flush():
+                    time.sleep(RETRY_SECONDS)
         except (RequestTimeout, SQLAlchemyError, psycopg2.Error) as error:
             log.error("The last counted requests were lost: %s.", type(error).__name__)  # noqa: TRY400
 
@@ -91,12 +96,16 @@ class RequestCounter:
             except (SQLAlchemyError, psycopg2.Error) as error:
                 log.warning("Counted requests will be written later: %s.", describe_fault(error))
 
-    def _write(self, taken: dict[int, int]) -> None:
+    def _write(self, taken: dict[int, int]) -> dict[int, int]:
+        """Returns what is left."""
         once = OnlyOnce()
+        left: dict[int, int] = {}
 
         def write(connection: Connection) -> None:
+            nonlocal left
             if not once.is_done(connection):
-                add_requests(connection, taken)
+                left = add_requests(connection, taken)
 
         with self._app.app_context():
             in_transaction(write)
+        return left

@@ -1,6 +1,5 @@
 """The caller's tokens of this month."""
 
-import logging
 from http import HTTPStatus
 
 from flask import Blueprint
@@ -11,15 +10,12 @@ from backend.api.idempotency import Work, idempotent
 from backend.api.operation import operation
 from backend.errors import ErrorCode
 from backend.extensions import in_transaction
-from backend.request_id import request_id
 from backend.schemas.tokens import BalanceOut, SpendIn, TokensOut
 from backend.services.idempotency import Answer
 from backend.services.tokens import spend_tokens
 from backend.services.usage import read_months
 
 blueprint = Blueprint("tokens", __name__)
-
-log = logging.getLogger(__name__)
 
 
 @blueprint.get("")
@@ -39,8 +35,6 @@ def consume(body: SpendIn) -> Work:
 
     def spend(connection: Connection) -> Answer:
         balance = spend_tokens(connection, user_id, body.amount)
-        if body.reason is not None:
-            log.info("Request %s spends %d tokens: %s", request_id(), body.amount, body.reason)
         return Answer(HTTPStatus.OK, BalanceOut.of(balance).model_dump_json())
 
     return spend

@@ -25,7 +25,7 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(
         primary_key=True, comment="Idempotency-Key; a random one of our own for a minute when none was sent"
     )
-    body_hash: Mapped[str] = mapped_column(comment="SHA-256 of the request's body, hexadecimal")
+    body_hash: Mapped[str] = mapped_column(comment="SHA-256 of the request's If-Match and body, hexadecimal")
     status: Mapped[int] = mapped_column(comment="HTTP status of the answer, always 2xx")
     location: Mapped[str | None] = mapped_column(comment="Location of the answer")
     etag: Mapped[str | None] = mapped_column(comment="ETag of the answer")

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from backend.access.identity import Identity
 from backend.models.choices import Plan, Role
-from backend.schemas.base import Omittable, Query
+from backend.schemas.base import Query
+from backend.schemas.fields import Omittable
 from backend.services.scopes import Scope
 from backend.services.users import Account
 

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from backend.schemas.base import Input, Line
+from backend.schemas.base import Input
+from backend.schemas.fields import Line, Time
 from backend.services.api_keys import ApiKey
 from backend.services.scopes import Scope
 
@@ -26,7 +27,7 @@ def _check_no_repeats(scopes: list[Scope]) -> list[Scope]:
     return scopes
 
 
-Expiry = Annotated[AwareDatetime, AfterValidator(_check_future)]
+Expiry = Annotated[Time, AfterValidator(_check_future)]
 Scopes = Annotated[
     list[Scope],
     Field(min_length=1, max_length=len(Scope), json_schema_extra={"uniqueItems": True}),

@@ -1,49 +1,11 @@
 """What all that clients send has in common."""
 
-from typing import Annotated, TypeVar, cast
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
-from pydantic.annotated_handlers import GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from backend.schemas.fields import Omittable
 from backend.services.core.ids import ID
-
-# One line of text that PostgreSQL can hold and a terminal can show: no control characters, nothing that turns the
-# direction of writing.
-Line = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True,
-        min_length=1,
-        max_length=100,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u061c\u2028-\u202e\u2066-\u2069]+$",
-    ),
-]
-
-
-T = TypeVar("T")
-
-
-class _NeverNull:
-    """Takes the null out of the description."""
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        (described,) = (kind for kind in handler(schema)["anyOf"] if kind != {"type": "null"})
-        return cast("JsonSchemaValue", described)
-
-
-def _refuse_null(value: object) -> object:
-    """Sees only what was sent: a default is not validated."""
-    if value is None:
-        raise ValueError("cannot be null")
-    return value
-
-
-# What may be left out, which None stands for, and is never null where it was sent.
-Omittable = Annotated[T | None, BeforeValidator(_refuse_null), _NeverNull()]
 
 
 class Input(BaseModel):

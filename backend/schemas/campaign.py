@@ -5,7 +5,6 @@ from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -13,7 +12,8 @@ from pydantic import (
     model_validator,
 )
 
-from backend.schemas.base import Line, Omittable, PageQuery
+from backend.schemas.base import PageQuery
+from backend.schemas.fields import Line, Omittable, Time
 from backend.schemas.preset import PresetChanges, PresetOut, Tag, with_budget
 from backend.services.campaign_list import CampaignFilter, CampaignPage, Position, Sort
 from backend.services.campaigns import Campaign, Status
@@ -22,22 +22,21 @@ from backend.services.core.ids import LARGEST
 FIRST_TIME, END_OF_TIMES = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def _check_time(time: datetime) -> datetime:
-    # Far from the years 1 and 9999, which Python cannot tell in every time zone.
+def _check_span(time: datetime) -> datetime:
     if not FIRST_TIME <= time < END_OF_TIMES:
         raise ValueError(f"must lie in the years {FIRST_TIME.year} to {END_OF_TIMES.year - 1}")
     return time
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_check_time)]
+Moment = Annotated[Time, AfterValidator(_check_span)]
 
 
 class CampaignChanges(PresetChanges):
-    """A merge of the members that were sent (RFC 7396)."""
+    """The members to set. A budget is set as a whole."""
 
     status: Omittable[Status] = None
-    starts_at: Time | None = None
-    ends_at: Time | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
 
 
 class CampaignIn(PresetChanges):
@@ -47,8 +46,8 @@ class CampaignIn(PresetChanges):
         json_schema_extra={"anyOf": [{"required": ["name", "channel"]}, {"required": ["template_id"]}]}
     )
 
-    starts_at: Time | None = None
-    ends_at: Time | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
     template_id: int | None = Field(default=None, ge=1, le=LARGEST)
 
     @model_validator(mode="after")

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
-from backend.schemas.base import Input, Line, Omittable
+from backend.schemas.base import Input
+from backend.schemas.fields import Line, Omittable, Text
 from backend.services.currencies import CURRENCIES
 
 MOST_TAGS = 20
@@ -13,15 +14,6 @@ LONGEST_TAG = 50
 MOST_MINOR_UNITS = 10**15
 
 Channel = Literal["email", "sms", "push", "social", "search", "display"]
-
-# As Line, but with line breaks.
-Text = Annotated[
-    str,
-    StringConstraints(
-        max_length=5_000,
-        pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]*$",
-    ),
-]
 
 
 def _fold_tag(tag: str) -> str:
@@ -76,7 +68,7 @@ class Columns(Input):
 
 
 class PresetChanges(Columns):
-    """A merge of the members that were sent (RFC 7396)."""
+    """The members to set. A budget is set as a whole."""
 
     name: Omittable[Line] = None
     description: Text | None = None

@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from backend.schemas.base import Input
+from backend.schemas.fields import Text
 
-# As Line, but with line feeds.
-TEXT = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+$"
 # The characters of RFC 3986. Of the authority only host and port: no user name, no password, and no backslash, behind
 # which a browser would see another host than we do.
 AFTER_SCHEME = (
@@ -49,7 +48,7 @@ def _check_networks(links: object) -> object:
     return links
 
 
-Bio = Annotated[str, StringConstraints(min_length=1, max_length=2_000, pattern=TEXT)]
+Bio = Annotated[Text, StringConstraints(min_length=1, max_length=2_000)]
 Website = Annotated[
     str, StringConstraints(max_length=500, pattern=rf"^https?{AFTER_SCHEME}"), AfterValidator(_check_port)
 ]

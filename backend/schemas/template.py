@@ -5,7 +5,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from backend.schemas.base import Omittable, PageQuery
+from backend.schemas.base import PageQuery
+from backend.schemas.fields import Omittable
 from backend.schemas.preset import PresetChanges, PresetOut, with_budget
 from backend.services.templates import Template, TemplatePage
 

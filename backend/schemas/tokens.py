@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field
 
-from backend.schemas.base import Input, Line
+from backend.schemas.base import Input
 from backend.services.tokens import Balance
 from backend.services.usage import Month
 
@@ -15,10 +15,7 @@ MOST_AT_ONCE = 1_000_000
 
 
 class SpendIn(Input):
-    """`reason` is for whoever reads the log."""
-
     amount: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
-    reason: Line | None = None
 
 
 class BalanceOut(BaseModel):

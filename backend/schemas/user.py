@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from backend.models.choices import Plan, Role
 from backend.schemas.account import SubscriptionOut, UsageOut, UserOut
-from backend.schemas.base import Input, Line, Omittable, PageQuery
+from backend.schemas.base import Input, PageQuery
+from backend.schemas.fields import Line, Omittable
 from backend.services.admin import Changes, UserRecord
 from backend.services.user_list import UserFilter, UserPage, UserStatus
 

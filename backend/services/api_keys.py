@@ -10,7 +10,9 @@ from backend.errors import AppError, ErrorCode
 from backend.services.api_key_form import LAST, KeyForm
 from backend.services.audit import Action, Actor, record
 from backend.services.plans import PLANS
+from backend.services.quotas import quota_exceeded
 from backend.services.subscriptions import read_plan
+from backend.services.users import lock_owner
 
 NEWEST = 2**63 - 1  # a cursor before the newest key
 
@@ -59,8 +61,6 @@ LIST = text(f"""
 SELECT {KEY} FROM api_keys WHERE user_id = :user_id AND key_id < :before ORDER BY key_id DESC LIMIT :limit
 """)  # noqa: S608
 COUNT_USABLE = text(f"SELECT count(*) FROM api_keys WHERE user_id = :user_id AND {IS_USABLE}")  # noqa: S608
-# NO KEY: what only refers to the user, a campaign say, does not wait for it.
-LOCK_OWNER = text("SELECT FROM users WHERE user_id = :user_id AND deleted_at IS NULL FOR NO KEY UPDATE")
 INSERT = text(f"""
 INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, expires_at)
 VALUES (:user_id, :name, :prefix, :last_four, :key_hash, CAST(:scopes AS text[]),
@@ -98,9 +98,10 @@ def create_key(
     expires_at: datetime | None,
 ) -> ApiKey:
     """Store a new key of a user. Raises AppError: 401 for a user who is gone, 402 for one who has enough."""
-    _lock_owner(connection, user_id)
+    lock_owner(connection, user_id)
     if (made := _find_minted(connection, minted)) is not None:
         return made
+    _check_room(connection, user_id)
     values = {
         "user_id": user_id,
         "name": name,
@@ -108,7 +109,7 @@ def create_key(
         "expires_at": expires_at,
         "life": None,
     }
-    key = _insert(connection, minted, user_id, values)
+    key = _insert(connection, minted, values)
     record(connection, actor, Action.API_KEY_CREATED, user_id, **_noted(key))
     return key
 
@@ -129,7 +130,7 @@ def rotate_key(
     lives as long as the old one was to live. Raises AppError: 404 for no such key, 409 for one that has ended, 402.
     """
     user_id = find_key(connection, key_id, owner=owner).user_id
-    _lock_owner(connection, user_id)
+    lock_owner(connection, user_id)
     if (made := _find_minted(connection, minted)) is not None:
         return made
     old = find_key(connection, key_id, owner=user_id)
@@ -138,6 +139,10 @@ def rotate_key(
         raise AppError(ErrorCode.CONFLICT, f"This API key was rotated already: see key {old.replaced_by}.")
     if not old.is_usable:
         raise AppError(ErrorCode.CONFLICT, "This API key was revoked or has expired. Make a new one.")
+    if (
+        overlap
+    ):  # else one goes and one comes: also a user with more than the plan allows can replace a leaked key
+        _check_room(connection, user_id)
     connection.execute(END_AFTER, {"key_id": key_id, "overlap": overlap})
     values = {
         "user_id": user_id,
@@ -146,7 +151,7 @@ def rotate_key(
         "expires_at": expires_at,
         "life": old.expires_at and old.expires_at - old.created_at,
     }
-    key = _insert(connection, minted, user_id, values)
+    key = _insert(connection, minted, values)
     connection.execute(NOTE_REPLACEMENT, {"key_id": key_id, "replaced_by": key.key_id})
     record(
         connection,
@@ -188,29 +193,26 @@ def note_use(connection: Connection, key_id: int) -> None:
     connection.execute(NOTE_USE, {"key_id": key_id})
 
 
-def _lock_owner(connection: Connection, user_id: int) -> None:
-    """Let the changes of one user's keys take turns: two of them would not see each other's new key."""
-    if connection.execute(LOCK_OWNER, {"user_id": user_id}).first() is None:
-        raise AppError(ErrorCode.USER_DELETED, "This user was deleted.")
-
-
 def _find_minted(connection: Connection, minted: MintedKey) -> ApiKey | None:
     """The row of a transaction that went through although its confirmation was lost."""
     row = connection.execute(FIND_MINTED, {"key_hash": minted.key_hash}).first()
     return None if row is None else ApiKey._make(row)
 
 
-def _insert(connection: Connection, minted: MintedKey, user_id: int, values: dict[str, object]) -> ApiKey:
+def _check_room(connection: Connection, user_id: int) -> None:
     plan = read_plan(connection, user_id)
     limit = PLANS[plan].api_keys
-    used = connection.execute(COUNT_USABLE, values).scalar_one()
+    used = connection.execute(COUNT_USABLE, {"user_id": user_id}).scalar_one()
     # A script that makes keys in a loop stops here, on any plan (OWASP API6).
     if used >= limit:
-        raise AppError(
-            ErrorCode.QUOTA_EXCEEDED,
+        raise quota_exceeded(
             f"The plan {plan} has at most {limit} usable API keys. Revoke one, or rotate one without overlap.",
-            members={"limit": limit, "used": used, "resets_at": None},
+            limit=limit,
+            used=used,
         )
+
+
+def _insert(connection: Connection, minted: MintedKey, values: dict[str, object]) -> ApiKey:
     stored = {"prefix": minted.prefix, "last_four": minted.last_four, "key_hash": minted.key_hash}
     return ApiKey._make(connection.execute(INSERT, values | stored).one())
 

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, TextClause, text
 
 from backend.errors import AppError, ErrorCode
 from backend.models.usage_metrics import MONTH_START
-from backend.services.api_keys import LOCK_OWNER
 from backend.services.plans import PLANS
 from backend.services.provisioning import complete_user
+from backend.services.quotas import quota_exceeded
 from backend.services.subscriptions import read_plan
 from backend.services.templates import read_preset
 
@@ -111,7 +111,8 @@ SELECT :campaign_id, tag, :user_id, :created_at FROM unnest(CAST(:tags AS text[]
 def create_campaign(connection: Connection, user_id: int, given: Mapping[str, Any]) -> Campaign:
     """Make a draft. `given`: columns and values; what it does not name is taken over from the template, if it names one.
 
-    Raises AppError: 401 for a user who is gone, 402 for a plan that allows no more, 422 for a template that is not there.
+    The caller holds the row of the user. Raises AppError: 402 for a plan that allows no more, 422 for a template that is
+    not there.
     """
     _check_quota(connection, user_id)
     # The month may have begun after this request came in: its usage is made now.
@@ -157,33 +158,34 @@ def delete_campaign(connection: Connection, user_id: int, campaign_id: int, vers
 
 
 def restore_campaign(connection: Connection, user_id: int, campaign_id: int, versions: Versions) -> Campaign:
-    """Bring back a deleted campaign as it was, or an archived one as a draft.
+    """Bring back a campaign that was deleted or archived, or both; an archived one becomes a draft. Any other one stays as it is:
+    whoever asks twice gets it twice.
 
-    Raises AppError: 404, also 30 days after it was deleted; 412; 409 when it is neither; 402 when the plan has no room.
+    The caller holds the row of the user. Raises AppError: 404, also 30 days after it was deleted; 412; 402 when the plan
+    has no room.
     """
     campaign = _lock(connection, LOCK_RESTORABLE, user_id, campaign_id, versions)
-    if campaign.deleted_at is not None:
+    is_deleted, is_archived = campaign.deleted_at is not None, campaign.status == Status.ARCHIVED
+    if not is_deleted and not is_archived:
+        return campaign
+    if is_deleted:
         _check_quota(connection, user_id)
-        return _store(connection, campaign, is_retagged=True)
-    if campaign.status != Status.ARCHIVED:
-        raise AppError(ErrorCode.CONFLICT, "Only a campaign that was deleted or archived can be restored.")
-    return _store(connection, campaign._replace(status=Status.DRAFT), is_retagged=False)
+    status = Status.DRAFT if is_archived else campaign.status
+    return _store(connection, campaign._replace(status=status), is_retagged=is_deleted)
 
 
 def _check_quota(connection: Connection, user_id: int) -> None:
-    """Creations of one user take turns from here on: two of them would not see each other's campaign."""
-    if connection.execute(LOCK_OWNER, {"user_id": user_id}).first() is None:
-        raise AppError(ErrorCode.USER_DELETED, "This user was deleted.")
+    """The caller holds the row of the user: two creations would not see each other's campaign."""
     plan = read_plan(connection, user_id)
     limit = PLANS[plan].campaigns
     if limit is None:
         return
     used = connection.execute(COUNT, {"user_id": user_id}).scalar_one()
     if used >= limit:
-        raise AppError(
-            ErrorCode.QUOTA_EXCEEDED,
+        raise quota_exceeded(
             f"The plan {plan} has room for {limit} campaigns. Delete one, or change the plan.",
-            members={"limit": limit, "used": used, "resets_at": None},
+            limit=limit,
+            used=used,
         )
 
 

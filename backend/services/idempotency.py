@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from backend.errors import AppError, ErrorCode
-from backend.services.api_keys import LOCK_OWNER
+from backend.services.users import lock_owner
 
 KEPT = timedelta(hours=24)
 # A write in passing deletes more than it adds, so that the table shrinks again after a rush.
@@ -64,8 +64,7 @@ def answer_once(
     All writes of a user that come this way take turns. What `work` raises undoes everything: a refusal is not kept.
     Raises AppError: 401 for a user who is gone, 409 for a key that came with another body.
     """
-    if connection.execute(LOCK_OWNER, {"user_id": sent.user_id}).first() is None:
-        raise AppError(ErrorCode.USER_DELETED, "This user was deleted.")
+    lock_owner(connection, sent.user_id)
     kept = connection.execute(FIND, sent._asdict()).first()
     if kept is None:
         answer = work(connection)

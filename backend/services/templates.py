@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, TextClause, text
 
 from backend.errors import AppError, ErrorCode
+from backend.services.quotas import quota_exceeded
 
 # A script that makes templates in a loop stops here (OWASP API6).
 MAX_OWN = 100
@@ -75,10 +76,8 @@ def create_template(
     if not is_shared:
         used = connection.execute(COUNT_OWN, {"user_id": user_id}).scalar_one()
         if used >= MAX_OWN:
-            raise AppError(
-                ErrorCode.QUOTA_EXCEEDED,
-                f"A user has at most {MAX_OWN} templates. Delete one first.",
-                members={"limit": MAX_OWN, "used": used, "resets_at": None},
+            raise quota_exceeded(
+                f"A user has at most {MAX_OWN} templates. Delete one first.", limit=MAX_OWN, used=used
             )
     values = dict.fromkeys(PRESET) | {"tags": [], **given, "user_id": None if is_shared else user_id}
     return Template._make(connection.execute(INSERT, values).one())

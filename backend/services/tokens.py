@@ -5,8 +5,8 @@ from typing import NamedTuple, Self
 
 from sqlalchemy import Connection, text
 
-from backend.errors import AppError, ErrorCode
 from backend.models.usage_metrics import MONTH_START
+from backend.services.quotas import quota_exceeded
 from backend.services.usage import Month, read_months
 
 
@@ -35,36 +35,23 @@ RETURNING tokens_used, tokens_limit, period_end
 """)  # noqa: S608 - all of it is ours
 
 
-def read_balance(connection: Connection, user_id: int) -> Balance:
-    """Raises AppError (401) for a user who is gone."""
-    return Balance.of(read_months(connection, user_id)[0])
-
-
 def spend_tokens(connection: Connection, user_id: int, amount: int) -> Balance:
     """Take `amount` (at least 1) from this month. Raises AppError: 402 when less is left, 401 for a user who is gone."""
     spent = _spend(connection, user_id, amount)
     if spent is None:
         # Too little, or the first use in a month that has just begun: reading makes its row.
-        read_balance(connection, user_id)
+        balance = Balance.of(read_months(connection, user_id)[0])
         spent = _spend(connection, user_id, amount)
     if spent is None:
-        raise _refusal(read_balance(connection, user_id))
+        raise quota_exceeded(
+            "Fewer tokens are left this month than this takes. Nothing was spent.",
+            limit=balance.limit,
+            used=balance.used,
+            resets_at=balance.resets_at,
+        )
     return spent
 
 
 def _spend(connection: Connection, user_id: int, amount: int) -> Balance | None:
     row = connection.execute(SPEND, {"user_id": user_id, "amount": amount}).first()
     return None if row is None else Balance._make(row)
-
-
-def _refusal(balance: Balance) -> AppError:
-    return AppError(
-        ErrorCode.QUOTA_EXCEEDED,
-        "Fewer tokens are left this month than this takes. Nothing was spent.",
-        members={
-            "limit": balance.limit,
-            "used": balance.used,
-            "remaining": balance.remaining,
-            "resets_at": f"{balance.resets_at:%Y-%m-%dT%H:%M:%SZ}",
-        },
-    )

@@ -39,18 +39,26 @@ FROM usage_metrics WHERE user_id = :user_id AND period_start <= {MONTH_START}
 ORDER BY period_start DESC LIMIT {MONTHS_SHOWN}
 """)  # noqa: S608
 
-# In the order of the ids: two workers that add for the same users would else wait for each other.
+# A row that somebody else is changing is left for the next time: waiting for it would hold all the others locked, and
+# their owners' requests with them (3 s of a stalled spend were seen).
 ADD_REQUESTS = text(f"""
 WITH held AS (
     SELECT m.user_id, counted.requests
     FROM unnest(CAST(:user_ids AS bigint[]), CAST(:requests AS bigint[])) AS counted (user_id, requests)
     JOIN users u ON u.user_id = counted.user_id AND u.deleted_at IS NULL
     JOIN usage_metrics m ON m.user_id = counted.user_id AND m.period_start = {MONTH_START}
-    ORDER BY m.user_id FOR NO KEY UPDATE OF m
+    FOR NO KEY UPDATE OF m SKIP LOCKED
 )
 UPDATE usage_metrics m SET api_requests = m.api_requests + held.requests, updated_at = now()
 FROM held WHERE m.user_id = held.user_id AND m.period_start = {MONTH_START}
 RETURNING m.user_id
+""")  # noqa: S608
+
+FIND_LIVE = text(f"""
+SELECT u.user_id, EXISTS (
+    SELECT FROM usage_metrics m WHERE m.user_id = u.user_id AND m.period_start = {MONTH_START}
+) AS has_month
+FROM users u WHERE u.user_id = ANY (:user_ids) AND u.deleted_at IS NULL ORDER BY u.user_id
 """)  # noqa: S608
 
 OWN_TRANSACTION = text("SELECT CAST(pg_current_xact_id() AS text)")
@@ -75,20 +83,26 @@ def _list_months(connection: Connection, user_id: int) -> list[Month]:
     return [Month._make(row) for row in connection.execute(LIST_MONTHS, {"user_id": user_id})]
 
 
-def add_requests(connection: Connection, requests: Mapping[int, int]) -> None:
-    """Add to `api_requests` of the current month, by user_id. Who was deleted or linked to another row gets nothing."""
-    added = _add(connection, requests)
-    # A month that has begun since these requests: their users have no row of it yet.
-    missing = requests.keys() - added
-    for user_id in missing:
-        complete_user(connection, user_id=user_id)
-    if missing:
-        _add(connection, {user_id: requests[user_id] for user_id in missing})
+def add_requests(connection: Connection, requests: Mapping[int, int]) -> dict[int, int]:
+    """Add to `api_requests` of the current month, by user_id. Who was deleted or linked to another row gets nothing.
+
+    Returns what could not be added now, because somebody else is changing the row.
+    """
+    left = _add(connection, requests)
+    if not left:
+        return {}
+    live = connection.execute(FIND_LIVE, {"user_ids": list(left)}).all()
+    for user in live:
+        if not user.has_month:  # it has begun since these requests
+            complete_user(connection, user_id=user.user_id)
+    return _add(connection, {user.user_id: left[user.user_id] for user in live})
 
 
-def _add(connection: Connection, requests: Mapping[int, int]) -> set[int]:
+def _add(connection: Connection, requests: Mapping[int, int]) -> dict[int, int]:
+    """Returns what is left."""
     values = {"user_ids": list(requests), "requests": list(requests.values())}
-    return set(connection.execute(ADD_REQUESTS, values).scalars())
+    added = set(connection.execute(ADD_REQUESTS, values).scalars())
+    return {user_id: number for user_id, number in requests.items() if user_id not in added}
 
 
 class RequestCounts:

@@ -3,6 +3,9 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import Connection, text
+
+from backend.errors import AppError, ErrorCode
 from backend.models.subscription import HAS_LAPSED
 from backend.models.usage_metrics import MONTH_START
 from backend.services.database import HotRead, ReadPool
@@ -126,6 +129,9 @@ WHERE u.user_id = (SELECT min(user_id) FROM held HAVING count(*) = 1)
     parameters=1,
 )
 
+# NO KEY: what only refers to the user, a campaign say, does not wait for it.
+LOCK_OWNER = text("SELECT FROM users WHERE user_id = :user_id AND deleted_at IS NULL FOR NO KEY UPDATE")
+
 
 def read_account(reads: ReadPool, find: HotRead, *values: str | None) -> Account | None:
     row = reads.fetch_row(find, *values)
@@ -138,3 +144,9 @@ def read_account_by_key(reads: ReadPool, key_hash: str) -> AccountByKey | None:
         return None
     width = len(Account._fields)
     return AccountByKey(Account._make(row[:width]), *row[width:])
+
+
+def lock_owner(connection: Connection, user_id: int) -> None:
+    """Let what one user makes and changes take turns from here on. Raises AppError (401) for a user who is gone."""
+    if connection.execute(LOCK_OWNER, {"user_id": user_id}).first() is None:
+        raise AppError(ErrorCode.USER_DELETED, "This user was deleted.")

@@ -184,10 +184,19 @@ class TestRestore:
         made = owner.create()
         owner.archive(made)
         owner.delete(made)
-        assert owner.restore(made).json()["status"] == "archived"
+        assert owner.restore(made).json()["status"] == "draft"
 
-    def test_neither(self, owner: Owner) -> None:
-        is_problem(owner.restore(owner.create()), 409, "conflict")
+    @pytest.mark.parametrize("steps", [[], ["archive"], ["delete"], ["archive", "delete"]])
+    def test_twice(self, owner: Owner, steps: list[str]) -> None:
+        """A double click, or a request that came again, changes nothing more."""
+        made = owner.create()
+        for step in steps:
+            getattr(owner, step)(made)
+        first = owner.restore(made)
+        again = owner.restore(made)
+        assert (first.status_code, again.status_code) == (200, 200)
+        assert again.json() == first.json()
+        assert first.json()["version"] == 1 + len(steps) + bool(steps)
 
     @pytest.mark.parametrize(("age", "status"), [("29 days 23 hours", 200), ("30 days 1 minute", 404)])
     def test_after_a_month(self, owner: Owner, sql: Sql, age: str, status: int) -> None:

@@ -209,8 +209,8 @@ class Model:
             return self._patch(change)
         if action == "restore":
             if not self.is_deleted and self.shown["status"] != "archived":
-                return 409
-            if not self.is_deleted:
+                return 200
+            if self.shown["status"] == "archived":
                 self.shown["status"] = "draft"
         self.shown["version"] += 1
         self.is_deleted = action == "delete"

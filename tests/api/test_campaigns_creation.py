@@ -1,5 +1,6 @@
 """POST /campaigns and /api/campaigns: what makes a campaign, and what does not."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -88,7 +89,10 @@ class TestCreate:
         *({"budget": budget} for budget in BROKEN_BUDGETS),
         *(
             {"starts_at": time}
-            for time in ("2026-01-01", "2026-01-01T00:00:00", "now", 1, "0001-01-01T00:00:00+14:00")
+            for time in (
+                *("2026-01-01", "2026-01-01T00:00:00", "2026-01-01T00:00Z", "now", 1, "1700000000"),
+                *("0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00+24:00", "2026-13-01T00:00:00Z"),
+            )
         ),
         *({"ends_at": time} for time in ("9999-12-31T23:59:59-14:00", "2200-01-01T00:00:00Z", "-infinity")),
         {"starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"},
@@ -100,6 +104,14 @@ class TestCreate:
         {"tags": [str(number) for number in range(21)]},
         *({"template_id": template_id} for template_id in (0, -1, 1, 10**18, 10**30, "1", True)),
     )
+
+    @pytest.mark.parametrize("offset", ["+16:00", "-23:59"])
+    def test_far_offsets(self, owner: Owner, offset: str) -> None:
+        """Python knows them, PostgreSQL does not."""
+        made = owner.create(starts_at=f"2026-03-01T12:00:00{offset}")
+        hours, minutes = int(offset[:3]), int(offset[0] + offset[4:])
+        expected = datetime(2026, 3, 1, 12, tzinfo=UTC) - timedelta(hours=hours, minutes=minutes)
+        assert datetime.fromisoformat(made["starts_at"]) == expected
 
     @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: ascii(wrong)[:60])
     def test_wrong_values(self, owner: Owner, sql: Sql, wrong: dict[str, Any]) -> None:

@@ -114,6 +114,20 @@ class TestKey:
         assert Sender(owner, "template").send("k").status_code == 201
         assert owner.post(key="k").headers["Idempotent-Replayed"] == "true"
 
+    def test_both_mounts_are_one(self, owner: Owner, sql: Sql) -> None:
+        made = owner.post(key="k").json()
+        other = Owner(owner.server, owner.clerk, owner.sub, "/campaigns").post(key="k")
+        assert (other.status_code, other.json()) == (201, made)
+        assert sql.value("SELECT count(*) FROM campaigns") == 1
+
+    def test_other_version(self, owner: Owner) -> None:
+        """The same change of another version is another request."""
+        path = f"/{owner.create()['campaign_id']}"
+        headers = {"Idempotency-Key": "k", "If-Match": '"1"'}
+        assert owner.call("PATCH", path, json={"name": "y"}, headers=headers).status_code == 200
+        headers["If-Match"] = '"2"'
+        is_problem(owner.call("PATCH", path, json={"name": "y"}, headers=headers), 409, "conflict")
+
     def test_without(self, owner: Owner, sql: Sql) -> None:
         sender = Sender(owner, "campaign")
         ids = {sender.send(None).json()["campaign_id"] for _ in range(3)}

@@ -1,15 +1,18 @@
 """`api_requests` in the rows, and in the memory of a worker until it is written."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy import Connection, create_engine, make_url, text
 
+from backend.api.request_counts import RequestCounter
+from backend.extensions import in_transaction
 from backend.services.usage import MOST_USERS, OnlyOnce, RequestCounts, add_requests
 from tests.api.admins import add_user
 from tests.api.test_request_counts import counted
@@ -90,11 +93,45 @@ class TestAdd:
         ids = [add_user(sql) for _ in range(50)]
 
         def add(order: list[int]) -> None:
-            with transaction(database_url) as connection:
-                add_requests(connection, dict.fromkeys(order, 1))
+            left = dict.fromkeys(order, 1)
+            while left:
+                with transaction(database_url) as connection:
+                    left = add_requests(connection, left)
 
         in_parallel([partial(add, ids), partial(add, ids[::-1])] * 4)
         assert counted(sql) == dict.fromkeys(ids, 8)
+
+    def test_a_row_that_somebody_holds(self, database_url: str, sql: Sql) -> None:
+        """It is left for the next time, and nobody waits."""
+        ids = [add_user(sql) for _ in range(3)]
+        with transaction(database_url) as holder, transaction(database_url) as connection:
+            holder.execute(
+                text("UPDATE usage_metrics SET tokens_used = 1 WHERE user_id = :user_id"), {"user_id": ids[1]}
+            )
+            assert add_requests(connection, dict.fromkeys(ids, 5)) == {ids[1]: 5}
+        assert counted(sql) == {ids[0]: 5, ids[1]: 0, ids[2]: 5}
+
+    def test_counter_keeps_what_is_left(self, app: Flask, database_url: str, sql: Sql) -> None:
+        user_id, counter = add_user(sql), RequestCounter(app)
+        counter.count(user_id)
+        with transaction(database_url) as holder:
+            holder.execute(text("UPDATE usage_metrics SET tokens_used = 1"))
+            assert counter.flush()
+        assert not counter.flush()
+        assert counted(sql) == {user_id: 1}
+
+    def test_counter_adds_once(self, app: Flask, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The first commit went through, and its confirmation was lost: the work runs again."""
+
+        def twice(work: Callable[[Connection], object]) -> None:
+            for _ in range(2):
+                in_transaction(work)
+
+        monkeypatch.setattr("backend.api.request_counts.in_transaction", twice)
+        user_id, counter = add_user(sql), RequestCounter(app)
+        counter.count(user_id)
+        assert not counter.flush()
+        assert counted(sql) == {user_id: 1}
 
 
 class TestLinking:
