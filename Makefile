@@ -6,7 +6,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench faults lock
+.PHONY: help setup run test lint bench faults slow client lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,12 @@ bench: setup ## measure the API (ARGS=… is handed on)
 
 faults: setup ## kill, freeze and cut off what the API depends on
 	$(BIN)/pytest tests/faults -m slow $(ARGS)
+
+slow: setup ## the tests that take minutes: millions of rows, thousands of requests, long histories
+	$(BIN)/pytest tests/contract -m slow $(ARGS)
+
+client: setup ## write the TypeScript client's types anew (frontend/; needs Node.js 18 or newer)
+	@$(BIN)/python -m development.generate_client
 
 lock: setup ## write requirements*.txt anew from requirements*.in
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

@@ -47,7 +47,8 @@ class Account(NamedTuple):
 
     @property
     def tokens_remaining(self) -> int:
-        return (self.tokens_limit or 0) - (self.tokens_used or 0)
+        """Never negative: after a change to a smaller plan more may have been used than it allows."""
+        return max(0, (self.tokens_limit or 0) - (self.tokens_used or 0))
 
     @property
     def is_complete(self) -> bool:

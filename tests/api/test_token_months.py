@@ -86,6 +86,14 @@ class TestRollover:
         assert consume(server, token, 1).status_code == 402
 
 
+class TestBelowWhatWasUsed:
+    def test_never_negative(self, server: Server, sql: Sql, token: str) -> None:
+        consume(server, token, 100)
+        sql.rows("UPDATE usage_metrics SET tokens_limit = 40")
+        assert server.get("/auth/me", token).json()["usage"]["tokens_remaining"] == 0
+        assert server.get("/api/tokens", token).json()["remaining"] == 0
+
+
 class TestHistory:
     def test_newest_first(self, server: Server, sql: Sql, token: str) -> None:
         for amount in (1, 2, 3):

@@ -1,0 +1,53 @@
+/** What a page does with the client. `node calls.js URL SCENARIO CACHED FRESH` prints what came of it. */
+
+import { ApiError, createApi, type Problem, type Schemas } from "../../../frontend/src/api/client.js";
+
+declare const process: { argv: [string, string, string, string, string, string] };
+const [, , url, scenario, cached, fresh] = process.argv;
+
+const waits: number[] = [];
+const startTimer = globalThis.setTimeout;
+globalThis.setTimeout = ((work: () => void, milliseconds: number) => {
+  waits.push(milliseconds);
+  return startTimer(work, milliseconds);
+}) as typeof setTimeout;
+
+const api = createApi(async (options) => (options?.skipCache ? fresh : cached) || null, url);
+const DRAFT: Schemas["CampaignIn"] = { name: "Spring & sale", channel: "email", tags: ["spring"] };
+
+async function problemOf(call: Promise<unknown>): Promise<[number, Problem["code"] | undefined]> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof ApiError) return [error.response.status, error.problem?.code];
+    throw error;
+  }
+  throw new Error("no problem");
+}
+
+const scenarios: Record<string, () => Promise<unknown>> = {
+  async life() {
+    const made = await api.post("/api/campaigns", { body: DRAFT });
+    const path = { campaign_id: made.data.campaign_id };
+    const header = { "If-Match": made.response.headers.get("ETag") ?? "" };
+    const status: Schemas["CampaignOut"]["status"] = "active";
+    const changed = await api.patch("/api/campaigns/{campaign_id}", { path, header, body: { status } });
+    await api.post("/api/campaigns/{campaign_id}/archive", { path });
+    const query = { search: "Spring &", limit: 1, cursor: undefined };
+    const { campaigns, next_cursor } = (await api.get("/api/campaigns", { query })).data;
+    const gone: { data: undefined } = await api.delete("/api/campaigns/{campaign_id}", { path });
+    const names: string[] = campaigns.map((campaign) => campaign.name);
+    return { status: changed.data.status, names, next_cursor, gone: gone.data === undefined };
+  },
+  missing: () => problemOf(api.get("/api/campaigns/{campaign_id}", { path: { campaign_id: 404 } })),
+  foreign: () => problemOf(api.get("/healthz")),
+  me: async () => (await api.get("/api/me")).data.user.clerk_user_id,
+  refused: () => problemOf(api.get("/api/me")),
+  create: async () => (await api.post("/api/campaigns", { body: DRAFT })).data.name,
+  "create-refused": () => problemOf(api.post("/api/campaigns", { body: DRAFT })),
+  "create-with-key": async () =>
+    (await api.post("/api/campaigns", { body: DRAFT, header: { "Idempotency-Key": "mine" } })).data.name,
+  "change-refused": () => problemOf(api.patch("/api/me", { body: { bio: "new" } })),
+};
+
+console.log(JSON.stringify({ result: await scenarios[scenario]?.(), waits }));
