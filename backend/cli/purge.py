@@ -13,7 +13,7 @@ from backend.services.purge import ALL_DUE, BATCH, GRACE, LEDGER_KEPT, Due, coun
 HELP = f"""Delete what nothing needs any more, and say how much it was.
 
 \b
-campaigns         deleted by their owners {RESTORABLE.days} days ago or earlier
+campaigns         of deleted users; deleted by their owners {RESTORABLE.days} days ago or earlier
 idempotency_keys  expired
 revoked_sessions  expired {GRACE.days} day ago or earlier
 webhook_events    received {LEDGER_KEPT.days} days ago or earlier, but not dead or failed ones
@@ -28,7 +28,7 @@ Each {BATCH:,} rows are a transaction: stop it with Ctrl-C and run it again as y
 def command(*, dry_run: bool) -> None:
     for due in ALL_DUE:
         if dry_run:
-            click.echo(f"{due.table}: {transact(partial(count_due, due=due)):,} to delete")
+            click.echo(f"{due.name}: {transact(partial(count_due, due=due)):,} to delete")
         else:
             _delete(due)
 
@@ -40,6 +40,6 @@ def _delete(due: Due) -> None:
         while batch := transact(partial(delete_batch, due=due)):
             deleted += batch
             if sys.stderr.isatty():
-                click.echo(f"{due.table}: {deleted:,}\r", nl=False, err=True)
+                click.echo(f"{due.name}: {deleted:,}\r", nl=False, err=True)
     finally:
-        click.echo(f"{due.table}: {deleted:,} deleted")
+        click.echo(f"{due.name}: {deleted:,} deleted")

@@ -147,7 +147,8 @@ def unban(user: str) -> None:
 def _check(filters: dict[str, str | None]) -> UserFilter:
     """The rules of the API, for the one option that click does not check."""
     try:
-        return UserQuery.model_validate(filters).filter
+        given = {name: value for name, value in filters.items() if value is not None}
+        return UserQuery.model_validate(given).filter
     except ValidationError:
         raise click.BadParameter("one line of 1 to 100 characters", param_hint="--search") from None
 

@@ -16,7 +16,7 @@ from backend.services.clerk_user import Profile, Unprocessable, read_profile
 from backend.services.core.clerk_api import ClerkApi
 from backend.services.core.http import FetchError
 from backend.services.database import Transact
-from backend.services.subscriptions import end_lapsed, set_plan
+from backend.services.subscriptions import PLAN_NOW, TOKENS_LIMIT_NOW, set_plan
 from backend.services.user_sync import UserSync
 from backend.services.users import ACCOUNT, JOINED, Account
 
@@ -37,7 +37,10 @@ class AuditEvent(NamedTuple):
 
 
 class UserRecord(NamedTuple):
-    """All that is known of a user. The fields after `account` and before `events` are columns of FIND_USER, in order."""
+    """All that is known of a user. The fields after `account` and before `events` are columns of FIND_USER, in order.
+
+    `account` has the plan and the token limit that count now, not those that are still written down.
+    """
 
     account: Account
     locked: bool
@@ -59,6 +62,7 @@ class Changes(NamedTuple):
 
 FIND_USER = text(f"""
 SELECT {ACCOUNT}, false,
+       {PLAN_NOW} AS plan_now, {TOKENS_LIMIT_NOW} AS tokens_limit_now,
        u.locked, u.external_id, u.provisioned_by, u.last_logout_at, u.clerk_updated_at,
        (SELECT count(*) FROM api_keys k WHERE k.user_id = u.user_id AND {IS_USABLE})
 FROM users u {JOINED}
@@ -86,15 +90,15 @@ SET_ACTIVE = text("UPDATE users SET is_active = :is_active, updated_at = now() W
 
 
 def read_user(connection: Connection, user_id: int) -> UserRecord:
-    """The user, be it a tombstone, with the newest audit events about it. Raises AppError (404)."""
-    end_lapsed(connection, user_id)
+    """The user, be it a tombstone, with the newest audit events about it. Changes nothing. Raises AppError (404)."""
     row = connection.execute(FIND_USER, {"user_id": user_id}).first()
     if row is None:
         raise _unknown_user()
     found = connection.execute(FIND_EVENTS, {"user_id": user_id, "limit": EVENTS_SHOWN})
     events = [AuditEvent._make(event) for event in found]
     width = len(Account._fields)
-    return UserRecord._make((Account._make(row[:width]), *row[width:], events))
+    account = Account._make(row[:width])._replace(plan=row.plan_now, tokens_limit=row.tokens_limit_now)
+    return UserRecord._make((account, *row[width + 2 :], events))
 
 
 def change_user(connection: Connection, actor: Actor, user_id: int, changes: Changes) -> None:

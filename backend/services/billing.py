@@ -4,7 +4,8 @@ A subscription consists of items, each with a plan and a status of its own; a ch
 another. `subscriptionItem.*` tells of one item, by the item's `updated_at`. `subscription.*` lists the items there are
 at the subscription's `updated_at`: one that is older and not in the list is gone. For each item the newest word counts,
 so events in any order, any number of times, lead to one state. The subscription's `updated_at` alone would not do:
-that an item was canceled or ended is told by an event of the item only.
+that an item was canceled or ended is told by an event of the item only. So is its status: what the subscription's own
+says counts only when all of it is over.
 """
 
 import logging
@@ -16,16 +17,19 @@ from backend.services.clerk_user import Unprocessable, read_identifier, read_ins
 from backend.services.plans import CLERK_SLUGS
 
 # In the order of an item's life: of two words of the same millisecond the later stage counts.
-STAGES = ("incomplete", "upcoming", "active", "past_due", "canceled", "abandoned", "ended")
+STAGES = ("incomplete", "upcoming", "active", "past_due", "canceled", "abandoned", "expired", "ended")
 GRANTING = frozenset({"active", "past_due", "canceled"})
 # A subscription in these gives nothing, whatever its items say.
-OVER = frozenset({"incomplete", "abandoned", "ended"})
+OVER = frozenset({"incomplete", "abandoned", "expired", "ended"})
 
 log = logging.getLogger(__name__)
 
 
 class Item(NamedTuple):
-    """One plan that a user subscribes to. Times are Unix milliseconds, as Clerk's."""
+    """One plan that a user subscribes to. Times are Unix milliseconds, as Clerk's.
+
+    `plan`: its slug, one of CLERK_SLUGS while the item grants something; else empty.
+    """
 
     plan: str
     status: str
@@ -81,7 +85,7 @@ class Term(NamedTuple):
 def read_report(data: dict[str, Any], *, is_list: bool) -> Report | None:
     """Read the `data` of an event: a subscription with the list of its items, or one item.
 
-    None: not for us. An organization pays, or the plan's slug is none of ours. Raises Unprocessable.
+    None: not for us, an organization pays. Raises Unprocessable.
     """
     payer = data.get("payer")
     if not isinstance(payer, dict):
@@ -89,16 +93,7 @@ def read_report(data: dict[str, Any], *, is_list: bool) -> Report | None:
     if payer.get("organization_id"):
         return None
     clerk_user_id = read_identifier(payer, "user_id")
-    state = _read_list(data) if is_list else _read_single(data)
-    # Unknown plans are a matter of configuration, and repeating the event would not cure it. Nothing can be said of
-    # what such a plan allows, so the user keeps what they have: nobody loses a plan by a word we do not know.
-    unknown = {item.plan for item in state.items.values() if item.plan not in CLERK_SLUGS}
-    if unknown:
-        log.warning(
-            "Clerk Billing names plans that are none of ours (%.200r): event ignored.", sorted(unknown)
-        )
-        return None
-    return Report(clerk_user_id, state)
+    return Report(clerk_user_id, _read_list(data) if is_list else _read_single(data))
 
 
 def _read_single(data: dict[str, Any]) -> State:
@@ -115,23 +110,37 @@ def _read_list(data: dict[str, Any]) -> State:
         raise Unprocessable("data.items is missing or not a list of objects")
     items = {}
     for entry in entries if status not in OVER else ():
-        item = _read_item(entry, listed_at=listed_at)
-        if item.status == "active" and status in GRANTING:
-            item = item._replace(status=status)
-        items[read_identifier(entry, "id")] = item
+        items[read_identifier(entry, "id")] = _read_item(entry, listed_at=listed_at)
     return State(subscription_id, listed_at, items)
 
 
 def _read_item(data: dict[str, Any], *, listed_at: int) -> Item:
-    plan = data.get("plan")
-    slug = plan.get("slug") if isinstance(plan, dict) else None
-    if not isinstance(slug, str):
-        raise Unprocessable("data.plan.slug is missing or not a text")
+    status = _read_status(data)
+    # Clerk may name no plan, or one of long ago: what grants nothing needs none.
+    slug = _read_slug(data) if status in GRANTING else ""
     updated_at = _read_time(data, "updated_at")
     start, end = (
         None if data.get(name) is None else _read_time(data, name) for name in ("period_start", "period_end")
     )
-    return Item(slug, _read_status(data), updated_at, max(updated_at, listed_at), start, end)
+    return Item(slug, status, updated_at, max(updated_at, listed_at), start, end)
+
+
+def _read_slug(data: dict[str, Any]) -> str:
+    """The slug of one of our plans. What another one allows we cannot say: the event is kept, the user's plan stays."""
+    plan = data.get("plan")
+    slug = plan.get("slug") if isinstance(plan, dict) else None
+    if not isinstance(slug, str):
+        raise Unprocessable("data.plan.slug is missing or not a text")
+    if slug not in CLERK_SLUGS:
+        log.warning(
+            "Clerk Billing names a plan that is none of ours: %.200r. The event is kept as dead. "
+            "Add the slug to CLERK_SLUGS in backend/services/plans.py, then send the event again.",
+            slug,
+        )
+        raise Unprocessable(
+            "data.plan.slug is none of our plans: add it to CLERK_SLUGS, then send the event again"
+        )
+    return slug
 
 
 def _read_status(data: dict[str, Any]) -> str:

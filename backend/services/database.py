@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import psycopg2
 import psycopg2.extensions
 from psycopg2.errors import DuplicatePreparedStatement, FeatureNotSupported, InvalidSqlStatementName
-from sqlalchemy import Connection
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
 from backend.deadline import DatabaseTimeout
@@ -138,3 +138,14 @@ def _execute(
     except FeatureNotSupported:
         # A migration changed the type of a column: the plan no longer fits.
         cursor.execute(read.renew, values)
+
+
+def delete_found(table: str, rows: str) -> TextClause:
+    """The statement that deletes at most `:limit` rows. `rows`: the FROM clause that finds them as `t`, and what follows it.
+
+    It should sort them as an index does: without that PostgreSQL may read the whole table for somebody who has much of it.
+    Left alone is a row that is just being restored or applied again, and one that another purge has.
+    """
+    return text(f"""
+    DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT t.ctid {rows} LIMIT :limit FOR UPDATE OF t SKIP LOCKED))
+    """)  # noqa: S608 - all of it is ours

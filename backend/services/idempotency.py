@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from backend.errors import AppError, ErrorCode
+from backend.services.database import delete_found
 from backend.services.users import lock_owner
 
 KEPT = timedelta(hours=24)
@@ -28,12 +29,9 @@ ON CONFLICT (user_id, method, path, key) DO UPDATE SET
     body_hash = excluded.body_hash, status = excluded.status, body = excluded.body, location = excluded.location,
     etag = excluded.etag, expires_at = excluded.expires_at
 """)
-SWEEP = text("""
-DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM idempotency_keys WHERE expires_at <= now()
-    ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
-))
-""")
+SWEEP = delete_found(
+    "idempotency_keys", "FROM idempotency_keys t WHERE expires_at <= now() ORDER BY expires_at"
+)
 
 
 class Answer(NamedTuple):

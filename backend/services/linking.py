@@ -26,7 +26,8 @@ FOR UPDATE OF u
 """)
 
 # A user's row that holds nothing: no key, no campaign, no use, no plan, no word of his own or of an admin's. Requests that were
-# counted are no use: reading `/auth/me` until the profile comes must not prevent the link. Their number is lost with it.
+# counted are no use: reading `/auth/me` until the profile comes must not prevent the link. Their number is lost with it, and
+# the stored answers of requests: what those made and left is looked at here.
 TAKE_PLACEHOLDER = text("""
 DELETE FROM users u
 WHERE clerk_user_id = :clerk_user_id
@@ -34,7 +35,6 @@ WHERE clerk_user_id = :clerk_user_id
   AND NOT EXISTS (SELECT FROM api_keys WHERE user_id = u.user_id)
   AND NOT EXISTS (SELECT FROM campaigns WHERE user_id = u.user_id)
   AND NOT EXISTS (SELECT FROM campaign_templates WHERE user_id = u.user_id)
-  AND NOT EXISTS (SELECT FROM idempotency_keys WHERE user_id = u.user_id)
   AND NOT EXISTS (SELECT FROM usage_metrics
                   WHERE user_id = u.user_id AND (tokens_used, campaigns_created) <> (0, 0))
   AND NOT EXISTS (SELECT FROM subscriptions

@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, TextClause, text
 
 from backend.services.campaigns import RESTORABLE
+from backend.services.database import delete_found
 
 # A few ms each: nobody waits long for a row, and whoever stops it loses no more than one batch.
 BATCH = 1_000
@@ -18,47 +19,56 @@ LEDGER_KEPT = timedelta(days=90)
 
 @dataclass(frozen=True)
 class Due:
-    """Which rows of a table go: those whose `since`, a column with an index, is `kept` ago or longer."""
+    """Rows that go. `name`: what the command calls them."""
 
-    table: str
-    since: str
-    kept: timedelta
-    only: str = "true"
-
-    @property
-    def condition(self) -> str:
-        return f"{self.since} <= now() - :kept AND {self.only}"
-
-    @property
-    def count(self) -> TextClause:
-        return text(f"SELECT count(*) FROM {self.table} WHERE {self.condition}")  # noqa: S608 - all of it is ours
-
-    @property
-    def delete(self) -> TextClause:
-        # Left alone is a row that is just being restored or applied again, and one that another purge has.
-        return text(f"""
-        DELETE FROM {self.table} WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM {self.table} WHERE {self.condition}
-            ORDER BY {self.since} LIMIT :limit FOR UPDATE SKIP LOCKED
-        ))
-        """)  # noqa: S608
+    name: str
+    count: TextClause
+    delete: TextClause
+    kept: timedelta = timedelta()
 
 
-ALL_DUE = (
-    Due("campaigns", "deleted_at", RESTORABLE),
-    Due("idempotency_keys", "expires_at", timedelta()),
-    Due("revoked_sessions", "expires_at", GRACE),
-    # Those that could not be applied wait for people, however long.
-    Due("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
+def aged(table: str, since: str, kept: timedelta, *, only: str = "true") -> Due:
+    """The rows of a table whose `since`, a column with an index, is `kept` ago or longer."""
+    found = f"FROM {table} t WHERE {since} <= now() - :kept AND {only}"
+    delete = delete_found(table, f"{found} ORDER BY {since}")
+    return Due(table, text(f"SELECT count(*) {found}"), delete, kept)
+
+
+# What the event of a deleted user left. Tombstones are in ix_users_switched_off; for each one its campaigns are looked for: a
+# join of both tables could be a walk through all campaigns.
+ERASABLE = Due(
+    "campaigns of deleted users",
+    text("""
+    SELECT coalesce(sum((SELECT count(*) FROM campaigns WHERE user_id = u.user_id)), 0)
+    FROM users u WHERE u.deleted_at IS NOT NULL AND NOT u.is_active
+    """),
+    delete_found(
+        "campaigns",
+        """
+        FROM users u CROSS JOIN LATERAL (
+            SELECT ctid FROM campaigns WHERE user_id = u.user_id
+            ORDER BY deleted_at, created_at, campaign_id LIMIT :limit
+        ) AS t
+        WHERE u.deleted_at IS NOT NULL AND NOT u.is_active
+        ORDER BY u.user_id
+        """,
+    ),
 )
+AGED = (
+    aged("campaigns", "deleted_at", RESTORABLE),
+    aged("idempotency_keys", "expires_at", timedelta()),
+    aged("revoked_sessions", "expires_at", GRACE),
+    # Those that could not be applied wait for people, however long.
+    aged("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
+)
+ALL_DUE = (ERASABLE, *AGED)
 
 
 def count_due(connection: Connection, due: Due) -> int:
     """How many rows would go now."""
-    number: int = connection.execute(due.count, {"kept": due.kept}).scalar_one()
-    return number
+    return int(connection.execute(due.count, {"kept": due.kept}).scalar_one())
 
 
 def delete_batch(connection: Connection, due: Due) -> int:
-    """Delete the oldest rows that are due, at most BATCH; return how many. 0: nothing is left, or others hold it."""
+    """Delete the first rows that are due, at most BATCH; return how many. 0: nothing is left, or others hold it."""
     return connection.execute(due.delete, {"kept": due.kept, "limit": BATCH}).rowcount

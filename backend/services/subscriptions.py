@@ -6,11 +6,11 @@ from sqlalchemy import Connection, text
 
 from backend.models.choices import Plan
 from backend.models.subscription import HAS_LAPSED
-from backend.models.usage_metrics import MONTH_START
-from backend.services import audit
+from backend.services import audit, clerk_subscriptions
 from backend.services.audit import Action, Actor
+from backend.services.plan_changes import change_plan
 from backend.services.plans import PLANS
-from backend.services.provisioning import complete_user
+from backend.services.provisioning import TOKENS_BY_PLAN, complete_user
 
 
 class Use(NamedTuple):
@@ -22,22 +22,26 @@ class Use(NamedTuple):
 
 
 # All of the SQL below is ours; values are parameters.
+
+# For those who only look, of `subscriptions s` and `usage_metrics m`: the plan that counts now, and its token limit. An ended
+# plan is taken to be the free one, until its user comes again and end_lapsed asks Clerk Billing's word.
+PLAN_NOW = f"CASE WHEN {HAS_LAPSED} THEN '{Plan.FREE}' ELSE s.plan END"
+TOKENS_LIMIT_NOW = f"""
+CASE WHEN {HAS_LAPSED} AND m.tokens_limit = CASE s.plan {TOKENS_BY_PLAN} END
+     THEN {PLANS[Plan.FREE].tokens_a_month} ELSE m.tokens_limit END
+"""
+
 READ_PLAN = text("SELECT plan FROM subscriptions WHERE user_id = :user_id")
-LOCK_PLAN = text("SELECT plan FROM subscriptions WHERE user_id = :user_id FOR NO KEY UPDATE")
 LOCK_LAPSED = text(f"""
 SELECT s.plan FROM subscriptions s WHERE s.user_id = :user_id AND {HAS_LAPSED} FOR NO KEY UPDATE
 """)  # noqa: S608
 
-SET_PLAN = text("UPDATE subscriptions SET plan = :plan, updated_at = now() WHERE user_id = :user_id")
-# A plan that somebody gives has no end.
+# A plan that somebody gives has no end, and is none of Clerk's. One that is so already and was not to end stays as it is.
 RESET_TERM = text("""
-UPDATE subscriptions SET status = 'active', period_start = now(), period_end = NULL WHERE user_id = :user_id
+UPDATE subscriptions
+SET status = 'active', period_start = now(), period_end = NULL, clerk_subscription_id = NULL, updated_at = now()
+WHERE user_id = :user_id AND (:is_new OR (plan <> 'free' AND status <> 'active'))
 """)
-# A limit other than the old plan's was given to this user by an admin, and stays.
-SET_TOKENS_LIMIT = text(f"""
-UPDATE usage_metrics SET tokens_limit = :new, updated_at = now()
-WHERE user_id = :user_id AND period_start = {MONTH_START} AND tokens_limit = :old
-""")  # noqa: S608
 
 READ_USE = text("""
 SELECT (SELECT count(*) FROM campaigns WHERE user_id = s.user_id AND deleted_at IS NULL),
@@ -51,26 +55,13 @@ FROM subscriptions s WHERE s.user_id = :user_id
 def set_plan(connection: Connection, actor: Actor, user_id: int, plan: Plan) -> None:
     """Give a live user a plan, from now on and without an end. What is so already is no change.
 
-    Where Clerk Billing manages the subscription, the next newer event of Clerk sets its plan again.
+    Clerk Billing replaces it by one that is bought there later, but not by its free one.
     """
     settle(connection, user_id)  # also: a legacy user may have no subscription yet
-    if change_plan(connection, actor, user_id, plan):
-        connection.execute(RESET_TERM, {"user_id": user_id})
-
-
-def change_plan(connection: Connection, actor: Actor, user_id: int, plan: Plan) -> bool:
-    """Set the plan of a complete user, the token limit of this month with it, and note it. False when it was so already.
-
-    Later months take this month's limit over. Nothing that the user has is taken away, whatever the plan.
-    """
-    old = Plan(connection.execute(LOCK_PLAN, {"user_id": user_id}).scalar_one())
-    if plan == old:
-        return False
-    connection.execute(SET_PLAN, {"user_id": user_id, "plan": plan})
-    limits = {"old": PLANS[old].tokens_a_month, "new": PLANS[plan].tokens_a_month}
-    connection.execute(SET_TOKENS_LIMIT, limits | {"user_id": user_id})
-    audit.record(connection, actor, Action.USER_PLAN_CHANGED, user_id, **{"from": old, "to": plan})
-    return True
+    is_new = change_plan(connection, actor, user_id, plan)
+    reset = connection.execute(RESET_TERM, {"user_id": user_id, "is_new": is_new})
+    if reset.rowcount and not is_new:
+        audit.record(connection, actor, Action.USER_PLAN_CHANGED, user_id, **{"from": plan, "to": plan})
 
 
 def settle(connection: Connection, user_id: int) -> None:
@@ -80,13 +71,19 @@ def settle(connection: Connection, user_id: int) -> None:
 
 
 def end_lapsed(connection: Connection, user_id: int) -> None:
-    """Make a canceled plan whose period is over the free one. Clerk's own event of that may be late, or never come.
+    """Put in the place of a canceled plan whose period is over what Clerk grants now, else the free one. Clerk's own event
+    of that may be late, or never come.
 
-    Written down by whoever looks at the user next, so that every statement that reads the plan or the token limit agrees.
+    Written down with the user's next request, so that every statement that reads the plan or the token limit agrees.
     """
-    if connection.execute(LOCK_LAPSED, {"user_id": user_id}).first() is not None:
-        complete_user(connection, user_id=user_id)
+    if connection.execute(LOCK_LAPSED, {"user_id": user_id}).first() is None:
+        return
+    complete_user(connection, user_id=user_id)
+    state = clerk_subscriptions.read_state(connection, user_id)
+    if state is None:
         change_plan(connection, audit.SYNC, user_id, Plan.FREE)
+    else:
+        clerk_subscriptions.follow(connection, user_id, state)
 
 
 def read_plan(connection: Connection, user_id: int) -> Plan:

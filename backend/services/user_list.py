@@ -11,6 +11,7 @@ from backend.models.choices import Plan, Role
 from backend.models.subscription import HAS_LAPSED
 from backend.models.user import SEARCHED
 from backend.services.core.ids import ID
+from backend.services.subscriptions import PLAN_NOW
 
 
 class UserStatus(StrEnum):
@@ -65,7 +66,7 @@ class UserPage(NamedTuple):
 # Nobody writes down that a plan has ended until its user comes again (end_lapsed): a list changes nothing.
 LIST = f"""
 SELECT u.user_id, u.clerk_user_id, u.email, u.email_verified, u.username, u.first_name, u.last_name, u.role,
-       CASE WHEN {HAS_LAPSED} THEN 'free' ELSE s.plan END,
+       {PLAN_NOW},
        u.is_active, u.banned, u.locked, u.last_login_at, u.created_at, u.deleted_at
 FROM users u LEFT JOIN subscriptions s ON s.user_id = u.user_id
 WHERE {{conditions}}

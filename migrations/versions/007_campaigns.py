@@ -14,7 +14,6 @@ down_revision = "006"
 
 CHANNELS = "channel IN ('email', 'sms', 'push', 'social', 'search', 'display')"
 LIVE = sa.text("deleted_at IS NULL")
-FOLDED_NAME = sa.text('lower("left"(name, 100)) COLLATE "C"')
 CLOCK = sa.text("clock_timestamp()")
 
 
@@ -66,6 +65,13 @@ def _create_campaigns() -> None:
         sa.Column("user_id", sa.BigInteger, nullable=False, comment="The owner; nobody else sees it"),
         *_preset_columns(),
         sa.Column(
+            "folded_name",
+            sa.Text(collation="C"),
+            sa.Computed("lower(left(name, 100))", persisted=True),
+            nullable=False,
+            comment="The name in lower case, to sort and search by",
+        ),
+        sa.Column(
             "status",
             sa.Text,
             server_default=sa.text("'draft'"),
@@ -103,10 +109,27 @@ def _create_campaigns() -> None:
         comment="Campaigns. Those with deleted_at count for nothing and can be restored for 30 days.",
         if_not_exists=True,
     )
-    options: dict[str, Any] = {"postgresql_where": LIVE, "if_not_exists": True}
+    _create_campaign_indexes()
+
+
+def _create_campaign_indexes() -> None:
+    live: dict[str, Any] = {"postgresql_where": LIVE, "if_not_exists": True}
     by_status = ["user_id", "status", "created_at", "campaign_id"]
-    op.create_index("ix_campaigns_status", "campaigns", by_status, **options)
-    op.create_index("ix_campaigns_name", "campaigns", ["user_id", FOLDED_NAME, "campaign_id"], **options)
+    op.create_index("ix_campaigns_status", "campaigns", by_status, **live)
+    op.create_index("ix_campaigns_name", "campaigns", ["user_id", "folded_name", "campaign_id"], **live)
+    op.create_index(
+        "ix_campaigns_user_id_deleted_at_created_at_campaign_id",
+        "campaigns",
+        ["user_id", "deleted_at", "created_at", "campaign_id"],
+        if_not_exists=True,
+    )
+    op.create_index(
+        "ix_campaigns_deleted_at",
+        "campaigns",
+        ["deleted_at"],
+        postgresql_where=sa.text("deleted_at IS NOT NULL"),
+        if_not_exists=True,
+    )
 
 
 def _create_campaign_tags() -> None:
@@ -172,11 +195,21 @@ def _create_idempotency_keys() -> None:
             nullable=False,
             comment="Idempotency-Key; a random one of our own for a minute when none was sent",
         ),
-        sa.Column("body_hash", sa.Text, nullable=False, comment="SHA-256 of the request's body, hexadecimal"),
+        sa.Column(
+            "body_hash",
+            sa.Text,
+            nullable=False,
+            comment="SHA-256 of the request's If-Match and body, hexadecimal",
+        ),
         sa.Column("status", sa.BigInteger, nullable=False, comment="HTTP status of the answer, always 2xx"),
         sa.Column("location", sa.Text, comment="Location of the answer"),
         sa.Column("etag", sa.Text, comment="ETag of the answer"),
-        sa.Column("body", sa.Text, nullable=False, comment="JSON of the answer; empty when it had none; encrypted where it shows an API key"),
+        sa.Column(
+            "body",
+            sa.Text,
+            nullable=False,
+            comment="JSON of the answer; empty when it had none; encrypted where it shows an API key",
+        ),
         sa.Column(
             "expires_at",
             sa.DateTime(timezone=True),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.support.clerk import now_ms
+from tests.support.database import Sql
 
 USER = "user_1"
 SUBSCRIPTION = "csub_1"
@@ -50,3 +51,15 @@ def listing(*items: dict[str, Any], at: int = 1, status: str = "active", **chang
         "payer": payer(),
         "items": list(items),
     } | changes
+
+
+def status(answer: Any) -> str:
+    """Of an event that was delivered."""
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["status"])
+
+
+def plan(sql: Sql) -> tuple[str, str]:
+    """Of the only user: the plan and its status."""
+    row = sql.row(BILLED)
+    return row["plan"], row["status"]

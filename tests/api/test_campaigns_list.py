@@ -85,6 +85,25 @@ class TestFilters:
         assert owner.names(search="a\\") == ["a\\b"]
         assert owner.names(search="%") == []
 
+    @pytest.mark.parametrize("step", [1, -1])
+    def test_pages_of_a_search(self, owner: Owner, step: int) -> None:
+        """From the first to the last name that begins so: equal ones, and the highest letters."""
+        ordered = ["b", "B", "b", "ba", "b" * 100, "bé", "b\U0010fffd", "b" + "\U0010fffd" * 99]
+        for name in ("a", *ordered, "c"):
+            owner.create(name=name)
+        sort = "name" if step == 1 else "-name"
+        for limit in (1, 3, 100):
+            pages = owner.pages(search="B", sort=sort, limit=limit)
+            assert [name for page in pages for name in page] == ordered[::step]
+
+    @pytest.mark.parametrize("sort", ["name", "-name"])
+    def test_position_in_another_search(self, owner: Owner, sort: str) -> None:
+        for name in "aabbcc":
+            owner.create(name=name)
+        for search in "ac":
+            cursor = owner.page(search=search, sort=sort, limit=1)["next_cursor"]
+            assert owner.page(search="b", sort=sort, cursor=cursor) == {"campaigns": [], "next_cursor": None}
+
     @pytest.mark.parametrize(
         "query",
         [

@@ -89,7 +89,6 @@ USES = {
     "key": INSERT_KEY,
     "own campaign": "INSERT INTO campaigns (user_id, name, channel) VALUES (%s, 'x', 'email')",
     "template": "INSERT INTO campaign_templates (user_id, name, channel) VALUES (%s, 'x', 'email')",
-    "answer": "INSERT INTO idempotency_keys VALUES (%s, 'POST', '/', 'k', '', 200, NULL, NULL, '', now())",
     "tokens": "UPDATE usage_metrics SET tokens_used = 1 WHERE user_id = %s",
     "campaign": "UPDATE usage_metrics SET campaigns_created = 1 WHERE user_id = %s",
     "plan": "UPDATE subscriptions SET plan = 'pro' WHERE user_id = %s",
@@ -122,6 +121,18 @@ class TestOwnRow:
         assert sql.value("SELECT count(*) FROM users") == 1
         details = {"by": "email", "clerk_user_id": "user_1", "replaced_user_id": own}
         assert trail(sql) == [("user.linked", 1, details)]
+
+    def test_one_that_is_empty_again_makes_room(
+        self, post: Post, linking: Server, clerk: Instance, sql: Sql
+    ) -> None:
+        """A template was made and deleted: the stored answers of that are nothing to keep."""
+        add_user(sql)
+        token = clerk.token(sub="user_1")
+        made = linking.request("POST", "/api/templates", token, json={"name": "x", "channel": "sms"})
+        assert linking.request("DELETE", made.headers["Location"], token).status_code == 204
+        post("user.created", ada())
+        assert linking.get("/auth/me", token).json()["user"]["user_id"] == 1
+        assert sql.value("SELECT count(*) FROM idempotency_keys") == 0
 
     @pytest.mark.parametrize("by", ["email", "external_id"])
     @pytest.mark.parametrize("use", USES.values(), ids=USES.keys())

@@ -6,7 +6,8 @@ import pytest
 from flask import Flask
 
 from backend.extensions import db
-from backend.services.purge import ALL_DUE, Due, delete_batch
+from backend.services.purge import AGED, Due, delete_batch
+from backend.services.user_sync import ERASED_AT_ONCE
 from tests.api.admins import add_user
 from tests.api.billing import item, listing
 from tests.api.campaigns import Owner, is_problem
@@ -60,13 +61,13 @@ class TestWhatGoes:
         assert all_rows(sql) == kept
         assert purge() == report({})
 
-    @pytest.mark.parametrize("due", ALL_DUE, ids=[due.table for due in ALL_DUE])
+    @pytest.mark.parametrize("due", AGED, ids=[due.name for due in AGED])
     def test_exact_limit(self, app: Flask, purge: Purge, due: Due) -> None:  # noqa: ARG002 - for its user
         """In one transaction, where now() stands still."""
-        limit = LIMITS[due.table]
+        limit = LIMITS[due.name]
         with app.app_context(), db.engine.connect() as connection:
             for age in (f"{limit} 1 microsecond", limit, f"{limit} -1 microsecond"):
-                connection.exec_driver_sql(adding(due.table), (age, 1))
+                connection.exec_driver_sql(adding(due.name), (age, 1))
             assert delete_batch(connection, due) == 2
             assert delete_batch(connection, due) == 0
 
@@ -99,7 +100,7 @@ class TestCampaigns:
         )
         usage = "SELECT tokens_used, tokens_limit, campaigns_created FROM usage_metrics ORDER BY user_id DESC"
         used = sql.rows(usage)
-        assert purge().startswith("campaigns: 1 deleted\n")
+        assert "\ncampaigns: 1 deleted\n" in purge()
         assert sql.rows(usage) == used
         assert used[0]["campaigns_created"] == 3
         assert sql.rows("SELECT tag FROM campaign_tags") == [{"tag": "live"}]
@@ -108,6 +109,53 @@ class TestCampaigns:
         assert owner.get(live).status_code == 200
         owner.create(name="third")  # the plan has room for three
         is_problem(owner.post(), 402, "quota-exceeded")
+
+
+class TestDeletedUsers:
+    def test_more_than_goes_at_once(
+        self, purge: Purge, deliver: Deliver, server: Server, clerk: Instance, sql: Sql
+    ) -> None:
+        """The tombstone is there with the event; what was too much for it goes with the next purge."""
+        other = Owner(server, clerk, "user_2")
+        kept = other.create(tags=["a"])
+        owner = Owner(server, clerk)
+        campaign = owner.create()
+        user_id, number = campaign["user_id"], ERASED_AT_ONCE + 2_000
+        sql.rows(
+            "INSERT INTO campaigns (user_id, name, channel, tags, deleted_at) "
+            "SELECT %s, 'n', 'sms', '{a,b}', CASE WHEN n %% 5 = 0 THEN now() END FROM generate_series(2, %s) n",
+            *(user_id, number),
+        )
+        sql.rows(
+            "INSERT INTO campaign_tags SELECT campaign_id, unnest(tags), user_id, created_at FROM campaigns "
+            "WHERE user_id = %s AND deleted_at IS NULL",
+            user_id,
+        )
+        sql.rows(
+            "INSERT INTO idempotency_keys (user_id, method, path, key, body_hash, status, body, expires_at) "
+            "SELECT %s, 'POST', '/x', n, 'x', 201, '', now() + interval '1 d' FROM generate_series(2, %s) n",
+            *(user_id, number),
+        )
+        deleted = {"id": "user_1", "object": "user", "deleted": True}
+
+        assert deliver("user.deleted", deleted).json() == {"status": "applied"}
+        assert sql.user("user_1")["deleted_at"] is not None
+        for answer in (owner.get(campaign), owner.call("GET"), owner.post()):
+            is_problem(answer, 401, "user-deleted")
+        left = {"campaigns of deleted users": 2_000}
+        assert sql.value("SELECT count(*) FROM campaigns WHERE user_id = %s", user_id) == 2_000
+        assert sql.value("SELECT count(*) FROM idempotency_keys WHERE user_id = %s", user_id) == 2_000
+        assert deliver("user.deleted", deleted).json() == {"status": "stale"}
+
+        assert purge("--dry-run") == report(left, "to delete")
+        assert purge() == report(left)
+        assert sql.rows(
+            "SELECT campaign_id, tag FROM campaigns LEFT JOIN campaign_tags USING (campaign_id)"
+        ) == [{"campaign_id": kept["campaign_id"], "tag": "a"}]
+        assert other.get(kept).json() == kept
+        assert purge() == report({})
+        sql.rows("UPDATE idempotency_keys SET expires_at = now() WHERE user_id = %s", user_id)
+        assert purge() == report({"idempotency_keys": 2_000})
 
 
 class TestKeys:
