@@ -8,9 +8,8 @@ import pytest
 import requests
 from flask import Flask
 
-from backend import create_app
-from config import Settings
 from development.database import temporary_server
+from tests.api.commands import make_app
 from tests.emulator.harness import EmulatorProcess, Receiver
 from tests.support.clerk import Instance, event
 from tests.support.database import Sql, migrated_database
@@ -58,10 +57,7 @@ def server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def app(settings: dict[str, str]) -> Flask:
     """The application of `server`, in this process."""
-    values = {
-        name if "KEY" in name or "SECRET" in name else name.lower(): value for name, value in settings.items()
-    }
-    return create_app(Settings.model_validate(values))
+    return make_app(settings)
 
 
 @pytest.fixture(scope="session")

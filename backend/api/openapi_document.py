@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from flask import Flask
 from pydantic import BaseModel, ValidationError
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
-from pydantic_core.core_schema import WithDefaultSchema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
 from backend.access.policy import READING, Policy
@@ -21,6 +20,7 @@ from backend.api.openapi_parts import (
     SECURITY_SCHEMES,
     TOO_LONG,
     UNAUTHORIZED,
+    Schemas,
     problem_responses,
     required_header,
 )
@@ -73,15 +73,6 @@ class Described(NamedTuple):
         if any(policy.session_only for policy in self.policies):
             return None
         return sorted({scope for scope in demanded if scope}) if all(demanded) else None
-
-
-class Schemas(GenerateJsonSchema):
-    """Without the default null, which only says that a member need not be there."""
-
-    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
-        if schema.get("default", ...) is None:
-            return self.generate_inner(schema["schema"])
-        return super().default_schema(schema)
 
 
 def api_document(app: Flask) -> dict[str, Any]:

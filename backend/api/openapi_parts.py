@@ -4,6 +4,9 @@ from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import WithDefaultSchema
+
 from backend.api.etags import IF_MATCH, IF_NONE_MATCH
 from backend.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from backend.errors import ErrorCode
@@ -127,3 +130,12 @@ UNAUTHORIZED = {
     "content": _PROBLEM_CONTENT,
     **required_header("WWW-Authenticate"),
 }
+
+
+class Schemas(GenerateJsonSchema):
+    """Without the default null, which only says that a member need not be there."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)

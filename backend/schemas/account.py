@@ -134,7 +134,7 @@ def _organization(identity: Identity) -> dict[str, object] | None:
 
 
 class GreetingQuery(Query):
-    """`session_id`: a session of the caller, for Clerk to say whether it goes on."""
+    """`session_id`: a session of the caller, for Clerk to say whether it goes on. Misspelt it would ask nobody: it is refused."""
 
     session_id: Omittable[str] = None
 

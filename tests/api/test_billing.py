@@ -26,19 +26,6 @@ from tests.support.server import Server
 LIMIT = "SELECT tokens_limit FROM usage_metrics"
 
 
-@pytest.fixture
-def shown(server: Server, clerk: Instance) -> Any:
-    """What the user sees at GET /api/subscription."""
-
-    def get() -> dict[str, Any]:
-        answer = server.get("/api/subscription", clerk.token(sub=USER))
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
-
-    return get
-
-
 class TestSubscription:
     """subscription.*: the list of items."""
 

@@ -21,19 +21,6 @@ from tests.support.database import Sql
 from tests.support.server import Server
 
 
-@pytest.fixture
-def shown(server: Server, clerk: Instance) -> Any:
-    """What the user sees at GET /api/subscription."""
-
-    def get() -> dict[str, Any]:
-        answer = server.get("/api/subscription", clerk.token(sub=USER))
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
-
-    return get
-
-
 class TestUser:
     def test_not_here_yet(self, deliver: Deliver, sql: Sql, shown: Any) -> None:
         assert status(deliver("subscription.created", listing(item("pro")))) == "applied"

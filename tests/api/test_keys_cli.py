@@ -8,8 +8,6 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from backend import create_app
-from config import Settings
 from tests.api.keys import KeyOwner
 from tests.support.clerk import Instance
 from tests.support.database import Sql
@@ -20,12 +18,6 @@ INSERT INTO users (clerk_user_id, email, email_verified, deleted_at, provisioned
 ('user_1', 'Ada@Example.com', true, NULL, 'webhook'), ('user_2', 'two@example.com', false, NULL, 'webhook'),
 (NULL, 'TWO@example.com', false, NULL, 'legacy'), ('user_4', NULL, false, now(), 'webhook')
 """
-
-
-@pytest.fixture(scope="module")
-def app(settings: dict[str, str]) -> Flask:
-    names = {name: name if "KEY" in name or "SECRET" in name else name.lower() for name in settings}
-    return create_app(Settings.model_validate({names[name]: value for name, value in settings.items()}))
 
 
 class Terminal:

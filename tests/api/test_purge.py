@@ -8,28 +8,14 @@ from flask import Flask
 from backend.extensions import db
 from backend.services.purge import AGED, Due, delete_batch
 from backend.services.user_sync import ERASED_AT_ONCE
-from tests.api.admins import add_user
 from tests.api.billing import item, listing
 from tests.api.campaigns import Owner, is_problem
-from tests.api.commands import make_app
 from tests.api.purging import LIMITS, OWNER, Purge, adding, put, report
 from tests.conftest import Deliver
 from tests.support.clerk import Instance, now_ms, session_data, user_data
 from tests.support.database import Sql
 from tests.support.rows import all_rows
 from tests.support.server import Server
-
-
-@pytest.fixture(scope="module")
-def app(settings: dict[str, str]) -> Flask:
-    return make_app(settings)
-
-
-@pytest.fixture
-def purge(app: Flask, sql: Sql) -> Purge:
-    """In a database with one user."""
-    add_user(sql)
-    return Purge(app)
 
 
 class TestWhatGoes:

@@ -9,25 +9,10 @@ from contextlib import closing, contextmanager
 
 import psycopg2
 import pytest
-from flask import Flask
 
-from tests.api.admins import add_user
-from tests.api.commands import make_app
 from tests.api.purging import LIMITS, Purge, put, report
 from tests.support.database import Sql, driver_url
 from tests.support.server import PROJECT, clean_environment
-
-
-@pytest.fixture(scope="module")
-def app(settings: dict[str, str]) -> Flask:
-    return make_app(settings)
-
-
-@pytest.fixture
-def purge(app: Flask, sql: Sql) -> Purge:
-    """In a database with one user."""
-    add_user(sql)
-    return Purge(app)
 
 
 @contextmanager

@@ -28,33 +28,28 @@ UPDATE clerk_billing SET items = jsonb_set(items, ARRAY[%s, 'period_end'], to_js
 """
 
 
-@pytest.fixture
-def ada(server: Server, clerk: Instance, sql: Sql) -> Subscriber:
-    return Subscriber(server, clerk, sql)
-
-
 class TestLapse:
     """A plan that was canceled ends with its period, also when Clerk's event of that never comes."""
 
     @pytest.fixture(autouse=True)
-    def lapsed(self, ada: Subscriber) -> None:
-        ada.set_plan("pro")
-        ada.lapse()
+    def lapsed(self, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
+        subscriber.lapse()
 
-    def test_next_request(self, sql: Sql, ada: Subscriber) -> None:
-        body = ada.show()
+    def test_next_request(self, sql: Sql, subscriber: Subscriber) -> None:
+        body = subscriber.show()
         assert (body["plan"], body["status"]) == ("free", "canceled")
         assert body["limits"]["tokens_a_month"] == 10_000
-        assert sql.value(LIMIT, ada.user_id) == 10_000
+        assert sql.value(LIMIT, subscriber.user_id) == 10_000
         assert sql.rows(EVENTS)[1:] == [
             {"action": "user.plan_changed", "source": "sync", "details": {"from": "pro", "to": "free"}}
         ]
-        ada.show()
+        subscriber.show()
         assert len(sql.rows(EVENTS)) == 2
 
-    def test_next_month(self, sql: Sql, ada: Subscriber) -> None:
+    def test_next_month(self, sql: Sql, subscriber: Subscriber) -> None:
         sql.rows(NEXT_MONTH)
-        assert ada.show()["limits"]["tokens_a_month"] == 10_000
+        assert subscriber.show()["limits"]["tokens_a_month"] == 10_000
 
     def test_many_requests_at_once(self, server: Server, clerk: Instance, sql: Sql) -> None:
         def ask() -> str:
@@ -66,62 +61,62 @@ class TestLapse:
         assert in_parallel([ask] * 12) == ["free"] * 12
         assert len(sql.rows(EVENTS)) == 2
 
-    def test_every_answer_agrees(self, server: Server, clerk: Instance, ada: Subscriber) -> None:
-        admins = ada.show_admin()
+    def test_every_answer_agrees(self, server: Server, clerk: Instance, subscriber: Subscriber) -> None:
+        admins = subscriber.show_admin()
         (listed,) = server.get("/api/users", clerk.token(sub=ADMIN), params={"search": ADA}).json()["users"]
         me = server.get("/auth/me", clerk.token(sub=ADA)).json()
         assert listed["plan"] == "free"
         for body in (admins, me):
             assert (body["subscription"]["plan"], body["usage"]["tokens_limit"]) == ("free", 10_000)
 
-    def test_admin_who_looks_changes_nothing(self, sql: Sql, ada: Subscriber) -> None:
+    def test_admin_who_looks_changes_nothing(self, sql: Sql, subscriber: Subscriber) -> None:
         before = sql.rows(STORED)
-        ada.show_admin()
+        subscriber.show_admin()
         assert sql.rows(STORED) == before
 
-    def test_limit_given_by_hand_is_shown(self, sql: Sql, ada: Subscriber) -> None:
-        sql.rows("UPDATE usage_metrics SET tokens_limit = 20000 WHERE user_id = %s", ada.user_id)
-        assert ada.show_admin()["usage"]["tokens_limit"] == 20_000
-        assert ada.show()["limits"]["tokens_a_month"] == 20_000
+    def test_limit_given_by_hand_is_shown(self, sql: Sql, subscriber: Subscriber) -> None:
+        sql.rows("UPDATE usage_metrics SET tokens_limit = 20000 WHERE user_id = %s", subscriber.user_id)
+        assert subscriber.show_admin()["usage"]["tokens_limit"] == 20_000
+        assert subscriber.show()["limits"]["tokens_a_month"] == 20_000
 
-    def test_deleted_user(self, sql: Sql, ada: Subscriber, deliver: Deliver) -> None:
+    def test_deleted_user(self, sql: Sql, subscriber: Subscriber, deliver: Deliver) -> None:
         deliver("user.deleted", {"id": ADA, "deleted": True})
         before = sql.rows(STORED)
-        assert ada.show_admin()["subscription"]["plan"] == "free"
+        assert subscriber.show_admin()["subscription"]["plan"] == "free"
         assert sql.rows(STORED) == before
 
-    def test_operator_makes_a_key(self, settings: dict[str, str], sql: Sql, ada: Subscriber) -> None:
+    def test_operator_makes_a_key(self, settings: dict[str, str], sql: Sql, subscriber: Subscriber) -> None:
         """No request of the user comes before."""
         sql.rows(
             "INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes) "
             "SELECT %s, 'n', 'sk_app', 'abcd', n::text, '{profile:read}' FROM generate_series(1, 5) n",
-            ada.user_id,
+            subscriber.user_id,
         )
-        arguments = ["keys", "create", str(ada.user_id), "--name", "x", "--scope", "profile:read"]
+        arguments = ["keys", "create", str(subscriber.user_id), "--name", "x", "--scope", "profile:read"]
         result = make_app(settings).test_cli_runner().invoke(args=arguments)
         assert result.exit_code == 1
         assert "The plan free has at most 5" in result.stderr
 
     def test_operator_makes_a_key_in_the_next_month(
-        self, settings: dict[str, str], sql: Sql, ada: Subscriber
+        self, settings: dict[str, str], sql: Sql, subscriber: Subscriber
     ) -> None:
         """The new month would else begin with the limit of the plan that has ended."""
         sql.rows(NEXT_MONTH)
-        arguments = ["keys", "create", str(ada.user_id), "--name", "x", "--scope", "profile:read"]
+        arguments = ["keys", "create", str(subscriber.user_id), "--name", "x", "--scope", "profile:read"]
         result = make_app(settings).test_cli_runner().invoke(args=arguments)
         assert result.exit_code == 0, result.stderr
-        assert ada.show()["limits"]["tokens_a_month"] == 10_000
+        assert subscriber.show()["limits"]["tokens_a_month"] == 10_000
 
-    def test_given_again(self, ada: Subscriber) -> None:
+    def test_given_again(self, subscriber: Subscriber) -> None:
         """A plan that an admin gives does not end with a period of the past."""
-        ada.set_plan("pro")
-        body = ada.show()
+        subscriber.set_plan("pro")
+        body = subscriber.show()
         assert (body["plan"], body["status"], body["period_end"]) == ("pro", "active", None)
 
-    def test_not_over_yet(self, ada: Subscriber) -> None:
-        ada.set_plan("pro")
-        ada.cancel()
-        assert (ada.show()["plan"], ada.show()["status"]) == ("pro", "canceled")
+    def test_not_over_yet(self, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
+        subscriber.cancel()
+        assert (subscriber.show()["plan"], subscriber.show()["status"]) == ("pro", "canceled")
 
 
 class TestLapseAtClerk:
@@ -143,16 +138,16 @@ class TestLapseAtClerk:
         self,
         deliver: Deliver,
         sql: Sql,
-        ada: Subscriber,
+        subscriber: Subscriber,
         others: list[dict[str, object]],
         expected: tuple[str, str, bool],
     ) -> None:
         dear = item("enterprise", status="canceled", period_end=FUTURE)
         deliver("subscription.created", listing(dear, *others, payer=payer(ADA)))
-        assert ada.show()["plan"] == "enterprise"
+        assert subscriber.show()["plan"] == "enterprise"
         sql.rows(END_ITEM, "csub_item_enterprise", PAST)
-        ada.lapse()
-        body = ada.show()
+        subscriber.lapse()
+        body = subscriber.show()
         assert (body["plan"], body["status"], body["is_managed_by_clerk"]) == expected
         assert body["limits"]["tokens_a_month"] == (250_000 if expected[0] == "pro" else 10_000)
         assert sql.rows(EVENTS)[1:] == [
@@ -163,20 +158,25 @@ class TestLapseAtClerk:
             }
         ]
 
-    def test_plan_of_the_older_system(self, deliver: Deliver, ada: Subscriber) -> None:
+    def test_plan_of_the_older_system(self, deliver: Deliver, subscriber: Subscriber) -> None:
         """It was to end by its own word, whatever Clerk grants."""
-        ada.set_plan("pro")
+        subscriber.set_plan("pro")
         deliver("subscription.created", listing(item("free_user"), payer=payer(ADA)))
-        assert ada.show()["plan"] == "pro"
-        ada.lapse()
-        assert ada.show()["plan"] == "free"
+        assert subscriber.show()["plan"] == "pro"
+        subscriber.lapse()
+        assert subscriber.show()["plan"] == "free"
 
 
 class TestPolicy:
     """What a route demands is the plan that counts."""
 
     @pytest.fixture
-    def ask(self, settings: dict[str, str], clerk: Instance, ada: Subscriber) -> Callable[[], TestResponse]:  # noqa: ARG002
+    def ask(
+        self,
+        settings: dict[str, str],
+        clerk: Instance,
+        subscriber: Subscriber,  # noqa: ARG002 - she is to be there
+    ) -> Callable[[], TestResponse]:
         app = make_app(settings)
         blueprint = Blueprint("pro_only", __name__)
 
@@ -190,9 +190,9 @@ class TestPolicy:
         headers = {"Authorization": f"Bearer {clerk.token(sub=ADA)}"}
         return lambda: client.get("/pro-only", headers=headers)
 
-    def test_plan(self, ask: Callable[[], TestResponse], ada: Subscriber) -> None:
+    def test_plan(self, ask: Callable[[], TestResponse], subscriber: Subscriber) -> None:
         assert ask().status_code == 403
-        ada.set_plan("pro")
+        subscriber.set_plan("pro")
         assert ask().status_code == 200
-        ada.lapse()
+        subscriber.lapse()
         assert ask().status_code == 403

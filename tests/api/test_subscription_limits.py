@@ -8,29 +8,17 @@ from tests.api.billing import EVENTS, item, listing, payer
 from tests.api.keys import KeyOwner, is_problem
 from tests.api.subscribers import ADA, NEXT_MONTH, Subscriber
 from tests.conftest import Deliver
-from tests.support.clerk import Instance
 from tests.support.database import Sql
-from tests.support.server import Server
 
 GIVE_LIMIT = "UPDATE usage_metrics SET tokens_limit = %s WHERE user_id = %s"
 
 
-@pytest.fixture
-def ada(server: Server, clerk: Instance, sql: Sql) -> Subscriber:
-    return Subscriber(server, clerk, sql)
-
-
-@pytest.fixture
-def owner(server: Server, clerk: Instance, ada: Subscriber) -> KeyOwner:  # noqa: ARG001 - she is to be there
-    return KeyOwner(server, clerk, ADA)
-
-
 class TestTokenLimit:
     @pytest.mark.parametrize("plan", [Plan.PRO, Plan.ENTERPRISE])
-    def test_follows_and_back(self, sql: Sql, plan: Plan, ada: Subscriber) -> None:
-        assert ada.set_plan(plan)["usage"]["tokens_limit"] == PLANS[plan].tokens_a_month
-        assert ada.show()["limits"]["tokens_a_month"] == PLANS[plan].tokens_a_month
-        assert ada.set_plan("free")["usage"]["tokens_limit"] == 10_000
+    def test_follows_and_back(self, sql: Sql, plan: Plan, subscriber: Subscriber) -> None:
+        assert subscriber.set_plan(plan)["usage"]["tokens_limit"] == PLANS[plan].tokens_a_month
+        assert subscriber.show()["limits"]["tokens_a_month"] == PLANS[plan].tokens_a_month
+        assert subscriber.set_plan("free")["usage"]["tokens_limit"] == 10_000
         assert [row["details"] for row in sql.rows(EVENTS)] == [
             {"from": "free", "to": plan},
             {"from": plan, "to": "free"},
@@ -45,77 +33,79 @@ class TestTokenLimit:
         ],
     )
     def test_given_by_hand(
-        self, sql: Sql, ada: Subscriber, by_hand: int, on_pro: int, back_on_free: int
+        self, sql: Sql, subscriber: Subscriber, by_hand: int, on_pro: int, back_on_free: int
     ) -> None:
         """It stays, unless a larger plan brings more."""
-        sql.rows(GIVE_LIMIT, by_hand, ada.user_id)
-        ada.set_plan("pro")
-        assert ada.show()["limits"]["tokens_a_month"] == on_pro
+        sql.rows(GIVE_LIMIT, by_hand, subscriber.user_id)
+        subscriber.set_plan("pro")
+        assert subscriber.show()["limits"]["tokens_a_month"] == on_pro
         sql.rows(NEXT_MONTH)
-        assert ada.show()["limits"]["tokens_a_month"] == on_pro
-        ada.set_plan("free")
-        assert ada.show()["limits"]["tokens_a_month"] == back_on_free
+        assert subscriber.show()["limits"]["tokens_a_month"] == on_pro
+        subscriber.set_plan("free")
+        assert subscriber.show()["limits"]["tokens_a_month"] == back_on_free
 
     @pytest.mark.parametrize("by_hand", [99, 20_000])
-    def test_given_by_hand_before_a_smaller_plan(self, sql: Sql, ada: Subscriber, by_hand: int) -> None:
-        ada.set_plan("pro")
-        sql.rows(GIVE_LIMIT, by_hand, ada.user_id)
-        ada.set_plan("free")
-        assert ada.show()["limits"]["tokens_a_month"] == by_hand
+    def test_given_by_hand_before_a_smaller_plan(
+        self, sql: Sql, subscriber: Subscriber, by_hand: int
+    ) -> None:
+        subscriber.set_plan("pro")
+        sql.rows(GIVE_LIMIT, by_hand, subscriber.user_id)
+        subscriber.set_plan("free")
+        assert subscriber.show()["limits"]["tokens_a_month"] == by_hand
 
-    def test_bought(self, sql: Sql, ada: Subscriber, deliver: Deliver) -> None:
+    def test_bought(self, sql: Sql, subscriber: Subscriber, deliver: Deliver) -> None:
         """A little that was given once is no reason to withhold what was paid for."""
-        sql.rows(GIVE_LIMIT, 20_000, ada.user_id)
+        sql.rows(GIVE_LIMIT, 20_000, subscriber.user_id)
         deliver("subscription.created", listing(item("pro"), payer=payer(ADA)))
-        assert ada.show()["limits"]["tokens_a_month"] == 250_000
+        assert subscriber.show()["limits"]["tokens_a_month"] == 250_000
 
-    def test_next_month(self, sql: Sql, ada: Subscriber) -> None:
-        ada.set_plan("pro")
+    def test_next_month(self, sql: Sql, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
         sql.rows(NEXT_MONTH)
-        assert ada.show()["limits"]["tokens_a_month"] == 250_000
+        assert subscriber.show()["limits"]["tokens_a_month"] == 250_000
         limits = "SELECT tokens_limit FROM usage_metrics WHERE user_id = %s"
-        assert sql.rows(limits, ada.user_id) == [{"tokens_limit": 250_000}] * 2
+        assert sql.rows(limits, subscriber.user_id) == [{"tokens_limit": 250_000}] * 2
 
-    def test_change_before_the_first_request_of_a_month(self, sql: Sql, ada: Subscriber) -> None:
+    def test_change_before_the_first_request_of_a_month(self, sql: Sql, subscriber: Subscriber) -> None:
         sql.rows(NEXT_MONTH)
-        ada.set_plan("pro")
-        assert ada.show()["limits"]["tokens_a_month"] == 250_000
+        subscriber.set_plan("pro")
+        assert subscriber.show()["limits"]["tokens_a_month"] == 250_000
         past = "SELECT tokens_limit FROM usage_metrics WHERE user_id = %s ORDER BY period_start LIMIT 1"
-        assert sql.value(past, ada.user_id) == 10_000, "the month before is history"
+        assert sql.value(past, subscriber.user_id) == 10_000, "the month before is history"
 
-    def test_first_month_of_a_plan_from_before(self, sql: Sql, ada: Subscriber) -> None:
+    def test_first_month_of_a_plan_from_before(self, sql: Sql, subscriber: Subscriber) -> None:
         """A legacy user has a plan and no usage."""
         sql.rows("UPDATE subscriptions SET plan = 'enterprise'")
-        sql.rows("DELETE FROM usage_metrics WHERE user_id = %s", ada.user_id)
-        assert ada.show()["limits"]["tokens_a_month"] == 5_000_000
+        sql.rows("DELETE FROM usage_metrics WHERE user_id = %s", subscriber.user_id)
+        assert subscriber.show()["limits"]["tokens_a_month"] == 5_000_000
 
 
 class TestDowngrade:
     """Below what is used: new things are refused, nothing is deleted, reading goes on."""
 
-    def test_api_keys(self, owner: KeyOwner, ada: Subscriber) -> None:
-        ada.set_plan("pro")
-        keys = [owner.create() for _ in range(7)]
-        ada.set_plan("free")
-        body = is_problem(owner.post(), 402, "quota-exceeded")
+    def test_api_keys(self, key_owner: KeyOwner, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
+        keys = [key_owner.create() for _ in range(7)]
+        subscriber.set_plan("free")
+        body = is_problem(key_owner.post(), 402, "quota-exceeded")
         assert (body["limit"], body["used"]) == (5, 7)
-        assert len(owner.call("GET").json()["keys"]) == 7
-        assert {owner.use(key).status_code for key in keys} == {200}
-        assert ada.show()["used"]["api_keys"] == 7
-        is_problem(owner.rotate(keys[0]), 402, "quota-exceeded")
+        assert len(key_owner.call("GET").json()["keys"]) == 7
+        assert {key_owner.use(key).status_code for key in keys} == {200}
+        assert subscriber.show()["used"]["api_keys"] == 7
+        is_problem(key_owner.rotate(keys[0]), 402, "quota-exceeded")
         for key in keys[:3]:
-            assert owner.revoke(key).status_code == 204
-        assert owner.post().status_code == 201
+            assert key_owner.revoke(key).status_code == 204
+        assert key_owner.post().status_code == 201
 
-    def test_tokens(self, sql: Sql, ada: Subscriber) -> None:
-        ada.set_plan("pro")
-        sql.rows("UPDATE usage_metrics SET tokens_used = 20000 WHERE user_id = %s", ada.user_id)
-        ada.set_plan("free")
-        body = ada.show()
+    def test_tokens(self, sql: Sql, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
+        sql.rows("UPDATE usage_metrics SET tokens_used = 20000 WHERE user_id = %s", subscriber.user_id)
+        subscriber.set_plan("free")
+        body = subscriber.show()
         assert (body["used"]["tokens"], body["limits"]["tokens_a_month"]) == (20_000, 10_000)
 
-    def test_room_of_the_larger_plan(self, owner: KeyOwner, ada: Subscriber) -> None:
-        ada.set_plan("pro")
+    def test_room_of_the_larger_plan(self, key_owner: KeyOwner, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
         for _ in range(20):
-            owner.create()
-        assert is_problem(owner.post(), 402, "quota-exceeded")["limit"] == 20
+            key_owner.create()
+        assert is_problem(key_owner.post(), 402, "quota-exceeded")["limit"] == 20

@@ -18,11 +18,6 @@ from tests.support.server import PROJECT, Server, clean_environment
 COMMANDS = ("list", "show", "set-role", "set-plan", "deactivate", "activate", "ban", "unban")
 
 
-@pytest.fixture(scope="module")
-def app(settings: dict[str, str]) -> Flask:
-    return make_app(settings)
-
-
 @pytest.fixture
 def cli(app: Flask, sql: Sql) -> Cli:  # noqa: ARG001 - the tables are to be empty
     return partial(run, app)

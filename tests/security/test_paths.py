@@ -213,4 +213,6 @@ def test_any_path(door: Door, target: str) -> None:
     bare, _ = door.get(target)
     signed_in, _ = door.get(target, door.admin)
     assert bare == (200 if path in PUBLIC else 401 if path in PROTECTED else 404)
-    assert signed_in == (200 if path in (*PUBLIC, *PROTECTED) else 404)
+    # A name that /protected does not know may be a misspelt session_id, and then nobody would have asked Clerk.
+    is_misread = path == "/protected" and "?" in target.rstrip("?")
+    assert signed_in == (422 if is_misread else 200 if path in (*PUBLIC, *PROTECTED) else 404)
