@@ -120,11 +120,14 @@ def _install_packages() -> None:
 def _spell_out(schema: dict[str, Any]) -> dict[str, Any]:
     """openapi-typescript makes `unknown` of alternatives that only name required members: repeat the others in each."""
     alternatives = schema.get("anyOf", [])
-    if not alternatives or any(set(one) != {"required"} for one in alternatives):
+    if not alternatives or any("required" not in one for one in alternatives):
         return schema
     shared = {name: value for name, value in schema.items() if name not in {"anyOf", "title", "description"}}
     said = {name: schema[name] for name in ("title", "description") if name in schema}
-    return said | {"anyOf": [shared | one for one in alternatives]}
+    members = schema["properties"]
+    return said | {
+        "anyOf": [shared | one | {"properties": members | one.get("properties", {})} for one in alternatives]
+    }
 
 
 if __name__ == "__main__":

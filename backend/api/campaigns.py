@@ -22,7 +22,7 @@ blueprint = Blueprint("campaigns", __name__)
 
 
 @blueprint.post("")
-@operation(CampaignOut, HTTPStatus.CREATED, refuses=[ErrorCode.QUOTA_EXCEEDED])
+@operation(CampaignOut, HTTPStatus.CREATED, is_tagged=True, refuses=[ErrorCode.QUOTA_EXCEEDED])
 @idempotent
 def create(body: CampaignIn) -> Work:
     """Make a draft."""
@@ -50,7 +50,7 @@ def list_page(query: CampaignQuery) -> CampaignsOut:
 
 
 @blueprint.get("/<id:campaign_id>")
-@operation(CampaignOut, takes=[IF_NONE_MATCH])
+@operation(CampaignOut, is_tagged=True, takes=[IF_NONE_MATCH])
 def show(campaign_id: int) -> Answer:
     """One campaign of the caller, or 304 when the caller has this version."""
     user_id = get_current_user_id()
@@ -59,7 +59,7 @@ def show(campaign_id: int) -> Answer:
 
 
 @blueprint.patch("/<id:campaign_id>")
-@operation(CampaignOut, takes=[IF_MATCH])
+@operation(CampaignOut, is_tagged=True, takes=[IF_MATCH])
 @idempotent
 def change(campaign_id: int, body: CampaignChanges) -> Work:
     """Set the members that are sent."""
@@ -67,7 +67,7 @@ def change(campaign_id: int, body: CampaignChanges) -> Work:
 
 
 @blueprint.post("/<id:campaign_id>/archive")
-@operation(CampaignOut, takes=[IF_MATCH])
+@operation(CampaignOut, is_tagged=True, takes=[IF_MATCH])
 @idempotent
 def archive(campaign_id: int, body: Nothing) -> Work:  # noqa: ARG001 - nothing but an empty one is taken
     """Put it away. One that was archived before stays so."""
@@ -75,7 +75,7 @@ def archive(campaign_id: int, body: Nothing) -> Work:  # noqa: ARG001 - nothing 
 
 
 @blueprint.post("/<id:campaign_id>/restore")
-@operation(CampaignOut, takes=[IF_MATCH], refuses=[ErrorCode.QUOTA_EXCEEDED])
+@operation(CampaignOut, is_tagged=True, takes=[IF_MATCH], refuses=[ErrorCode.QUOTA_EXCEEDED])
 @idempotent
 def restore(campaign_id: int, body: Nothing) -> Work:  # noqa: ARG001
     """Bring back what was deleted, or take it out of the archive."""

@@ -4,15 +4,13 @@ import hashlib
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
 
 from flask import Blueprint, Response, current_app, request, send_from_directory
 from werkzeug.wrappers import Response as AnyResponse
 
+from backend.api.etags import IF_NONE_MATCH
 from backend.api.openapi_document import api_document
 from backend.api.operation import JSON, operation
-
-R = TypeVar("R", bound=AnyResponse)
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -28,33 +26,34 @@ CONTENT_SECURITY_POLICY = (
 
 
 @blueprint.get("/openapi.json")
-@operation(media_type=JSON)
+@operation(media_type=JSON, is_tagged=True, takes=[IF_NONE_MATCH])
 def document() -> AnyResponse:
     """The description of this API (OpenAPI 3.1)."""
-    text = current_app.extensions.get("openapi")
-    if text is None:
-        text = current_app.extensions["openapi"] = json.dumps(api_document(current_app))
-    response = Response(text, content_type=JSON)
-    response.set_etag(hashlib.sha256(text.encode()).hexdigest())
-    return _revalidated(response.make_conditional(request))
+    made: tuple[bytes, str] | None = current_app.extensions.get("openapi")
+    if made is None:
+        text = json.dumps(api_document(current_app)).encode()
+        made = current_app.extensions["openapi"] = text, hashlib.sha256(text).hexdigest()
+    response = Response(made[0], content_type=JSON)
+    response.set_etag(made[1])
+    return _revalidated(response)
 
 
 @blueprint.get("/docs")
-@operation(media_type="text/html")
-def docs() -> Response:
+@operation(media_type="text/html", is_tagged=True, takes=[IF_NONE_MATCH])
+def docs() -> AnyResponse:
     """The description of this API as a page to read and to try out. It asks no other host for anything."""
-    response = _revalidated(send_from_directory(PAGE, "index.html"))
+    response = _revalidated(send_from_directory(PAGE, "index.html", conditional=False))
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response
 
 
 @blueprint.get(f"/docs/<any({', '.join(map(repr, FILES))}):name>")
-def docs_file(name: str) -> Response:
+def docs_file(name: str) -> AnyResponse:
     """What the page consists of."""
-    return _revalidated(send_from_directory(FILES[name], name))
+    return _revalidated(send_from_directory(FILES[name], name, conditional=False))
 
 
-def _revalidated(response: R) -> R:
+def _revalidated(response: Response) -> AnyResponse:
     """Kept by browsers, and asked for again by its ETag: 1.8 MB of script do not come twice."""
     response.headers["Cache-Control"] = "no-cache"
-    return response
+    return response.make_conditional(request)

@@ -12,11 +12,14 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
 from backend.access.policy import READING, Policy
-from backend.api.etags import IF_MATCH, IF_NONE_MATCH
+from backend.api.etags import IF_NONE_MATCH
+from backend.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from backend.api.openapi_parts import (
     HEADERS,
     INFO,
+    NOT_MODIFIED,
     PROBLEM,
+    REPLAYED,
     SECURITY_SCHEMES,
     TOO_LONG,
     UNAUTHORIZED,
@@ -32,7 +35,6 @@ from backend.services.core.ids import LARGEST
 COMPONENTS = "#/components/schemas/"
 CONVERTED = re.compile(r"<(?:[^:<>]+:)?(\w+)>")
 NOT_A_WORD = re.compile(r"\W+")
-CONDITIONS = {IF_MATCH, IF_NONE_MATCH}
 DESCRIBED = {method.value for method in HTTPMethod} - {"HEAD", "OPTIONS"}
 
 OF_A_BODY = {
@@ -41,13 +43,12 @@ OF_A_BODY = {
     ErrorCode.PAYLOAD_TOO_LARGE,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE,
 }
-OF_A_CALLER = {
+OF_THE_DATABASE = {ErrorCode.DATABASE_UNAVAILABLE, ErrorCode.REQUEST_TIMEOUT}
+OF_A_CALLER = OF_THE_DATABASE | {
     ErrorCode.SESSION_TOKEN_MISSING,
     ErrorCode.USER_BANNED,
     ErrorCode.FORBIDDEN,
-    ErrorCode.DATABASE_UNAVAILABLE,
     ErrorCode.JWKS_UNAVAILABLE,
-    ErrorCode.REQUEST_TIMEOUT,
 }
 
 
@@ -69,7 +70,8 @@ class Described(NamedTuple):
     @property
     def scopes(self) -> list[str] | None:
         """What an API key needs; None where no key will do."""
-        demanded = [policy.read if self.method in READING else policy.write for policy in self.policies]
+        demanding = [policy for policy in self.policies if not policy.is_public]
+        demanded = [policy.read if self.method in READING else policy.write for policy in demanding]
         if any(policy.session_only for policy in self.policies):
             return None
         return sorted({scope for scope in demanded if scope}) if all(demanded) else None
@@ -173,7 +175,9 @@ def _security(one: Described) -> list[dict[str, list[str]]]:
 def _demands(one: Described) -> str:
     said = [f"Takes the role {policy.role}." for policy in one.policies if policy.role is not Role.USER]
     said += [f"Takes the plan {policy.plan}." for policy in one.policies if policy.plan is not Plan.FREE]
-    if one.needs_caller and one.scopes is None:
+    if any(policy.session_only for policy in one.policies):
+        said.append("Only with a Clerk session.")
+    elif one.needs_caller and one.scopes is None:
         said.append("Not for API keys.")
     if one.scopes:
         said.append(f"An API key needs the scope {', '.join(one.scopes)}.")
@@ -211,13 +215,15 @@ def _good_responses(one: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
         response["content"] = {described.media_type: {"schema": {"type": kind}}}
     if described.status == HTTPStatus.CREATED:
         headers |= required_header("Location")["headers"]
-    if described.takes & CONDITIONS and described.answer is not None:
+    if described.is_tagged:
         headers |= required_header("ETag")["headers"]
+    if IDEMPOTENCY_KEY in described.takes:
+        headers["Idempotent-Replayed"] = REPLAYED
     responses: dict[str, Any] = {
         str(int(described.status)): response | ({"headers": headers} if headers else {})
     }
     if IF_NONE_MATCH in described.takes:
-        responses[str(int(HTTPStatus.NOT_MODIFIED))] = {"description": "You have this version."}
+        responses[str(int(HTTPStatus.NOT_MODIFIED))] = NOT_MODIFIED
     if described.query is not None:
         responses[str(int(HTTPStatus.REQUEST_URI_TOO_LONG))] = TOO_LONG
     return responses
@@ -225,6 +231,8 @@ def _good_responses(one: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 def _refusals(one: Described) -> set[ErrorCode]:
     refused = set(one.operation.refuses).union(*(HEADERS[name][1] for name in one.operation.takes))
+    if ErrorCode.DATABASE_UNAVAILABLE in refused:
+        refused |= OF_THE_DATABASE
     if one.needs_caller:
         refused |= OF_A_CALLER | ({ErrorCode.INSUFFICIENT_SCOPE} if one.scopes else set())
         refused |= {ErrorCode.CSRF} if one.method not in READING else set()

@@ -22,7 +22,11 @@ INFO = {
         "Times are RFC 3339 in UTC, amounts of money are in the smallest unit of their currency, ids are numbers.\n\n"
         "A list gives one page and `next_cursor`, which is null on the last one; send it as `cursor` for the next.\n\n"
         "Every error is `application/problem+json` (RFC 9457). Programs look at its `code`; `X-Request-ID` and "
-        "`request_id` name the request in our log. A 503 is trouble of ours: try again after `Retry-After` seconds."
+        "`request_id` name the request in our log. A 503 is trouble of ours: try again after `Retry-After` seconds. "
+        "Any request may also be refused before it is looked at: 414 beyond 4,094 bytes of address, 431 beyond 16,380 bytes "
+        "of one header, 400 when it is not HTTP.\n\n"
+        "Sent again with the same `Idempotency-Key`, a request is done once. Only those take none that do the same when they "
+        "come again: ban, unban, the end of a session, a webhook (known by its `svix-id`)."
     ),
 }
 
@@ -64,6 +68,11 @@ HEADERS: dict[str, tuple[dict[str, Any], frozenset[ErrorCode]]] = {
         name: ({"required": True, "schema": {"type": "string"}}, frozenset[ErrorCode]())
         for name in SVIX_HEADERS
     },
+}
+
+REPLAYED = {
+    "description": "`true` where this is the answer of an earlier request.",
+    "schema": {"const": "true"},
 }
 
 PROBLEM = {
@@ -119,11 +128,9 @@ def required_header(name: str) -> dict[str, Any]:
 
 _PROBLEM_CONTENT = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
-# Said by gunicorn, before the application sees the request.
-TOO_LONG = {
-    "description": f"`{ErrorCode.MALFORMED_BODY}`: an address has at most 4,094 bytes.",
-    "content": _PROBLEM_CONTENT,
-}
+# Said by gunicorn, before the application sees the request. Here where a query can make it so long.
+TOO_LONG = {"description": f"`{ErrorCode.MALFORMED_BODY}`", "content": _PROBLEM_CONTENT}
+NOT_MODIFIED = {"description": "You have this version.", **required_header("ETag")}
 
 UNAUTHORIZED = {
     "description": ", ".join(f"`{code}`" for code in ErrorCode if code.status == HTTPStatus.UNAUTHORIZED),

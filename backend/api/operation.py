@@ -22,7 +22,7 @@ JSON = "application/json"
 class Operation:
     """`answer`: of the `status`; None for no body. `takes`: request headers that mean something. `refuses`: with which
     codes, besides those that follow from all the rest. `media_type`: of an answer that is no model. `raw_body`: one that
-    the view reads itself, byte for byte.
+    the view reads itself, byte for byte. `is_tagged`: the answer has an ETag.
     """
 
     body: type[Input] | None = None
@@ -31,6 +31,7 @@ class Operation:
     answer: type[BaseModel] | None = None
     status: HTTPStatus = HTTPStatus.OK
     media_type: str | None = None
+    is_tagged: bool = False
     takes: frozenset[str] = frozenset()
     refuses: frozenset[ErrorCode] = frozenset()
 
@@ -43,10 +44,12 @@ def operation(
     refuses: Collection[ErrorCode] = (),
     media_type: str | None = None,
     raw_body: type[BaseModel] | None = None,
+    is_tagged: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """Give a view its input: what it calls `body` and `query` is read as the models that it annotates them with.
 
-    The view returns the answer's model, an Answer where there are headers or another status, None for no body, or a whole Response.
+    The view returns the answer's model, an Answer where there are headers or another status, None for no body, or a whole
+    Response.
     """
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
@@ -58,6 +61,7 @@ def operation(
             answer=answer,
             status=status or (HTTPStatus.OK if answer or media_type else HTTPStatus.NO_CONTENT),
             media_type=media_type,
+            is_tagged=is_tagged,
             takes=frozenset(takes) | getattr(view, "takes", frozenset()),
             refuses=frozenset(refuses),
         )

@@ -3,7 +3,7 @@
 import re
 from typing import TypeVar
 
-from flask import request
+from flask import Request, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -20,7 +20,10 @@ Q = TypeVar("Q", bound=Query)
 
 
 def read_bytes(limit: int) -> bytes:
-    """The whole body as it was sent, also when asked again. Raises AppError: 413 beyond `limit` bytes, 400 when it cannot be read."""
+    """The whole body as it was sent, also when asked again.
+
+    Raises AppError: 413 beyond `limit` bytes, 400 when it cannot be read.
+    """
     # One more, because Werkzeug ends a body without Content-Length (chunked) at the limit and says nothing.
     request.max_content_length = limit + 1
     try:
@@ -41,25 +44,44 @@ def read_body(model: type[B]) -> B:
     Raises AppError: 413 beyond MAX_JSON_BYTES, 415 for another type, 400 for broken JSON, 422 with the paths of what is
     wrong.
     """
-    body = read_bytes(MAX_JSON_BYTES) or b"{}"
-    if body != b"{}" and request.mimetype != "application/json":
-        raise AppError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
+    sent = read_bytes(MAX_JSON_BYTES)
+    if sent and (request.mimetype != "application/json" or is_encoded(request)):
+        raise AppError(
+            ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+            "Send JSON, with Content-Type: application/json and no Content-Encoding.",
+        )
+    body = sent or b"{}"
     try:
         decode_json_object(body)  # pydantic's own parser takes NaN, and the last of two equal names
     except ValueError:
-        raise AppError(ErrorCode.MALFORMED_BODY, "The body is not a JSON object in UTF-8.") from None
+        raise _malformed() from None
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":  # as lone surrogates, which Python's parser takes
+            raise _malformed() from None
         raise _invalid(error, model) from None
 
 
+def is_encoded(request: Request) -> bool:
+    """Whether the body is compressed, which nothing here undoes."""
+    return request.headers.get("Content-Encoding", "identity") != "identity"
+
+
 def read_query(model: type[Q]) -> Q:
-    """The query string; of a name that stands twice the first counts. Raises AppError (422)."""
+    """The query string. Raises AppError (422), also for a name that stands twice."""
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            path = name if name in model.model_fields else ""
+            raise _refuse([{"path": path, "message": "Stands more than once."}])
     try:
         return model.model_validate(request.args.to_dict())
     except ValidationError as error:
         raise _invalid(error, model) from None
+
+
+def _malformed() -> AppError:
+    return AppError(ErrorCode.MALFORMED_BODY, "The body is not a JSON object in UTF-8.")
 
 
 def _invalid(error: ValidationError, model: type[BaseModel]) -> AppError:
@@ -68,11 +90,16 @@ def _invalid(error: ValidationError, model: type[BaseModel]) -> AppError:
     for fault in faults[:MAX_ERRORS]:
         path, message = fault["loc"], fault["msg"]
         if fault["type"] == "extra_forbidden":
-            message = f"Not a known name. Known: {', '.join(model.model_fields)}."
+            known = f" Known: {', '.join(model.model_fields)}." if len(path) == 1 else ""
+            message = f"Not a known name.{known}"
             if not PLAIN_NAME.fullmatch(str(path[-1])):
                 # A secret in the wrong place must not come back in the answer.
                 path = path[:-1]
         errors.append({"path": ".".join(map(str, path)), "message": message})
+    return _refuse(errors)
+
+
+def _refuse(errors: list[dict[str, str]]) -> AppError:
     return AppError(
         ErrorCode.VALIDATION, "The request has wrong values: see errors.", members={"errors": errors}
     )

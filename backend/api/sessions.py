@@ -7,6 +7,7 @@ from backend.access.policies import current_actor, get_caller
 from backend.api.operation import operation
 from backend.errors import AppError, ErrorCode
 from backend.extensions import in_transaction
+from backend.schemas.base import Nothing
 from backend.services import audit
 from backend.services.live_sessions import LiveSessions
 from backend.services.user_sync import revoke_session
@@ -16,7 +17,7 @@ blueprint = Blueprint("sessions", __name__)
 
 @blueprint.post("/revoke")
 @operation(refuses=[ErrorCode.CLERK_UNAVAILABLE])
-def revoke() -> None:
+def revoke(body: Nothing) -> None:  # noqa: ARG001 - nothing but an empty one is taken
     """End the session that the request came with, at Clerk and here: from the answer on its tokens are refused.
 
     Clerk first: a session that had ended only here could not be sent again to be ended at Clerk.

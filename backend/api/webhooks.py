@@ -3,7 +3,7 @@
 from flask import Blueprint, current_app, request
 
 from backend.api.operation import operation
-from backend.api.parsing import read_bytes
+from backend.api.parsing import is_encoded, read_bytes
 from backend.errors import AppError, ErrorCode
 from backend.extensions import in_transaction
 from backend.schemas.webhook import ClerkEventIn, ReceivedOut
@@ -27,6 +27,7 @@ blueprint = Blueprint("webhooks", __name__)
         ErrorCode.PAYLOAD_TOO_LARGE,
         ErrorCode.UNSUPPORTED_MEDIA_TYPE,
         ErrorCode.WEBHOOK_FAILED,
+        ErrorCode.DATABASE_UNAVAILABLE,
         ErrorCode.WEBHOOKS_NOT_CONFIGURED,
     ],
 )
@@ -35,7 +36,7 @@ def receive() -> ReceivedOut:
     verifier: WebhookVerifier | None = current_app.extensions["webhook_verifier"]
     if verifier is None:
         raise AppError(ErrorCode.WEBHOOKS_NOT_CONFIGURED, "Set CLERK_WEBHOOK_SECRET to receive webhooks.")
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+    if is_encoded(request):
         raise AppError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send the body without Content-Encoding.")
     headers = {name: request.headers.get(name, "") for name in HEADERS}
     verifier.check_headers(headers)  # before a body is read: 1 MiB for anybody who asks would be dear

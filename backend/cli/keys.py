@@ -8,9 +8,9 @@ from flask.cli import AppGroup
 from pydantic import ValidationError
 
 from backend.cli.options import USER_HELP, example, find_user, print_table, printable, show_time, transact
-from backend.schemas.api_key import LONGEST_LIFE, LONGEST_OVERLAP, OVERLAP, KeyIn
+from backend.schemas.api_key import LONGEST_OVERLAP, OVERLAP, KeyIn
 from backend.services import api_keys
-from backend.services.api_keys import ApiKey, MintedKey
+from backend.services.api_keys import LONGEST_LIFE, ApiKey, MintedKey
 from backend.services.audit import CLI
 from backend.services.scopes import Scope
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from backend.access.identity import Identity
 from backend.models.choices import Plan, Role
@@ -134,9 +134,11 @@ def _organization(identity: Identity) -> dict[str, object] | None:
 
 
 class GreetingQuery(Query):
-    """`session_id`: a session of the caller, for Clerk to say whether it goes on. Misspelt it would ask nobody: it is refused."""
+    """A name that it does not know is refused: nobody would be asked of a misspelt session_id."""
 
-    session_id: Omittable[str] = None
+    session_id: Omittable[str] = Field(
+        default=None, description="A session of the caller: Clerk itself is asked whether it goes on."
+    )
 
 
 class Greeting(BaseModel):

@@ -1,8 +1,9 @@
 """What all that clients send has in common."""
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from backend.schemas.fields import Omittable
 from backend.services.core.ids import ID
@@ -18,6 +19,16 @@ class Nothing(Input):
     """No member at all."""
 
 
+def _check_digits(text: object) -> object:
+    """Before pydantic, which takes +5, 1_0 and 5.0 for numbers too."""
+    if isinstance(text, str) and not re.fullmatch(ID, text):
+        raise ValueError("must be a number without a sign or a leading zero")
+    return text
+
+
+CURSOR = "The next_cursor of the page before; the other parameters as for that page."
+
+
 class Query(BaseModel):
     """A query string."""
 
@@ -25,7 +36,11 @@ class Query(BaseModel):
 
 
 class PageQuery(Query):
-    """One page of a list. `cursor`: the `next_cursor` of the page before, its lowest id."""
+    """One page of a list."""
 
-    limit: int = Field(default=50, ge=1, le=100)
-    cursor: Omittable[Annotated[str, StringConstraints(pattern=f"^{ID}$")]] = None
+    limit: Annotated[int, BeforeValidator(_check_digits)] = Field(
+        default=50, ge=1, le=100, description="At most so many."
+    )
+    cursor: Omittable[Annotated[str, StringConstraints(pattern=f"^{ID}$")]] = Field(
+        default=None, description=CURSOR
+    )

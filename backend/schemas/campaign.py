@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from backend.schemas.base import PageQuery
+from backend.schemas.base import CURSOR, PageQuery
 from backend.schemas.fields import Line, Omittable, Time
 from backend.schemas.preset import PresetChanges, PresetOut, Tag, with_budget
 from backend.services.campaign_list import CampaignFilter, CampaignPage, Position, Sort
@@ -28,11 +28,14 @@ def _check_span(time: datetime) -> datetime:
     return time
 
 
+ONE_FILTER = "One of status, tag and search at a time."
 Moment = Annotated[Time, AfterValidator(_check_span)]
 
 
 class CampaignChanges(PresetChanges):
     """The members to set. A budget is set as a whole."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Late spring sale"}]})
 
     status: Omittable[Status] = None
     starts_at: Moment | None = None
@@ -43,7 +46,21 @@ class CampaignIn(PresetChanges):
     """A campaign to make. With a template its members stand for those that were not sent."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": ["name", "channel"]}, {"required": ["template_id"]}]}
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["name", "channel"]},
+                {"required": ["template_id"], "properties": {"template_id": {"type": "integer"}}},
+            ],
+            "examples": [
+                {
+                    "name": "Spring sale",
+                    "channel": "email",
+                    "budget": {"amount_minor": 125_000, "currency": "EUR"},
+                    "starts_at": "2027-03-01T09:00:00Z",
+                    "tags": ["spring"],
+                }
+            ],
+        }
     )
 
     starts_at: Moment | None = None
@@ -62,11 +79,18 @@ class CampaignIn(PresetChanges):
 class CampaignQuery(PageQuery):
     """Which campaigns to list, and in which order: newest first; by name when `search` is there."""
 
-    status: Omittable[Status] = None
-    tag: Omittable[Tag] = None
-    search: Omittable[Line] = None
-    sort: Omittable[Sort] = None
-    cursor: Omittable[Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]+$", max_length=2_000)]] = None
+    status: Omittable[Status] = Field(default=None, description=ONE_FILTER)
+    tag: Omittable[Tag] = Field(default=None, description=ONE_FILTER)
+    search: Omittable[Line] = Field(
+        default=None, description=f"The beginning of the name, letter case aside. {ONE_FILTER}"
+    )
+    sort: Omittable[Sort] = Field(
+        default=None,
+        description="By name or -name with search; by created_at or -created_at with status or tag.",
+    )
+    cursor: Omittable[Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]+$", max_length=2_000)]] = (
+        Field(default=None, description=CURSOR)
+    )
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:

@@ -18,7 +18,9 @@ Line = Annotated[
 ]
 Text = Annotated[str, StringConstraints(max_length=5_000, pattern=rf"^[^{UNSEEN}]*$")]
 
-RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
+RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 def _read_time(value: object) -> object:
@@ -27,7 +29,10 @@ def _read_time(value: object) -> object:
         return value
     if not RFC_3339.fullmatch(value):
         raise ValueError("must be a time like 2026-01-31T18:00:00Z, with its offset (RFC 3339)")
-    return datetime.fromisoformat(value.upper())
+    try:
+        return datetime.fromisoformat(value.upper())
+    except ValueError:  # whose text repeats what was sent
+        raise ValueError("is no time that there is") from None
 
 
 def _to_utc(time: datetime) -> datetime:

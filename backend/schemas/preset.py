@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
 
 from backend.schemas.base import Input
 from backend.schemas.fields import Line, Omittable, Text
@@ -35,7 +35,7 @@ def _check_currency(code: str) -> str:
     return code
 
 
-Tag = Annotated[Line, AfterValidator(_fold_tag)]
+Tag = Annotated[Line, StringConstraints(max_length=LONGEST_TAG), AfterValidator(_fold_tag)]
 Tags = Annotated[
     list[Tag],
     Field(max_length=MOST_TAGS, json_schema_extra={"uniqueItems": True}),
@@ -77,17 +77,22 @@ class PresetChanges(Columns):
     tags: Omittable[Tags] = None
 
 
+class BudgetOut(BaseModel):
+    amount_minor: int
+    currency: str
+
+
 class PresetOut(BaseModel):
     name: str
     description: str | None
     channel: Channel
-    budget: Budget | None
+    budget: BudgetOut | None
     tags: list[str]
 
 
 def with_budget(columns: Mapping[str, Any]) -> dict[str, Any]:
     """The columns, with the two of the budget as one member."""
     amount, currency = columns["budget_minor"], columns["budget_currency"]
-    # Not checked again: a currency may go out of use after it was stored.
-    budget = None if amount is None else Budget.model_construct(amount_minor=amount, currency=currency)
+    # Its own model: a currency may go out of use after it was stored.
+    budget = None if amount is None else BudgetOut(amount_minor=amount, currency=currency)
     return {**columns, "budget": budget}

@@ -55,13 +55,19 @@ Website = Annotated[
 Link = Annotated[
     str, StringConstraints(max_length=300, pattern=rf"^https{AFTER_SCHEME}"), AfterValidator(_check_port)
 ]
-Links = Annotated[dict[str, Link], Field(max_length=10), BeforeValidator(_check_networks)]
+Links = Annotated[
+    dict[str, Link],
+    Field(max_length=10, json_schema_extra={"propertyNames": {"enum": list(Network)}}),
+    BeforeValidator(_check_networks),
+]
 
 
 class ProfileIn(Input):
     """At least one member; null clears it. Texts are stored as they are: whoever shows them escapes them."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(
+        json_schema_extra={"minProperties": 1, "examples": [{"bio": "I count things."}]}
+    )
 
     bio: Bio | None = None
     website: Website | None = None

@@ -3,20 +3,24 @@
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend.schemas.base import PageQuery
 from backend.schemas.fields import Omittable
 from backend.schemas.preset import PresetChanges, PresetOut, with_budget
+from backend.services.core.ids import LAST_ID
 from backend.services.templates import Template, TemplatePage
-
-NEWEST = 2**63 - 1  # a cursor before the newest template
 
 
 class TemplateIn(PresetChanges):
     """A template to make. `is_shared`: for everybody; admins only."""
 
-    model_config = ConfigDict(json_schema_extra={"required": ["name", "channel"]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "required": ["name", "channel"],
+            "examples": [{"name": "Sale", "channel": "email"}],
+        }
+    )
 
     is_shared: bool = False
 
@@ -30,11 +34,13 @@ class TemplateIn(PresetChanges):
 class TemplateQuery(PageQuery):
     """Which templates to list: by default the caller's own and the shared ones."""
 
-    scope: Omittable[Literal["own", "shared"]] = None
+    scope: Omittable[Literal["own", "shared"]] = Field(
+        default=None, description="Without it, both the caller's own and the shared ones."
+    )
 
     @property
     def before(self) -> int:
-        return int(self.cursor or NEWEST)
+        return int(self.cursor or LAST_ID)
 
 
 class TemplateOut(PresetOut):

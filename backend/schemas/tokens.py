@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from backend.schemas.base import Input
 from backend.services.tokens import Balance
@@ -15,6 +15,8 @@ MOST_AT_ONCE = 1_000_000
 
 
 class SpendIn(Input):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"amount": 25}]})
+
     amount: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend.models.choices import Plan, Role
 from backend.schemas.account import SubscriptionOut, UsageOut, UserOut
@@ -14,12 +14,18 @@ from backend.services.user_list import UserFilter, UserPage, UserStatus
 
 
 class UserQuery(PageQuery):
-    """Which users to list: see UserFilter."""
+    """Which users to list; every part that is there must hold."""
 
-    search: Omittable[Line] = None
+    search: Omittable[Line] = Field(
+        default=None,
+        description="What e-mail address, username, first or last name begins with; or exactly a user_id or Clerk id.",
+    )
     role: Omittable[Role] = None
-    plan: Omittable[Plan] = None
-    status: Omittable[UserStatus] = None
+    plan: Omittable[Plan] = Field(default=None, description="The plan that counts now.")
+    status: Omittable[UserStatus] = Field(
+        default=None,
+        description="Without it, all but the deleted ones. A user may be deactivated and banned at once.",
+    )
 
     @property
     def filter(self) -> UserFilter:
@@ -33,7 +39,7 @@ class UserQuery(PageQuery):
 class UserChanges(Input):
     """At least one member."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"plan": Plan.PRO}]})
 
     role: Omittable[Role] = None
     plan: Omittable[Plan] = None

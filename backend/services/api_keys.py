@@ -1,7 +1,7 @@
 """API keys of users: making, listing, rotating, revoking them, and noting their use."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
 from sqlalchemy import Connection, text
@@ -9,12 +9,14 @@ from sqlalchemy import Connection, text
 from backend.errors import AppError, ErrorCode
 from backend.services.api_key_form import LAST, KeyForm
 from backend.services.audit import Action, Actor, record
+from backend.services.core.ids import LAST_ID
 from backend.services.plans import PLANS
 from backend.services.quotas import quota_exceeded
 from backend.services.subscriptions import read_plan
 from backend.services.users import lock_owner
 
-NEWEST = 2**63 - 1  # a cursor before the newest key
+NEWEST = LAST_ID  # a cursor before the newest key
+LONGEST_LIFE = timedelta(days=3_653)  # ten years, with up to three leap days
 
 
 class ApiKey(NamedTuple):
@@ -97,10 +99,14 @@ def create_key(
     scopes: Sequence[str],
     expires_at: datetime | None,
 ) -> ApiKey:
-    """Store a new key of a user. Raises AppError: 401 for a user who is gone, 402 for one who has enough."""
+    """Store a new key of a user.
+
+    Raises AppError: 401 for a user who is gone, 402 for one who has enough, 422 for a time that is over.
+    """
     lock_owner(connection, user_id)
     if (made := _find_minted(connection, minted)) is not None:
         return made
+    _check_expiry(expires_at)
     _check_room(connection, user_id)
     values = {
         "user_id": user_id,
@@ -139,9 +145,9 @@ def rotate_key(
         raise AppError(ErrorCode.CONFLICT, f"This API key was rotated already: see key {old.replaced_by}.")
     if not old.is_usable:
         raise AppError(ErrorCode.CONFLICT, "This API key was revoked or has expired. Make a new one.")
-    if (
-        overlap
-    ):  # else one goes and one comes: also a user with more than the plan allows can replace a leaked key
+    _check_expiry(expires_at)
+    # Without overlap one goes and one comes: also who has more than the plan allows can replace a leaked key.
+    if overlap:
         _check_room(connection, user_id)
     connection.execute(END_AFTER, {"key_id": key_id, "overlap": overlap})
     values = {
@@ -197,6 +203,14 @@ def _find_minted(connection: Connection, minted: MintedKey) -> ApiKey | None:
     """The row of a transaction that went through although its confirmation was lost."""
     row = connection.execute(FIND_MINTED, {"key_hash": minted.key_hash}).first()
     return None if row is None else ApiKey._make(row)
+
+
+def _check_expiry(expires_at: datetime | None) -> None:
+    """Here and not where the body is read: a request that comes again is to get its answer also when that time is over."""
+    now = datetime.now(UTC)
+    if expires_at is not None and not now < expires_at <= now + LONGEST_LIFE:
+        errors = [{"path": "expires_at", "message": "must lie in the future, at most ten years ahead"}]
+        raise AppError(ErrorCode.VALIDATION, "The key would not live.", members={"errors": errors})
 
 
 def _check_room(connection: Connection, user_id: int) -> None:

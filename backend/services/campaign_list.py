@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, TextClause, text
 
 from backend.services.campaigns import CAMPAIGN, Campaign, Status
 from backend.services.core.encoding import decode_base64url
+from backend.services.core.ids import LAST_ID
 
-LAST_ID = 2**63 - 1
 LONGEST_CURSOR = 2_000
 NO_TEXT = re.compile("[\0\ud800-\udfff]")  # PostgreSQL holds no NUL, UTF-8 no half of a pair
 

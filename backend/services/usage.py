@@ -113,11 +113,11 @@ class RequestCounts:
         self._counts: dict[int, int] = {}
 
     def add_one(self, user_id: int) -> int:
-        """Returns how many users have something."""
+        """Returns how many users have something, when this one is new; else 0."""
         with self._lock:
             counts = self._counts
-            counts[user_id] = counts.get(user_id, 0) + 1
-            return len(counts)
+            number = counts[user_id] = counts.get(user_id, 0) + 1
+            return len(counts) if number == 1 else 0
 
     def take(self) -> dict[int, int]:
         """All of it, by user_id; nothing is left here."""

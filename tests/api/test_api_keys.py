@@ -166,6 +166,15 @@ class TestList:
             *("limit=0", "limit=101", "limit=-1", "limit=x", "limit=1000000000", "sort=name"),
             *("cursor=0", "cursor=-1", "cursor=x", "cursor=", "cursor=1%27", "cursor=%D9%A1", "cursor=1%00"),
             "cursor=9223372036854775808",
+            *(
+                "limit=%2B5",
+                "limit=007",
+                "limit=1_0",
+                "limit=5.0",
+                "limit=%205",
+                "limit=1&limit=2",
+                "limit=1&limit=1",
+            ),
         ],
     )
     def test_wrong_query(self, owner: KeyOwner, query: str) -> None:

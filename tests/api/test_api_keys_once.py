@@ -1,5 +1,7 @@
 """Idempotency-Key where the answer shows an API key: the same key comes again, and the database cannot tell it."""
 
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,16 @@ class TestAgain:
         assert again.json() == first.json()
         assert sql.value("SELECT count(*) FROM api_keys") == 2
         assert owner.use(again.json()).status_code == 200
+
+    def test_after_its_end(self, owner: KeyOwner, sql: Sql) -> None:
+        """What was asked for lies in the past by now. It was good when it was asked for."""
+        expires_at = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+        first = create(owner, expires_at=expires_at)
+        assert first.status_code == 201
+        while not sql.value("SELECT now() > expires_at FROM api_keys"):
+            time.sleep(0.1)
+        again = create(owner, expires_at=expires_at)
+        assert (again.status_code, again.json()) == (201, first.json())
 
     def test_other_body(self, owner: KeyOwner, sql: Sql) -> None:
         create(owner)

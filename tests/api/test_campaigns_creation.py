@@ -1,5 +1,6 @@
 """POST /campaigns and /api/campaigns: what makes a campaign, and what does not."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -74,9 +75,9 @@ class TestCreate:
         check_counts(sql)
 
     WRONG = (
-        *({"name": name} for name in (..., None, "", " ", "x" * 101, 1, "a\nb", "a\0b", "\u202eb", "\ud800")),
+        *({"name": name} for name in (..., None, "", " ", "x" * 101, 1, "a\nb", "a\0b", "\u202eb")),
         *({"channel": channel} for channel in (..., None, "fax", "EMAIL", 1)),
-        *({"description": text} for text in ("x" * 5_001, "a\0b", "a\rb", "\x1b[0m", "\ud800", 1)),
+        *({"description": text} for text in ("x" * 5_001, "a\0b", "a\rb", "\x1b[0m", 1)),
         *(
             {"budget": {"amount_minor": amount, "currency": "EUR"}}
             for amount in (-1, 10**15 + 1, 1.5, "1", True)
@@ -91,6 +92,11 @@ class TestCreate:
             {"starts_at": time}
             for time in (
                 *("2026-01-01", "2026-01-01T00:00:00", "2026-01-01T00:00Z", "now", 1, "1700000000"),
+                *(
+                    "\uff12\uff10\uff12\uff16-01-31T18:00:00Z",
+                    "2026-01-31T18:00:00.\uff11Z",
+                    "2026-01-31T18:00:00+99:99",
+                ),
                 *("0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00+24:00", "2026-13-01T00:00:00Z"),
             )
         ),
@@ -117,6 +123,8 @@ class TestCreate:
     def test_wrong_values(self, owner: Owner, sql: Sql, wrong: dict[str, Any]) -> None:
         body = is_problem(owner.post(**wrong), 422, "validation")
         assert body["errors"]
+        assert "\uff12" not in json.dumps(body, ensure_ascii=False)
+        assert "timedelta" not in str(body)
         assert sql.value("SELECT count(*) FROM campaigns") == 0
         assert sql.value("SELECT count(*) FROM idempotency_keys") == 0
         check_counts(sql)
@@ -127,6 +135,7 @@ class TestCreate:
             (b"[" * 60_000, 400),
             (b'{"name":"a","name":"b","channel":"sms"}', 400),
             (b'{"name":NaN}', 400),
+            (rb'{"name":"\ud800","channel":"sms"}', 400),
             (b'{"name":"\xff"}', 400),
             (b"[]", 400),
             (b"{", 400),

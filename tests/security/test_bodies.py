@@ -39,6 +39,36 @@ def chunk(data: bytes) -> bytes:
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
+class TestType:
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Content-Type": "text/plain"},
+            {},
+            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            {"Content-Type": "application/x-www-form-urlencoded"},
+        ],
+    )
+    @pytest.mark.parametrize("body", [b"{}", b"{ }", GOOD])
+    def test_other(self, server: Server, token: str, sql: Sql, headers: dict[str, str], body: bytes) -> None:
+        for path in ("/api/keys", "/campaigns/1/archive", "/api/sessions/revoke"):
+            answer = server.request("POST", path, token, data=body, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-media-type")
+        assert sql.value("SELECT count(*) FROM api_keys") == 0
+
+    @pytest.mark.parametrize("body", [rb'{"name": "\ud800"}', b'{"a":' + b"[" * 300 + b"]" * 300 + b"}"])
+    def test_what_two_parsers_read_differently(self, server: Server, token: str, body: bytes) -> None:
+        headers = {"Content-Type": "application/json"}
+        answer = server.request("POST", "/api/keys", token, data=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed-body")
+
+    def test_unknown_member_of_a_member(self, server: Server, token: str) -> None:
+        """Not the names of the outer object are known there."""
+        sent = {"name": "x", "channel": "sms", "budget": {"amount_minor": 1, "currency": "EUR", "x": 1}}
+        (error,) = server.request("POST", "/campaigns", token, json=sent).json()["errors"]
+        assert error == {"path": "budget.x", "message": "Not a known name."}
+
+
 class TestChunked:
     def test_good(self, server: Server, token: str) -> None:
         body = chunk(GOOD[:10]) + chunk(GOOD[10:]) + chunk(b"")

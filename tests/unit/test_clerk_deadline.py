@@ -49,7 +49,8 @@ class TestDeadline:
             api.get_user("user_1")
         server.answer = answer
         started_at = time.monotonic()
-        with pytest.raises(FetchError, match="longer than"):
+        # The end of the one read and that of the whole call come together: a busy machine may see either first.
+        with pytest.raises(FetchError, match="longer than|Timeout"):
             api.get_user("user_1")
         assert time.monotonic() - started_at < DEADLINE * 2
         expect_no_thread_left()

@@ -90,7 +90,8 @@ async function sendWithToken(url: string, request: Prepared, getToken: GetToken)
 }
 
 async function readProblem(response: Response): Promise<Problem | null> {
-  return isType(response, "application/problem+json") ? ((await response.json()) as Problem) : null;
+  if (!isType(response, "application/problem+json")) return null;
+  return (response.json() as Promise<Problem>).catch(() => null);
 }
 
 function isType(response: Response, type: string): boolean {

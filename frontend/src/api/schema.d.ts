@@ -122,13 +122,13 @@ export interface paths {
         };
         /**
          * One page of the caller's keys, newest first, with those that have ended.
-         * @description Not for API keys. Not while impersonating somebody.
+         * @description Only with a Clerk session. Not while impersonating somebody.
          */
         get: operations["get_api_keys"];
         put?: never;
         /**
          * Make a key. Its text is in this answer and nowhere else.
-         * @description Not for API keys. Not while impersonating somebody.
+         * @description Only with a Clerk session. Not while impersonating somebody.
          */
         post: operations["post_api_keys"];
         delete?: never;
@@ -146,14 +146,14 @@ export interface paths {
         };
         /**
          * One key of the caller.
-         * @description Not for API keys. Not while impersonating somebody.
+         * @description Only with a Clerk session. Not while impersonating somebody.
          */
         get: operations["get_api_keys_key_id"];
         put?: never;
         post?: never;
         /**
          * End a key for good.
-         * @description Not for API keys. Not while impersonating somebody.
+         * @description Only with a Clerk session. Not while impersonating somebody.
          */
         delete: operations["delete_api_keys_key_id"];
         options?: never;
@@ -172,7 +172,7 @@ export interface paths {
         put?: never;
         /**
          * Replace a key. The old one works on during the overlap.
-         * @description Not for API keys. Not while impersonating somebody.
+         * @description Only with a Clerk session. Not while impersonating somebody.
          */
         post: operations["post_api_keys_key_id_rotate"];
         delete?: never;
@@ -216,7 +216,7 @@ export interface paths {
         put?: never;
         /**
          * End the session that the request came with, at Clerk and here: from the answer on its tokens are refused.
-         * @description Not for API keys.
+         * @description Only with a Clerk session.
          */
         post: operations["post_api_sessions_revoke"];
         delete?: never;
@@ -346,7 +346,7 @@ export interface paths {
         };
         /**
          * One page of the users that fit the filters, newest first.
-         * @description Takes the role admin. Not for API keys. Not while impersonating somebody.
+         * @description Takes the role admin. Only with a Clerk session. Not while impersonating somebody.
          */
         get: operations["get_api_users"];
         put?: never;
@@ -366,7 +366,7 @@ export interface paths {
         };
         /**
          * One user, with all that is known.
-         * @description Takes the role admin. Not for API keys. Not while impersonating somebody.
+         * @description Takes the role admin. Only with a Clerk session. Not while impersonating somebody.
          */
         get: operations["get_api_users_user_id"];
         put?: never;
@@ -376,7 +376,7 @@ export interface paths {
         head?: never;
         /**
          * Set role, plan or is_active.
-         * @description Takes the role admin. Not for API keys. Not while impersonating somebody.
+         * @description Takes the role admin. Only with a Clerk session. Not while impersonating somebody.
          */
         patch: operations["patch_api_users_user_id"];
         trace?: never;
@@ -392,7 +392,7 @@ export interface paths {
         put?: never;
         /**
          * Ban the user at Clerk and here.
-         * @description Takes the role admin. Not for API keys. Not while impersonating somebody.
+         * @description Takes the role admin. Only with a Clerk session. Not while impersonating somebody.
          */
         post: operations["post_api_users_user_id_ban"];
         delete?: never;
@@ -412,7 +412,7 @@ export interface paths {
         put?: never;
         /**
          * Take the ban back.
-         * @description Takes the role admin. Not for API keys. Not while impersonating somebody.
+         * @description Takes the role admin. Only with a Clerk session. Not while impersonating somebody.
          */
         post: operations["post_api_users_user_id_unban"];
         delete?: never;
@@ -760,9 +760,19 @@ export interface components {
              */
             currency: "AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG";
         };
+        /** BudgetOut */
+        BudgetOut: {
+            /** Amount Minor */
+            amount_minor: number;
+            /** Currency */
+            currency: string;
+        };
         /**
          * CampaignChanges
          * @description The members to set. A budget is set as a whole.
+         * @example {
+         *       "name": "Late spring sale"
+         *     }
          */
         CampaignChanges: {
             /** Name */
@@ -823,8 +833,7 @@ export interface components {
             starts_at?: string | null;
             /** Ends At */
             ends_at?: string | null;
-            /** Template Id */
-            template_id: number | null;
+            template_id: number;
         };
         /** CampaignOut */
         CampaignOut: {
@@ -837,7 +846,7 @@ export interface components {
              * @enum {string}
              */
             channel: "email" | "sms" | "push" | "social" | "search" | "display";
-            budget: components["schemas"]["Budget"] | null;
+            budget: components["schemas"]["BudgetOut"] | null;
             /** Tags */
             tags: string[];
             /** Campaign Id */
@@ -909,6 +918,12 @@ export interface components {
         /**
          * KeyIn
          * @description A key to make. Without `expires_at` it never expires.
+         * @example {
+         *       "name": "Backup script",
+         *       "scopes": [
+         *         "campaigns:read"
+         *       ]
+         *     }
          */
         KeyIn: {
             /** Name */
@@ -920,7 +935,8 @@ export interface components {
         };
         /**
          * KeyOut
-         * @description `replaced_by`: the key_id that it was rotated to. `last_four` ends the key, `prefix` begins it: enough to tell keys apart, useless to guess one.
+         * @description `replaced_by`: the key_id that it was rotated to. `last_four` ends the key, `prefix` begins it: enough to tell keys
+         *     apart, useless to guess one.
          */
         KeyOut: {
             /** Key Id */
@@ -1134,6 +1150,9 @@ export interface components {
         /**
          * ProfileIn
          * @description At least one member; null clears it. Texts are stored as they are: whoever shows them escapes them.
+         * @example {
+         *       "bio": "I count things."
+         *     }
          */
         ProfileIn: {
             /** Bio */
@@ -1178,6 +1197,7 @@ export interface components {
         /**
          * RotationIn
          * @description How to replace a key. Without `expires_at` the new one lives as long as the old one was to live.
+         * @example {}
          */
         RotationIn: {
             /**
@@ -1220,7 +1240,12 @@ export interface components {
          * @enum {string}
          */
         Sort: "created_at" | "-created_at" | "name" | "-name";
-        /** SpendIn */
+        /**
+         * SpendIn
+         * @example {
+         *       "amount": 25
+         *     }
+         */
         SpendIn: {
             /** Amount */
             amount: number;
@@ -1257,6 +1282,10 @@ export interface components {
         /**
          * TemplateIn
          * @description A template to make. `is_shared`: for everybody; admins only.
+         * @example {
+         *       "channel": "email",
+         *       "name": "Sale"
+         *     }
          */
         TemplateIn: {
             /** Name */
@@ -1288,7 +1317,7 @@ export interface components {
              * @enum {string}
              */
             channel: "email" | "sms" | "push" | "social" | "search" | "display";
-            budget: components["schemas"]["Budget"] | null;
+            budget: components["schemas"]["BudgetOut"] | null;
             /** Tags */
             tags: string[];
             /** Template Id */
@@ -1376,6 +1405,9 @@ export interface components {
         /**
          * UserChanges
          * @description At least one member.
+         * @example {
+         *       "plan": "pro"
+         *     }
          */
         UserChanges: {
             role?: components["schemas"]["Role"];
@@ -1546,7 +1578,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `malformed-body`: an address has at most 4,094 bytes. */
+            /** @description `malformed-body` */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -1596,6 +1628,9 @@ export interface operations {
             201: {
                 headers: {
                     Location: string;
+                    ETag: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1705,6 +1740,7 @@ export interface operations {
             /** @description You have this version. */
             304: {
                 headers: {
+                    ETag: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1759,6 +1795,8 @@ export interface operations {
             /** @description No Content */
             204: {
                 headers: {
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1863,6 +1901,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1978,6 +2018,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2093,6 +2135,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2224,7 +2268,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `malformed-body`: an address has at most 4,094 bytes. */
+            /** @description `malformed-body` */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -2274,6 +2318,8 @@ export interface operations {
             201: {
                 headers: {
                     Location: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2478,6 +2524,8 @@ export interface operations {
             201: {
                 headers: {
                     Location: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2696,7 +2744,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
         responses: {
             /** @description No Content */
             204: {
@@ -2705,9 +2757,45 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `malformed-body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             /** @description `user-banned`, `forbidden`, `csrf` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payload-too-large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation` */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2799,7 +2887,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `malformed-body`: an address has at most 4,094 bytes. */
+            /** @description `malformed-body` */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -2849,6 +2937,8 @@ export interface operations {
             201: {
                 headers: {
                     Location: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2999,6 +3089,8 @@ export interface operations {
             /** @description No Content */
             204: {
                 headers: {
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3091,6 +3183,8 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -3232,6 +3326,8 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -3349,7 +3445,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `malformed-body`: an address has at most 4,094 bytes. */
+            /** @description `malformed-body` */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -3783,7 +3879,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `webhook-failed`, `webhooks-not-configured` */
+            /** @description `database-unavailable`, `webhook-failed`, `webhooks-not-configured`, `request-timeout` */
             503: {
                 headers: {
                     "Retry-After": string;
@@ -3870,7 +3966,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `malformed-body`: an address has at most 4,094 bytes. */
+            /** @description `malformed-body` */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -3920,6 +4016,9 @@ export interface operations {
             201: {
                 headers: {
                     Location: string;
+                    ETag: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -4029,6 +4128,7 @@ export interface operations {
             /** @description You have this version. */
             304: {
                 headers: {
+                    ETag: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4083,6 +4183,8 @@ export interface operations {
             /** @description No Content */
             204: {
                 headers: {
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4187,6 +4289,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -4302,6 +4406,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -4417,6 +4523,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: string;
+                    /** @description `true` where this is the answer of an earlier request. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -4520,7 +4628,10 @@ export interface operations {
     get_docs: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag that you have. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4529,11 +4640,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    ETag: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "text/html": string;
                 };
+            };
+            /** @description You have this version. */
+            304: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -4560,7 +4680,10 @@ export interface operations {
     get_openapi_json: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag that you have. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4569,11 +4692,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    ETag: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": Record<string, never>;
                 };
+            };
+            /** @description You have this version. */
+            304: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -4607,7 +4739,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `malformed-body`: an address has at most 4,094 bytes. */
+            /** @description `malformed-body` */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -4655,7 +4787,7 @@ export interface operations {
                     "application/json": components["schemas"]["ReadyOut"];
                 };
             };
-            /** @description `jwks-unavailable`, `database-unavailable` */
+            /** @description `jwks-unavailable`, `database-unavailable`, `request-timeout` */
             503: {
                 headers: {
                     "Retry-After": string;
