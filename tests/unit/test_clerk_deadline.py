@@ -50,7 +50,7 @@ class TestDeadline:
         server.answer = answer
         started_at = time.monotonic()
         # The end of the one read and that of the whole call come together: a busy machine may see either first.
-        with pytest.raises(FetchError, match="longer than|Timeout"):
+        with pytest.raises(FetchError, match=r"longer than|Timeout"):
             api.get_user("user_1")
         assert time.monotonic() - started_at < DEADLINE * 2
         expect_no_thread_left()
