@@ -6,6 +6,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import Base
 
+# Of `api_keys`: neither revoked nor expired.
+IS_USABLE = "(revoked_at IS NULL AND coalesce(expires_at > now(), true))"
+
 
 class ApiKey(Base):
     """A key that a program sends instead of a session token. The key itself is shown once and never stored."""

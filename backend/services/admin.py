@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from backend.errors import AppError, ErrorCode
+from backend.models.api_key import IS_USABLE
 from backend.models.choices import Plan, Role
 from backend.services import audit
-from backend.services.api_keys import IS_USABLE
 from backend.services.audit import Action, Actor
 from backend.services.clerk_user import Profile, Unprocessable, read_profile
 from backend.services.core.clerk_api import ClerkApi

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 from sqlalchemy import Connection, text
 
 from backend.errors import AppError, ErrorCode
+from backend.models.api_key import IS_USABLE
 from backend.services.api_key_form import LAST, KeyForm
 from backend.services.audit import Action, Actor, record
 from backend.services.core.ids import LAST_ID
@@ -51,7 +52,6 @@ class MintedKey(NamedTuple):
         return cls(key, form.prefix, key[-LAST:], form.digest(key))
 
 
-IS_USABLE = "(revoked_at IS NULL AND coalesce(expires_at > now(), true))"
 KEY = f"""
 key_id, user_id, name, prefix, last_four, scopes, created_at, expires_at, revoked_at, last_used_at, replaced_by,
 {IS_USABLE}

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from backend.models.api_key import IS_USABLE
 from backend.models.choices import Plan
 from backend.models.subscription import HAS_LAPSED
 from backend.services import audit, clerk_subscriptions
@@ -43,13 +44,12 @@ SET status = 'active', period_start = now(), period_end = NULL, clerk_subscripti
 WHERE user_id = :user_id AND (:is_new OR (plan <> 'free' AND status <> 'active'))
 """)
 
-READ_USE = text("""
+READ_USE = text(f"""
 SELECT (SELECT count(*) FROM campaigns WHERE user_id = s.user_id AND deleted_at IS NULL),
-       (SELECT count(*) FROM api_keys
-        WHERE user_id = s.user_id AND revoked_at IS NULL AND coalesce(expires_at > now(), true)),
+       (SELECT count(*) FROM api_keys WHERE user_id = s.user_id AND {IS_USABLE}),
        s.clerk_subscription_id IS NOT NULL
 FROM subscriptions s WHERE s.user_id = :user_id
-""")
+""")  # noqa: S608
 
 
 def set_plan(connection: Connection, actor: Actor, user_id: int, plan: Plan) -> None:

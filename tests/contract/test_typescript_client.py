@@ -214,15 +214,20 @@ def test_not_repeated(page: Page, scenario: str, status: int, headers: dict[str,
     assert len(page.between.requests) == 1
 
 
-def test_without_node(tmp_path: Path) -> None:
-    result = subprocess.run(
+def generate_with(programs: Path) -> subprocess.CompletedProcess[str]:
+    """`make client` on a machine that has these programs alone."""
+    return subprocess.run(
         [sys.executable, "-m", "development.generate_client"],
         cwd=PROJECT,
-        env={"PATH": str(tmp_path)},
+        env={"PATH": str(programs)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_without_node(tmp_path: Path) -> None:
+    result = generate_with(tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
     assert re.fullmatch(r"Node\.js 18 or newer .*\n", result.stderr)
 
@@ -232,13 +237,6 @@ def test_with_an_old_node(tmp_path: Path) -> None:
     for name in ("node", "npm"):
         (tmp_path / name).write_text("#!/bin/sh\necho v16.20.2\n")
         (tmp_path / name).chmod(0o755)
-    result = subprocess.run(
-        [sys.executable, "-m", "development.generate_client"],
-        cwd=PROJECT,
-        env={"PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = generate_with(tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
     assert "v16.20.2" in result.stderr

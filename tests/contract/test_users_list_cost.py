@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection
 
 from backend.models.choices import Plan, Role
 from backend.services.admin import FIND_EVENTS, FIND_USER
 from backend.services.user_list import UserFilter, UserStatus, select_users
-from tests.support.database import Sql, migrated_database
+from tests.contract.query_plans import blocks, explain, filled_database, nodes
 
 USERS = 200_000
 # 5 admins, 200 developers, 20 banned, 100 deactivated, 400 deleted, 1,000 who pay and 1,000 whose plan has lapsed:
@@ -29,8 +29,7 @@ SELECT user_id, CASE WHEN user_id BETWEEN 1001 AND 3000 THEN 'pro' ELSE 'free' E
 INSERT INTO usage_metrics (user_id) SELECT user_id FROM users;
 INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes)
 SELECT user_id, 'n', 'p', 'f', user_id, '{{profile:read}}' FROM users;
-INSERT INTO audit_events (action, source, subject_user_id) SELECT 'user.activated', 'cli', user_id FROM users;
-VACUUM ANALYZE
+INSERT INTO audit_events (action, source, subject_user_id) SELECT 'user.activated', 'cli', user_id FROM users
 """
 DEEP = USERS // 10
 FILTERS = {
@@ -58,34 +57,8 @@ INDEXED = {"Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Bitmap Index Sc
 
 @pytest.fixture(scope="module")
 def filled(postgres_url: str) -> Iterator[Connection]:
-    with migrated_database(postgres_url, "counterfoil_users_list") as url:
-        filling = Sql(url)
-        for statement in FILL.split(";"):
-            filling.rows(statement)
-        filling.close()
-        engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"))
-        with engine.connect() as connection:
-            yield connection
-        engine.dispose()
-
-
-def explain(connection: Connection, statement: Any, values: dict[str, object]) -> dict[str, Any]:
-    explained = text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}")
-    (answer,) = connection.execute(explained, values).scalar_one()
-    plan: dict[str, Any] = answer["Plan"]
-    return plan
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
-def blocks(plan: dict[str, Any]) -> int:
-    """What was read, in blocks of 8 kB, from memory or disk."""
-    read: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-    return read
+    with filled_database(postgres_url, "counterfoil_users_list", FILL) as connection:
+        yield connection
 
 
 class TestPage:
