@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from flask import Flask, current_app, request
@@ -19,6 +20,8 @@ class Emulator:
     instance: Instance
     store: Store
     url: str
+    bundles: Path
+    multi_session: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Change:
     emulator: Emulator
     client_ip: str
     user_agent: str
+    origin: str | None  # of the page that asks; None when no browser does
 
 
 def bind(app: Flask, emulator: Emulator) -> None:
@@ -43,4 +47,10 @@ def current_emulator() -> Emulator:
 def begin_change() -> Iterator[Change]:
     emulator = current_emulator()
     with emulator.store.transaction() as db:
-        yield Change(db, emulator, request.remote_addr or "", request.headers.get("User-Agent", ""))
+        yield Change(
+            db,
+            emulator,
+            request.remote_addr or "",
+            request.headers.get("User-Agent", ""),
+            request.headers.get("Origin"),
+        )

@@ -4,6 +4,9 @@ import json
 import sqlite3
 from typing import Any
 
+from clerk_emulator import verifications
+from clerk_emulator.activity import activity_payload
+
 
 def user_payload(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> dict[str, Any]:
     image_url = f"{base_url}/emulator/avatar.svg"
@@ -67,11 +70,11 @@ def session_payload(session: sqlite3.Row) -> dict[str, Any]:
         "id": session["id"],
         "user_id": session["user_id"],
         "client_id": session["client_id"],
-        "actor": None,
+        "actor": session["actor"] and json.loads(session["actor"]),
         "status": session["status"],
-        "last_active_organization_id": None,
+        "last_active_organization_id": session["last_active_organization_id"],
         "last_active_at": session["last_active_at"],
-        "latest_activity": None,
+        "latest_activity": activity_payload(session),
         "expire_at": session["expire_at"],
         "abandon_at": session["abandon_at"],
         "updated_at": session["updated_at"],
@@ -79,29 +82,22 @@ def session_payload(session: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def _email_addresses(db: sqlite3.Connection, user_id: str) -> list[dict[str, Any]]:
-    rows = db.execute(
-        "SELECT * FROM email_addresses WHERE user_id = ? ORDER BY created_at, rowid", (user_id,)
-    )
-    return [_email_address_payload(row) for row in rows]
-
-
-def _email_address_payload(email: sqlite3.Row) -> dict[str, Any]:
+def email_address_payload(db: sqlite3.Connection, email: sqlite3.Row) -> dict[str, Any]:
     return {
         "id": email["id"],
         "object": "email_address",
         "email_address": email["email_address"],
         "reserved": False,
-        # An address added through the Backend API counts as verified by an administrator.
-        "verification": {
-            "object": "verification_admin",
-            "status": "verified",
-            "strategy": "admin",
-            "attempts": None,
-            "expire_at": None,
-        },
+        "verification": verifications.payload(db, email["id"]),
         "linked_to": [],
         "matches_sso_connection": False,
         "created_at": email["created_at"],
         "updated_at": email["updated_at"],
     }
+
+
+def _email_addresses(db: sqlite3.Connection, user_id: str) -> list[dict[str, Any]]:
+    rows = db.execute(
+        "SELECT * FROM email_addresses WHERE user_id = ? ORDER BY created_at, rowid", (user_id,)
+    )
+    return [email_address_payload(db, row) for row in rows]

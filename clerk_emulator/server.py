@@ -21,7 +21,7 @@ from clerk_emulator.delivery import Dispatcher
 from clerk_emulator.instance import load_instance
 from clerk_emulator.keys_file import NAME as KEYS_FILE
 from clerk_emulator.keys_file import write_keys
-from clerk_emulator.store import Store
+from clerk_emulator.store import NewerStateError, Store
 
 _LOOPBACK = "127.0.0.1"
 _BACKLOG = 128
@@ -52,7 +52,15 @@ class _QuietHandler(WSGIRequestHandler):
     show_default=True,
     help="Endpoint that gets the events.",
 )
-def main(port: int, state: Path, webhook_url: str) -> None:
+@click.option(
+    "--bundles",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".local/bundles"),
+    show_default=True,
+    help="Folder of @clerk/clerk-js and @clerk/ui, as `make frontend` fetches them or as a node_modules.",
+)
+@click.option("--multi-session", is_flag=True, help="Let several users be signed in on one browser.")
+def main(port: int, state: Path, webhook_url: str, bundles: Path, *, multi_session: bool) -> None:
     if os.environ.get("ENV", "").strip().lower() == "production":
         raise _ProductionRefusedError(
             "this emulator is not for production; unset ENV or use Clerk's own keys"
@@ -63,27 +71,28 @@ def main(port: int, state: Path, webhook_url: str) -> None:
     # Blocked before any thread starts, so that every thread inherits it and the main one can wait for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     with _exclusive(state):
-        _serve(port, state, webhook_url)
-
-
-def _serve(port: int, state: Path, webhook_url: str) -> None:
-    url = f"http://localhost:{port}"
-    with _listen(port) as listener:
         store = _open_store(state / "state.sqlite3")
-        instance = load_instance(store)
+        emulator = Emulator(load_instance(store), store, f"http://localhost:{port}", bundles, multi_session)
+        _serve(port, state, webhook_url, emulator)
+
+
+def _serve(port: int, state: Path, webhook_url: str, emulator: Emulator) -> None:
+    with _listen(port) as listener:
         server = make_server(
             _LOOPBACK,
             port,
-            http_app(Emulator(instance, store, url)),
+            http_app(emulator),
             threaded=True,
             request_handler=_QuietHandler,
             fd=listener.fileno(),
         )
         threading.Thread(target=server.serve_forever, name="http-server", daemon=True).start()
-        Dispatcher(store, instance, webhook_url).start()
+        Dispatcher(emulator.store, emulator.instance, webhook_url).start()
         # Only now: whoever reads the keys may use them at once.
-        write_keys(state, instance, url)
-        click.echo(f"Clerk emulator on {url} (keys: {state / KEYS_FILE}, webhooks to: {webhook_url})")
+        write_keys(state, emulator.instance, emulator.url)
+        click.echo(
+            f"Clerk emulator on {emulator.url} (keys: {state / KEYS_FILE}, webhooks to: {webhook_url})"
+        )
         # Leaving is as safe as being killed: what is committed stays, what was not answered is sent again.
         signal.sigwait(_STOP_SIGNALS)
 
@@ -124,6 +133,10 @@ def _listen(port: int) -> socket.socket:
 def _open_store(path: Path) -> Store:
     try:
         return Store(path)
+    except NewerStateError:
+        raise click.ClickException(
+            f"a newer emulator wrote {path}; update, or delete it to start afresh"
+        ) from None
     except sqlite3.DatabaseError as error:
         raise click.ClickException(f"{path} cannot be read ({error}); delete it to start afresh") from error
 

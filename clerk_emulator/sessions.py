@@ -4,12 +4,14 @@ import sqlite3
 from http import HTTPStatus
 from typing import Literal
 
-from clerk_emulator import users
+from clerk_emulator import organizations, tokens, users
 from clerk_emulator.clock import now_ms
 from clerk_emulator.context import Change
 from clerk_emulator.errors import ClerkError, not_found
 from clerk_emulator.events import emit_session_event
 from clerk_emulator.ids import new_id
+from clerk_emulator.instance import Instance
+from clerk_emulator.store import insert
 
 # How a session can be closed: signed out and kept on its client, signed out and gone, ended by the application.
 Closing = Literal["ended", "removed", "revoked"]
@@ -47,21 +49,50 @@ def expire_overdue(db: sqlite3.Connection) -> None:
     )
 
 
-def create(change: Change, user: sqlite3.Row) -> sqlite3.Row:
-    """Sign the user in on a new client."""
-    _refuse_if_kept_out(user)
+def create(
+    change: Change,
+    user: sqlite3.Row,
+    *,
+    client_id: str | None = None,
+    actor: str | None = None,
+    lifetime: int | None = None,
+    organization_id: str | None = None,
+) -> sqlite3.Row:
+    """Sign the user in, on a new client if none is named.
+
+    `actor` is the JSON of who acts as the user; `lifetime` is in seconds; `organization_id` is of one they belong to.
+    """
+    refuse_if_kept_out(user)
+    if organization_id:
+        organizations.refuse_stranger(change.db, organization_id, user["id"])
     now = now_ms()
-    session_id = new_id("sess")
-    change.db.execute(
-        "INSERT INTO sessions (id, user_id, client_id, status, last_active_at, expire_at, abandon_at,"
-        " created_at, updated_at) VALUES (?, ?, ?, 'active', ?, ?, ?, ?, ?)",
-        (session_id, user["id"], new_id("client"), now, now + _LIFETIME, now + _ABANDONED_AFTER, now, now),
-    )
-    session = find(change.db, session_id)
+    row = {
+        "id": new_id("sess"),
+        "user_id": user["id"],
+        "client_id": client_id or new_id("client"),
+        "status": "active",
+        "last_active_at": now,
+        "expire_at": now + (_LIFETIME if lifetime is None else lifetime * 1000),
+        "abandon_at": now + _ABANDONED_AFTER,
+        "created_at": now,
+        "updated_at": now,
+        "actor": actor,
+        "origin": change.origin,
+        "client_ip": change.client_ip,
+        "user_agent": change.user_agent,
+        "last_active_organization_id": organization_id,
+    }
+    insert(change.db, "sessions", row)
+    session = find(change.db, row["id"])
     emit_session_event(change, "session.created", session)
     # Clerk keeps a user's last activity with the precision of a day.
     users.update(change, user, {"last_sign_in_at": now, "last_active_at": now - now % _DAY})
     return session
+
+
+def touch(db: sqlite3.Connection, session: sqlite3.Row) -> None:
+    """Note that somebody is there. Clerk sends no event for that."""
+    db.execute("UPDATE sessions SET last_active_at = ? WHERE id = ?", (now_ms(), session["id"]))
 
 
 def close(change: Change, session: sqlite3.Row, how: Closing) -> sqlite3.Row:
@@ -77,16 +108,22 @@ def close(change: Change, session: sqlite3.Row, how: Closing) -> sqlite3.Row:
     return closed
 
 
-def close_all(change: Change, user_id: str, how: Closing) -> None:
-    expire_overdue(change.db)
-    active = change.db.execute(
+def close_all(change: Change, user_id: str, how: Closing, *, but: str | None = None) -> None:
+    """End every active session of a user, `but` the one of that id."""
+    for session in of_user(change.db, user_id):
+        if session["id"] != but:
+            close(change, session, how)
+
+
+def of_user(db: sqlite3.Connection, user_id: str) -> list[sqlite3.Row]:
+    """List a user's active sessions on all browsers, oldest first."""
+    expire_overdue(db)
+    return db.execute(
         "SELECT * FROM sessions WHERE user_id = ? AND status = 'active' ORDER BY created_at, id", (user_id,)
     ).fetchall()
-    for session in active:
-        close(change, session, how)
 
 
-def _refuse_if_kept_out(user: sqlite3.Row) -> None:
+def refuse_if_kept_out(user: sqlite3.Row) -> None:
     if user["banned"]:
         raise ClerkError(
             HTTPStatus.FORBIDDEN,
@@ -101,3 +138,24 @@ def _refuse_if_kept_out(user: sqlite3.Row) -> None:
             "Your account is locked",
             "Your account is locked. Unlock it through the Backend API to sign in again.",
         )
+
+
+def token(
+    db: sqlite3.Connection,
+    instance: Instance,
+    session: sqlite3.Row,
+    *,
+    lifetime: int = tokens.DEFAULT_LIFETIME,
+    origin: str | None = None,
+) -> str:
+    """Mint a token that also names the organization the session is in."""
+    organization = organizations.claims(db, session)
+    return tokens.session_token(
+        instance, session, lifetime=lifetime, origin=origin, organization=organization
+    )
+
+
+def browser_token(change: Change, session: sqlite3.Row) -> str:
+    """Mint a token for the page that asks. A GET of the same origin does not say which it is: it is that of the sign-in."""
+    origin = change.origin or session["origin"]
+    return token(change.db, change.emulator.instance, session, origin=origin)

@@ -1,5 +1,6 @@
 """The tokens this instance signs, and the key set that verifies them."""
 
+import json
 import secrets
 import sqlite3
 import time
@@ -18,16 +19,35 @@ _NOT_BEFORE_MARGIN = 10
 _NO_SECOND_FACTOR = -1
 
 
-def session_token(instance: Instance, session: sqlite3.Row, lifetime: int = DEFAULT_LIFETIME) -> str:
-    """Mint a version 2 session token. It has no `azp`: no browser origin took part."""
+def session_token(
+    instance: Instance,
+    session: sqlite3.Row,
+    *,
+    lifetime: int = DEFAULT_LIFETIME,
+    origin: str | None = None,
+    organization: dict[str, Any] | None = None,
+) -> str:
+    """Mint a version 2 session token.
+
+    `origin` is the page's: without a browser there is none, and no `azp`. `organization` is what it says of the organization.
+    """
     now = int(time.time())
     claims = _common_claims(session, now, lifetime) | {
-        "fva": [(now - session["created_at"] // 1000) // 60, _NO_SECOND_FACTOR],
+        "fva": factor_verification_age(session),
         "sid": session["id"],
         "sts": "active",
         "v": 2,
-    }
+    } | (organization or {})
+    if origin:
+        claims["azp"] = origin
+    if session["actor"]:
+        claims["act"] = json.loads(session["actor"])
     return _sign(instance, claims, _SESSION_CATEGORY)
+
+
+def factor_verification_age(session: sqlite3.Row) -> list[int]:
+    """Tell how many minutes ago each of the two factors was proved, as the claim `fva`."""
+    return [(int(time.time()) - session["created_at"] // 1000) // 60, _NO_SECOND_FACTOR]
 
 
 def template_token(instance: Instance, session: sqlite3.Row, lifetime: int = DEFAULT_LIFETIME) -> str:

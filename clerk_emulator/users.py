@@ -4,8 +4,7 @@ import json
 import sqlite3
 from typing import Any
 
-from werkzeug.security import generate_password_hash
-
+from clerk_emulator import store, verifications
 from clerk_emulator.clock import now_ms
 from clerk_emulator.context import Change
 from clerk_emulator.errors import ClerkError, invalid_parameter, not_found
@@ -22,12 +21,14 @@ def find(db: sqlite3.Connection, user_id: str) -> sqlite3.Row:
     return row
 
 
-def create(change: Change, columns: dict[str, Any], email_addresses: list[str]) -> sqlite3.Row:
-    """Create a user whose first address is the primary one."""
+def create(
+    change: Change, columns: dict[str, Any], email_addresses: list[str], *, verified_by: str = "admin"
+) -> sqlite3.Row:
+    """Create a user whose first address is the primary one; `verified_by` is the strategy that proved them all."""
     user_id = new_id("user")
     now = now_ms()
-    _refuse_taken_columns(change.db, columns, user_id)
-    _refuse_taken_addresses(change.db, email_addresses)
+    refuse_taken_columns(change.db, columns, user_id)
+    refuse_taken_addresses(change.db, email_addresses)
     emails = [(new_id("idn"), user_id, address, now, now) for address in dict.fromkeys(email_addresses)]
     row = _stored(columns) | {
         "id": user_id,
@@ -35,11 +36,10 @@ def create(change: Change, columns: dict[str, Any], email_addresses: list[str]) 
         "created_at": now,
         "updated_at": now,
     }
-    change.db.execute(
-        f"INSERT INTO users ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608 - our own names
-        tuple(row.values()),
-    )
+    store.insert(change.db, "users", row)
     change.db.executemany("INSERT INTO email_addresses VALUES (?, ?, ?, ?, ?)", emails)
+    for email in emails:
+        verifications.confirm(change.db, email[0], verified_by)
     user = find(change.db, user_id)
     emit_user_event(change, "user.created", user)
     return user
@@ -49,24 +49,19 @@ def update(change: Change, user: sqlite3.Row, columns: dict[str, Any]) -> sqlite
     """Write some columns and send `user.updated`; nothing to write sends nothing."""
     if not columns:
         return user
-    _refuse_taken_columns(change.db, columns, user["id"])
+    refuse_taken_columns(change.db, columns, user["id"])
     _refuse_foreign_address(change.db, columns, user["id"])
+    return touch(change, user, columns)
+
+
+def touch(change: Change, user: sqlite3.Row, columns: dict[str, Any] | None = None) -> sqlite3.Row:
+    """Send `user.updated` for a change of the user's row, or of something that belongs to it."""
     # Readers order a user's versions by updated_at, so that two changes may never share a millisecond.
-    row = _stored(columns) | {"updated_at": max(now_ms(), user["updated_at"] + 1)}
-    change.db.execute(
-        f"UPDATE users SET {', '.join(f'{name} = ?' for name in row)} WHERE id = ?",  # noqa: S608 - our own names
-        (*row.values(), user["id"]),
-    )
+    row = _stored(columns or {}) | {"updated_at": max(now_ms(), user["updated_at"] + 1)}
+    store.update(change.db, "users", user["id"], row)
     updated = find(change.db, user["id"])
     emit_user_event(change, "user.updated", updated)
     return updated
-
-
-def password_columns(password: str | None) -> dict[str, Any]:
-    """Hash a password; slow by design, so do it before the transaction."""
-    if password is None:
-        return {"password_hash": None, "password_last_updated_at": None}
-    return {"password_hash": generate_password_hash(password), "password_last_updated_at": now_ms()}
 
 
 def merge_metadata(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +85,7 @@ def _stored(columns: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _refuse_taken_columns(db: sqlite3.Connection, columns: dict[str, Any], user_id: str) -> None:
+def refuse_taken_columns(db: sqlite3.Connection, columns: dict[str, Any], user_id: str = "") -> None:
     for column, label in _UNIQUE_COLUMNS.items():
         value = columns.get(column)
         query = f"SELECT 1 FROM users WHERE {column} = ? AND id <> ?"  # noqa: S608 - our own names
@@ -98,7 +93,7 @@ def _refuse_taken_columns(db: sqlite3.Connection, columns: dict[str, Any], user_
             raise _taken(column, label)
 
 
-def _refuse_taken_addresses(db: sqlite3.Connection, email_addresses: list[str]) -> None:
+def refuse_taken_addresses(db: sqlite3.Connection, email_addresses: list[str]) -> None:
     for address in email_addresses:
         if db.execute("SELECT 1 FROM email_addresses WHERE email_address = ?", (address,)).fetchone():
             raise _taken("email_address", "email address")

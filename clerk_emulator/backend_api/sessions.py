@@ -5,10 +5,11 @@ import sqlite3
 from flask import Blueprint, Response, jsonify, request
 
 from clerk_emulator import sessions, tokens, users
-from clerk_emulator.backend_api.bodies import Body, TokenLifetime, read_body
+from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.pages import invalid_value, read_limit, read_offset, refuse_unknown
 from clerk_emulator.context import begin_change, current_emulator
 from clerk_emulator.errors import invalid_parameter
+from clerk_emulator.fields import TokenLifetime
 from clerk_emulator.payloads import session_payload
 
 blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
@@ -71,7 +72,8 @@ def create_token(session_id: str) -> Response:
     emulator = current_emulator()
     with emulator.store.transaction() as db:
         session = sessions.find_active(db, session_id)
-    return jsonify(object="token", jwt=tokens.session_token(emulator.instance, session, lifetime))
+        jwt = sessions.token(db, emulator.instance, session, lifetime=lifetime)
+    return jsonify(object="token", jwt=jwt)
 
 
 @blueprint.post("/<session_id>/tokens/<template>")

@@ -6,12 +6,17 @@ import sqlite3
 from flask import request
 
 from clerk_emulator import users
-from clerk_emulator.backend_api.pages import invalid_value, read_limit, read_offset, refuse_unknown
+from clerk_emulator.backend_api.pages import (
+    invalid_value,
+    read_limit,
+    read_list,
+    read_offset,
+    read_order,
+    refuse_unknown,
+)
 from clerk_emulator.errors import ClerkError, invalid_parameter
 
-_MAX_VALUES = 100
-
-_FILTERS = frozenset({"email_address", "user_id", "external_id", "username", "query"})
+_FILTERS = frozenset({"email_address", "user_id", "external_id", "username", "organization_id", "query"})
 _PAGING = frozenset({"limit", "offset", "order_by", "starting_after"})
 
 # Clerk's names of an order, and the expression that makes it. Nobody has a phone number or a wallet here.
@@ -38,6 +43,10 @@ _CONDITIONS = {
     "external_id": "external_id IN (SELECT value FROM json_each(:external_id))",
     "not_external_id": """(
         external_id IS NULL OR external_id NOT IN (SELECT value FROM json_each(:not_external_id)))""",
+    "organization_id": """id IN (SELECT user_id FROM organization_memberships
+        WHERE organization_id IN (SELECT value FROM json_each(:organization_id)))""",
+    "not_organization_id": """id NOT IN (SELECT user_id FROM organization_memberships
+        WHERE organization_id IN (SELECT value FROM json_each(:not_organization_id)))""",
     # Not LIKE: it would read % and _ as wildcards, and fails on a long pattern.
     "query": """(
         instr(lower(id), lower(:query)) OR instr(lower(username), lower(:query))
@@ -57,9 +66,9 @@ class Selection:
         self._conditions: list[str] = []
         self._values: dict[str, str | int] = {}
         for name in ("email_address", "username"):
-            self._add_list(name, [value.lower() for value in _read_list(name)])
-        for name in ("user_id", "external_id"):
-            values = _read_list(name)
+            self._add_list(name, [value.lower() for value in read_list(name)])
+        for name in ("user_id", "external_id", "organization_id"):
+            values = read_list(name)
             # A plus sign that was not percent-encoded arrives as a space.
             self._add_list(name, [value.lstrip("+ ") for value in values if not value.startswith("-")])
             self._add_list(f"not_{name}", [value[1:] for value in values if value.startswith("-")])
@@ -75,7 +84,7 @@ class Selection:
     def page(self, db: sqlite3.Connection) -> list[sqlite3.Row]:
         """Read one page of them in the order that was asked for."""
         refuse_unknown(_FILTERS | _PAGING)
-        name, direction = _read_order()
+        name, direction = read_order(_ORDERS)
         if cursor := request.args.get("starting_after"):
             self._continue_after(db, cursor, name, direction)
         self._values |= {"limit": read_limit(), "offset": read_offset()}
@@ -105,26 +114,6 @@ class Selection:
 
     def _where(self) -> str:
         return f"WHERE {' AND '.join(self._conditions)}" if self._conditions else ""
-
-
-def _read_order() -> tuple[str, str]:
-    order = request.args.get("order_by", "-created_at")
-    name = order.lstrip("+- ")
-    if name not in _ORDERS:
-        raise invalid_value("order_by")
-    return name, "DESC" if order.startswith("-") else "ASC"
-
-
-def _read_list(param: str) -> list[str]:
-    values = request.args.getlist(param)
-    if len(values) > _MAX_VALUES:
-        raise invalid_parameter(
-            param,
-            "form_param_array_size_exceeded",
-            "exceeds maximum size",
-            f"{param} should not exceed {_MAX_VALUES} items.",
-        )
-    return values
 
 
 def _not_together(param: str, other: str) -> ClerkError:

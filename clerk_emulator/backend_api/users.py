@@ -8,16 +8,15 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from pydantic import Field
 
-from clerk_emulator import accounts, users
-from clerk_emulator.backend_api.bodies import Body, EmailAddress, Metadata, ShortText, Username, read_body
+from clerk_emulator import accounts, passwords, users
+from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.user_filters import Selection
 from clerk_emulator.context import begin_change, current_emulator
-from clerk_emulator.errors import ClerkError, invalid_parameter
+from clerk_emulator.errors import ClerkError
+from clerk_emulator.fields import EmailAddress, Metadata, ShortText, Username
 from clerk_emulator.payloads import user_payload
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
-
-_MIN_PASSWORD_LENGTH = 8
 
 _NOT_COLUMNS = {
     "email_address",
@@ -55,13 +54,12 @@ class UserBody(MetadataBody):
         """Give what was sent as columns of the users table."""
         columns = self.model_dump(exclude_unset=True, exclude=_NOT_COLUMNS)
         if "password" in self.model_fields_set:
-            columns |= users.password_columns(self._checked_password())
+            columns |= passwords.user_columns(self._checked_password())
         return columns
 
     def _checked_password(self) -> str | None:
-        if self.password and not self.skip_password_checks and len(self.password) < _MIN_PASSWORD_LENGTH:
-            message = f"Passwords must be {_MIN_PASSWORD_LENGTH} characters or more."
-            raise invalid_parameter("password", "form_password_length_too_short", message, message)
+        if self.password and not self.skip_password_checks:
+            passwords.refuse_weak(self.password)
         return self.password or None
 
 

@@ -1,9 +1,11 @@
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from clerk_backend_api import Clerk
 
+from .browser import Browser
 from .harness import EmulatorProcess, Receiver
 
 
@@ -52,3 +54,15 @@ def own_emulator(tmp_path: Path, receiver: Receiver) -> Iterator[EmulatorProcess
 def clerk(emulator: EmulatorProcess) -> Iterator[Clerk]:
     with Clerk(bearer_auth=emulator.keys["CLERK_SECRET_KEY"], server_url=f"{emulator.url}/v1") as clerk:
         yield clerk
+
+
+@pytest.fixture
+def browser(emulator: EmulatorProcess) -> Iterator[Browser]:
+    with Browser(emulator) as browser:
+        yield browser
+
+
+@pytest.fixture
+def email() -> str:
+    """An address that no other test uses."""
+    return f"{uuid.uuid4().hex[:12]}@example.com"

@@ -47,6 +47,7 @@ class EmulatorProcess:
     state: Path
     webhook_url: str
     port: int = field(default_factory=free_port)
+    options: tuple[str, ...] = ()
 
     def start(self) -> None:
         # The output goes to a file: nobody reads a pipe, and a full one would stop the emulator.
@@ -55,6 +56,7 @@ class EmulatorProcess:
                 [
                     *(sys.executable, "-m", "clerk_emulator", "--port", str(self.port)),
                     *("--state", str(self.state), "--webhook-url", self.webhook_url),
+                    *self.options,
                 ],
                 cwd=ROOT,
                 env=clean_environment(),

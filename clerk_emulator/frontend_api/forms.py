@@ -1,0 +1,34 @@
+"""Request bodies of the Frontend API: forms, whose values are all text."""
+
+from typing import Annotated, Any, TypeVar
+
+from flask import request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+from clerk_emulator import passwords
+from clerk_emulator.fields import Metadata, parse, read_json_object
+
+
+class Form(BaseModel):
+    """Ignores what it does not know: the SDKs send more than they need."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+FormT = TypeVar("FormT", bound=Form)
+
+
+def _read_metadata(value: str | None) -> dict[str, Any]:
+    try:
+        return read_json_object(value or "{}")
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+FormMetadata = Annotated[Metadata, BeforeValidator(_read_metadata)]
+Password = Annotated[str, StringConstraints(max_length=passwords.MAX_LENGTH)]
+
+
+def read_form(model: type[FormT]) -> FormT:
+    """Read the request's form as `model`; the SDKs write null as an empty value."""
+    return parse(model, {name: value or None for name, value in request.form.items()})

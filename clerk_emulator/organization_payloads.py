@@ -1,0 +1,83 @@
+"""Organizations and memberships in the shapes of Clerk's Backend API and webhooks."""
+
+import json
+import sqlite3
+from typing import Any
+
+from clerk_emulator import roles
+from clerk_emulator.payloads import user_payload
+
+
+def organization_payload(
+    db: sqlite3.Connection, organization: sqlite3.Row, base_url: str, *, with_counts: bool = False
+) -> dict[str, Any]:
+    """Give an organization; the counts are in every webhook, but in an answer only when they are asked for."""
+    payload = {
+        "object": "organization",
+        "id": organization["id"],
+        "name": organization["name"],
+        "slug": organization["slug"],
+        "image_url": f"{base_url}/emulator/avatar.svg",
+        "has_image": False,
+        "max_allowed_memberships": organization["max_allowed_memberships"],
+        "admin_delete_enabled": bool(organization["admin_delete_enabled"]),
+        "public_metadata": json.loads(organization["public_metadata"]),
+        "private_metadata": json.loads(organization["private_metadata"]),
+        "created_at": organization["created_at"],
+        "updated_at": organization["updated_at"],
+    }
+    if organization["created_by"]:
+        payload["created_by"] = organization["created_by"]
+    if with_counts:
+        members, admins = db.execute(
+            "SELECT count(*), count(*) FILTER (WHERE role = ?) FROM organization_memberships"
+            " WHERE organization_id = ?",
+            (roles.ADMIN, organization["id"]),
+        ).fetchone()
+        payload |= {
+            "members_count": members,
+            "missing_member_with_elevated_permissions": admins == 0,
+            "pending_invitations_count": 0,
+        }
+    return payload
+
+
+def deleted_organization_payload(organization: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "object": "organization",
+        "id": organization["id"],
+        "slug": organization["slug"],
+        "deleted": True,
+    }
+
+
+def membership_payload(
+    db: sqlite3.Connection, membership: sqlite3.Row, base_url: str, *, with_counts: bool = False
+) -> dict[str, Any]:
+    organization = db.execute(
+        "SELECT * FROM organizations WHERE id = ?", (membership["organization_id"],)
+    ).fetchone()
+    role = roles.find(db, membership["role"])
+    return {
+        "object": "organization_membership",
+        "id": membership["id"],
+        "role": role.key,
+        "role_name": role.name,
+        "permissions": list(role.permissions),
+        "public_metadata": json.loads(membership["public_metadata"]),
+        "private_metadata": json.loads(membership["private_metadata"]),
+        "organization": organization_payload(db, organization, base_url, with_counts=with_counts),
+        "public_user_data": _public_user_data(db, membership["user_id"], base_url),
+        "created_at": membership["created_at"],
+        "updated_at": membership["updated_at"],
+    }
+
+
+def _public_user_data(db: sqlite3.Connection, user_id: str, base_url: str) -> dict[str, Any]:
+    user = user_payload(
+        db, db.execute("SELECT * FROM users WHERE id = ?", (user_id,)).fetchone(), base_url
+    )
+    names = ("first_name", "last_name", "profile_image_url", "image_url", "has_image", "username", "banned")
+    addresses = {email["id"]: email["email_address"] for email in user["email_addresses"]}
+    identifier = addresses.get(user["primary_email_address_id"]) or user["username"] or ""
+    return {"user_id": user_id} | {name: user[name] for name in names} | {"identifier": identifier}

@@ -1,0 +1,142 @@
+"""Sign-ins: who somebody says they are, and the proofs they give."""
+
+import sqlite3
+from typing import Any
+
+from clerk_emulator import clients, emails, sessions, store, users, verifications
+from clerk_emulator.clock import now_ms
+from clerk_emulator.context import Change
+from clerk_emulator.errors import ClerkError, invalid_parameter, not_found
+from clerk_emulator.ids import new_id
+
+PASSWORD = "password"  # noqa: S105 - a strategy
+EMAIL_CODE = "email_code"
+RESET_PASSWORD = "reset_password_email_code"  # noqa: S105 - a strategy
+TICKET = "ticket"
+
+_LIFETIME = 24 * 60 * 60 * 1000
+_SLUGS = {EMAIL_CODE: "verification_code", RESET_PASSWORD: "reset_password_code"}
+
+
+def find(db: sqlite3.Connection, client: sqlite3.Row, sign_in_id: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = db.execute(
+        "SELECT * FROM sign_ins WHERE id = ? AND client_id = ?", (sign_in_id, client["id"])
+    ).fetchone()
+    if row is None:
+        raise not_found("sign in", sign_in_id)
+    return row
+
+
+def create(
+    change: Change, client: sqlite3.Row, user: sqlite3.Row | None, identifier: str | None
+) -> sqlite3.Row:
+    """Begin a sign-in, of nobody yet when `user` is None; it takes the place of one this browser had begun."""
+    user_id = user["id"] if user else None
+    clients.refuse_second_session(change, client, user_id)
+    if user:
+        sessions.refuse_if_kept_out(user)
+    now = now_ms()
+    row = {
+        "id": new_id("sia"),
+        "client_id": client["id"],
+        "status": "needs_first_factor" if user else "needs_identifier",
+        "identifier": identifier,
+        "user_id": user_id,
+        "created_at": now,
+        "abandon_at": now + _LIFETIME,
+    }
+    store.insert(change.db, "sign_ins", row)
+    clients.update(change.db, client, sign_in_id=row["id"])
+    return find(change.db, client, row["id"])
+
+
+def identify(db: sqlite3.Connection, identifier: str) -> sqlite3.Row:
+    """Find the user by an address they proved, or by their username."""
+    row: sqlite3.Row | None = db.execute(
+        "SELECT u.* FROM users AS u JOIN email_addresses AS e ON e.user_id = u.id"
+        " JOIN verifications AS v ON v.owner_id = e.id"
+        " WHERE e.email_address = lower(:identifier) AND v.status = 'verified'"
+        " UNION ALL SELECT * FROM users WHERE username = :identifier",
+        {"identifier": identifier.strip()},
+    ).fetchone()
+    if row is None:
+        message = "Couldn't find your account."
+        raise invalid_parameter("identifier", "form_identifier_not_found", message, message)
+    return row
+
+
+def require_user(db: sqlite3.Connection, sign_in: sqlite3.Row) -> sqlite3.Row:
+    """Give the user of a sign-in that is under way."""
+    if sign_in["user_id"] is None or sign_in["status"] == "complete":
+        message = "This sign in needs an identifier first, or is over already."
+        raise invalid_parameter("strategy", "form_param_value_invalid", "is invalid", message)
+    return users.find(db, sign_in["user_id"])
+
+
+def prepare(change: Change, sign_in: sqlite3.Row, strategy: str) -> None:
+    """Send a code to the user's primary address."""
+    user = require_user(change.db, sign_in)
+    email = find_primary_email(change.db, user)
+    if strategy not in _SLUGS or email is None:
+        message = f"{strategy} is not available for this account, or not emulated."
+        raise invalid_parameter("strategy", "strategy_for_user_invalid", "is invalid", message)
+    verifications.prepare(change.db, sign_in["id"], strategy)
+    emails.send_code(
+        change, email["email_address"], email_address_id=email["id"], user=user, slug=_SLUGS[strategy]
+    )
+
+
+def attempt_code(
+    change: Change, client: sqlite3.Row, sign_in: sqlite3.Row, strategy: str, code: str
+) -> ClerkError | None:
+    """Try a code. A wrong one is returned, for the attempt is to be committed too."""
+    require_user(change.db, sign_in)
+    prepared = verifications.find(change.db, sign_in["id"])
+    if prepared is None or prepared["strategy"] != strategy:
+        message = "You need to send a verification code before attempting to verify."
+        raise invalid_parameter("strategy", "verification_missing", "No verification prepared", message)
+    refusal = verifications.attempt(change.db, sign_in["id"], code)
+    if refusal is None and strategy == RESET_PASSWORD:
+        store.update(change.db, "sign_ins", sign_in["id"], {"status": "needs_new_password"})
+    elif refusal is None:
+        complete(change, client, sign_in, strategy)
+    return refusal
+
+
+def complete(
+    change: Change,
+    client: sqlite3.Row,
+    sign_in: sqlite3.Row,
+    strategy: str,
+    *,
+    actor: str | None = None,
+    lifetime: int | None = None,
+) -> None:
+    """Start the session. `actor` and `lifetime` are those of a ticket."""
+    user = require_user(change.db, sign_in)
+    session = clients.sign_in(change, client, user, strategy, actor=actor, lifetime=lifetime)
+    if strategy in {PASSWORD, TICKET}:
+        verifications.confirm(change.db, sign_in["id"], strategy)
+    done = {"status": "complete", "created_session_id": session["id"]}
+    store.update(change.db, "sign_ins", sign_in["id"], done)
+    clients.update(change.db, client, sign_in_id=None)
+
+
+def reset_password(
+    change: Change, client: sqlite3.Row, sign_in: sqlite3.Row, columns: dict[str, Any], *, sign_out: bool
+) -> None:
+    """Give the user the new password and sign them in here; with `sign_out`, out everywhere else."""
+    if sign_in["status"] != "needs_new_password":
+        message = "Verify the code that was sent for the reset first."
+        raise invalid_parameter("password", "verification_missing", "No verification prepared", message)
+    user = users.update(change, require_user(change.db, sign_in), columns)
+    if sign_out:
+        sessions.close_all(change, user["id"], "revoked")
+    complete(change, client, sign_in, RESET_PASSWORD)
+
+
+def find_primary_email(db: sqlite3.Connection, user: sqlite3.Row) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = db.execute(
+        "SELECT * FROM email_addresses WHERE id = ?", (user["primary_email_address_id"],)
+    ).fetchone()
+    return row

@@ -1,0 +1,136 @@
+"""Which browser a request comes from, and what pages of other origins may do."""
+
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+import requests
+
+from .browser import ORIGIN, Browser
+from .harness import EmulatorProcess
+
+UNAUTHORIZED = HTTPStatus.UNAUTHORIZED
+
+
+class TestDevBrowser:
+    def test_new_one_has_nobody(self, browser: Browser) -> None:
+        client = browser.client()
+        assert (client["sessions"], client["sign_in"], client["sign_up"]) == ([], None, None)
+        assert client["last_active_session_id"] is None
+
+    def test_needs_no_cookie(self, browser: Browser, email: str) -> None:
+        browser.sign_up(email)
+        assert not browser.http.cookies
+        assert len(browser.client()["sessions"]) == 1
+
+    def test_sees_only_itself(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
+        session = browser.sign_up(email)
+        with Browser(emulator) as other:
+            assert other.client()["sessions"] == []
+            for path in ("tokens", "touch", "end", "remove"):
+                refusal = other.refusal("POST", f"/client/sessions/{session['id']}/{path}")
+                assert refusal == (HTTPStatus.NOT_FOUND, "resource_not_found")
+            refusal = other.refusal("GET", "/me", _clerk_session_id=session["id"])
+            assert refusal == (UNAUTHORIZED, "signed_out")
+        assert len(browser.client()["sessions"]) == 1
+
+    def test_unknown_one_is_told_so(self, browser: Browser) -> None:
+        """The SDK then asks for a new one."""
+        browser.token = "dvb_unknown"
+        assert browser.refusal("GET", "/client") == (UNAUTHORIZED, "dev_browser_unauthenticated")
+        assert browser.refusal("POST", "/client/sign_ups")[0] == UNAUTHORIZED
+
+
+class TestCookie:
+    def test_keeps_the_browser(self, emulator: EmulatorProcess, email: str) -> None:
+        with Browser(emulator, by_cookie=True) as browser:
+            assert browser.send("GET", "/client").json() == {"response": None, "client": None}
+            assert not browser.http.cookies
+            answer = browser.send("POST", "/client/sign_ups", {"email_address": email})
+            cookie = answer.headers["Set-Cookie"]
+            assert "__client=dvb_" in cookie
+            assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+            browser.sign_up(f"2-{email}")
+            assert len(browser.client()["sessions"]) == 1
+            assert "Set-Cookie" not in browser.send("PUT", "/client").headers
+
+    def test_unknown_one_becomes_a_new_browser(self, emulator: EmulatorProcess) -> None:
+        with Browser(emulator, by_cookie=True) as browser:
+            browser.http.cookies.set("__client", "dvb_unknown")
+            assert browser.client() is None
+            assert browser.call("PUT", "/client")["response"]["sessions"] == []
+
+    def test_put_founds_a_client(self, emulator: EmulatorProcess) -> None:
+        with Browser(emulator, by_cookie=True) as browser:
+            founded = browser.call("PUT", "/client")["response"]
+            assert browser.client()["id"] == founded["id"]
+
+
+class TestOrigins:
+    @pytest.mark.parametrize("origin", [ORIGIN, "https://app.example.com"])
+    def test_any_page_may_ask(self, emulator: EmulatorProcess, origin: str) -> None:
+        answer = requests.get(f"{emulator.url}/v1/environment", headers={"Origin": origin}, timeout=5)
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+        assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+
+    def test_refusals_can_be_read(self, emulator: EmulatorProcess) -> None:
+        for path in ("/v1/me", "/v1/client/unknown"):
+            answer = requests.get(emulator.url + path, headers={"Origin": ORIGIN}, timeout=5)
+            assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+            assert answer.json()["errors"]
+
+    def test_preflight(self, emulator: EmulatorProcess) -> None:
+        headers = {
+            "Origin": ORIGIN,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization",
+        }
+        answer = requests.options(f"{emulator.url}/v1/client/sign_ups", headers=headers, timeout=5)
+        assert answer.ok
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+        assert answer.headers["Access-Control-Allow-Headers"] == "authorization"
+
+    @pytest.mark.parametrize("path", ["/v1/users", "/v1/sessions/sess_1", "/emulator/messages"])
+    def test_backend_api_is_not_for_pages(self, emulator: EmulatorProcess, path: str) -> None:
+        answer = emulator.request("GET", path, headers={"Origin": ORIGIN})
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+class TestForm:
+    def test_method_comes_in_the_query(self, browser: Browser, email: str) -> None:
+        browser.sign_up(email)
+        assert browser.call("PATCH", "/me", {"first_name": "Ada"})["response"]["first_name"] == "Ada"
+
+    @pytest.mark.parametrize("method", ["GET", "TRACE", "patch", "X"])
+    def test_other_methods_do_not(self, browser: Browser, email: str, method: str) -> None:
+        browser.sign_up(email)
+        answer = browser.send("POST", "/me", {"first_name": "Ada"}, _method=method)
+        assert answer.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"data": b"\xff\xfe=%ff"},
+            {"json": {"email_address": "a@example.com"}},
+            {"files": {"email_address": b"a@example.com"}},
+            {"data": b"", "headers": {"Content-Type": "multipart/form-data"}},
+        ],
+    )
+    def test_rubbish_is_no_trouble(
+        self, emulator: EmulatorProcess, browser: Browser, options: dict[str, Any]
+    ) -> None:
+        for path in ("/v1/client/sign_ups", "/v1/client/sign_ins", "/v1/client/sessions/x/touch"):
+            query = {"__clerk_db_jwt": browser.token}
+            answer = requests.post(emulator.url + path, params=query, timeout=5, **options)
+            assert answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def test_environment_describes_the_form(browser: Browser) -> None:
+    environment = browser.call("GET", "/environment")
+    assert environment["auth_config"]["single_session_mode"] is True
+    attributes = environment["user_settings"]["attributes"]
+    on = {name for name, attribute in attributes.items() if attribute["enabled"]}
+    assert on == {"email_address", "password", "first_name", "last_name"}
+    assert environment["user_settings"]["sign_up"]["captcha_enabled"] is False
+    assert environment["user_settings"]["password_settings"]["min_length"] == 8
+    assert browser.call("PATCH", "/environment", {"action": "touch"}) == environment

@@ -1,0 +1,160 @@
+"""Signing up at the Frontend API, and what the application hears of it."""
+
+from http import HTTPStatus
+
+import pytest
+
+from .browser import CODE, ORIGIN, PASSWORD, Browser, claims, sent_codes, told
+from .harness import EmulatorProcess, Receiver
+
+UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _begin(browser: Browser, **form: str) -> str:
+    path: str = f"/client/sign_ups/{browser.call('POST', '/client/sign_ups', form)['response']['id']}"
+    return path
+
+
+class TestSignUp:
+    def test_code_makes_user_and_session(
+        self, emulator: EmulatorProcess, browser: Browser, email: str, heard: Receiver
+    ) -> None:
+        form = {"email_address": email.upper(), "password": PASSWORD, "first_name": "Ada", "last_name": ""}
+        begun = browser.call("POST", "/client/sign_ups", form)
+        sign_up = begun["response"]
+        assert begun["client"]["sign_up"] == sign_up
+        assert (sign_up["status"], sign_up["email_address"]) == ("missing_requirements", email)
+        assert (sign_up["missing_fields"], sign_up["unverified_fields"]) == ([], ["email_address"])
+        # Clerk's form believes that a code was sent as soon as a strategy stands here.
+        verification = sign_up["verifications"]["email_address"]
+        assert (verification["strategy"], verification["next_action"]) == (None, "needs_prepare")
+
+        path = f"/client/sign_ups/{sign_up['id']}"
+        prepared = browser.call("POST", f"{path}/prepare_verification", {"strategy": "email_code"})[
+            "response"
+        ]
+        verification = prepared["verifications"]["email_address"]
+        assert (verification["strategy"], verification["next_action"]) == ("email_code", "needs_attempt")
+        [mail] = sent_codes(heard, email)
+        assert (mail["slug"], mail["data"]["otp_code"]) == ("verification_code", CODE)
+
+        done = browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
+        assert done["response"]["status"] == "complete"
+        [session] = done["client"]["sessions"]
+        assert done["client"]["sign_up"] is None
+        assert done["client"]["last_active_session_id"] == session["id"]
+        assert done["response"]["created_session_id"] == session["id"]
+        assert done["response"]["created_user_id"] == session["user"]["id"]
+        user = session["user"]
+        assert (user["first_name"], user["last_name"], user["password_enabled"]) == ("Ada", None, True)
+        [address] = user["email_addresses"]
+        assert (address["email_address"], address["verification"]["strategy"]) == (email, "email_code")
+        assert user["primary_email_address_id"] == address["id"]
+        assert "private_metadata" not in user
+        token = claims(emulator, session["last_active_token"]["jwt"])
+        assert (token["sub"], token["sid"], token["azp"]) == (user["id"], session["id"], ORIGIN)
+
+        created, *_ = deliveries = told(heard, user["id"], "user.created", "session.created", "user.updated")
+        for delivery in deliveries:
+            delivery.verify(emulator.keys["CLERK_WEBHOOK_SECRET"])
+        [address] = created.event["data"]["email_addresses"]
+        assert address["verification"]["status"] == "verified"
+
+    def test_code_alone(self, browser: Browser, email: str) -> None:
+        """A sign-up without a password is one by e-mail code."""
+        path = _begin(browser, email_address=email)
+        browser.call("POST", f"{path}/prepare_verification")
+        done = browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
+        assert done["client"]["sessions"][0]["user"]["password_enabled"] is False
+
+    def test_step_by_step(self, browser: Browser, email: str) -> None:
+        path = _begin(browser, first_name="Ada")
+        assert browser.call("GET", path)["response"]["missing_fields"] == ["email_address"]
+        assert browser.refusal("POST", f"{path}/prepare_verification")[0] == UNPROCESSABLE
+        browser.call("PATCH", path, {"email_address": email, "unsafe_metadata": '{"from": "a link"}'})
+        browser.call("POST", f"{path}/prepare_verification")
+        done = browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
+        user = done["client"]["sessions"][0]["user"]
+        assert (user["first_name"], user["unsafe_metadata"]) == ("Ada", {"from": "a link"})
+
+    def test_another_address_is_proved_anew(self, browser: Browser, email: str) -> None:
+        path = _begin(browser, email_address=f"first-{email}")
+        browser.call("POST", f"{path}/prepare_verification")
+        browser.call("PATCH", path, {"email_address": email})
+        assert browser.refusal("POST", f"{path}/attempt_verification", {"code": CODE}) == (
+            HTTPStatus.BAD_REQUEST,
+            "verification_missing",
+        )
+
+    def test_wrong_codes_are_counted_and_do_no_harm(self, browser: Browser, email: str) -> None:
+        path = _begin(browser, email_address=email, password=PASSWORD)
+        browser.call("POST", f"{path}/prepare_verification")
+        for attempts, code in enumerate(("000000", "", "4242420"), 1):
+            refusal = browser.refusal("POST", f"{path}/attempt_verification", {"code": code})
+            assert refusal == (UNPROCESSABLE, "form_code_incorrect")
+            verification = browser.call("GET", path)["response"]["verifications"]["email_address"]
+            assert (verification["attempts"], verification["status"]) == (attempts, "unverified")
+        assert browser.client()["sessions"] == []
+        browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
+        assert len(browser.client()["sessions"]) == 1
+
+    def test_is_over_when_it_is_done(self, browser: Browser, email: str) -> None:
+        path = _begin(browser, email_address=email)
+        browser.call("POST", f"{path}/prepare_verification")
+        browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
+        for step in ("prepare_verification", "attempt_verification"):
+            assert browser.refusal("POST", f"{path}/{step}", {"code": CODE})[0] == HTTPStatus.FORBIDDEN
+        assert browser.call("GET", path)["response"]["status"] == "complete"
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("form", "code"),
+        [
+            ({"email_address": "no address"}, "form_param_format_invalid"),
+            ({"email_address": "a@example.com", "password": "short"}, "form_password_length_too_short"),
+            ({"email_address": "a@example.com", "password": "x" * 73}, "form_param_max_length_exceeded"),
+            ({"unsafe_metadata": "{"}, "form_param_format_invalid"),
+            ({"unsafe_metadata": '["no object"]'}, "form_param_format_invalid"),
+            ({"unsafe_metadata": '{"n": 1e999}'}, "form_param_format_invalid"),
+            ({"unsafe_metadata": '{"deep":' + "[" * 5_000 + "]" * 5_000 + "}"}, "form_param_format_invalid"),
+            ({"username": "no spaces"}, "form_param_format_invalid"),
+        ],
+    )
+    def test_bad_values(self, browser: Browser, form: dict[str, str], code: str) -> None:
+        assert browser.refusal("POST", "/client/sign_ups", form) == (UNPROCESSABLE, code)
+
+    def test_taken_address(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
+        emulator.create_user(email)
+        refusal = browser.refusal("POST", "/client/sign_ups", {"email_address": email.upper()})
+        assert refusal == (UNPROCESSABLE, "form_identifier_exists")
+
+    def test_address_taken_meanwhile(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
+        path = _begin(browser, email_address=email)
+        browser.call("POST", f"{path}/prepare_verification")
+        emulator.create_user(email)
+        refusal = browser.refusal("POST", f"{path}/attempt_verification", {"code": CODE})
+        assert refusal == (UNPROCESSABLE, "form_identifier_exists")
+        assert browser.client()["sessions"] == []
+
+    def test_only_one_session_at_a_time(self, browser: Browser, email: str) -> None:
+        browser.sign_up(email)
+        refusal = browser.refusal("POST", "/client/sign_ups", {"email_address": f"other-{email}"})
+        assert refusal == (HTTPStatus.BAD_REQUEST, "session_exists")
+
+    def test_other_browsers_sign_up(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
+        path = _begin(browser, email_address=email)
+        with Browser(emulator) as other:
+            for method, step in (
+                ("GET", ""),
+                ("PATCH", ""),
+                ("POST", "/prepare_verification"),
+                ("POST", "/attempt_verification"),
+            ):
+                refusal = other.refusal(method, path + step, {"code": CODE})
+                assert refusal == (HTTPStatus.NOT_FOUND, "resource_not_found")
+
+    def test_strategy_that_is_not_emulated(self, browser: Browser, email: str) -> None:
+        path = _begin(browser, email_address=email)
+        refusal = browser.refusal("POST", f"{path}/prepare_verification", {"strategy": "email_link"})
+        assert refusal == (UNPROCESSABLE, "form_param_value_invalid")
