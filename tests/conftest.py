@@ -1,6 +1,6 @@
 """One PostgreSQL a test process, one migrated database, one gunicorn; every test finds the tables empty."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +16,19 @@ from tests.support.database import Sql, migrated_database
 from tests.support.server import PROJECT, Server, running_server
 
 SHARED_DATA = PROJECT.parent / "shared" / "data"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what its servers complained of: a 503 names no cause to its client."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for name, value in item.funcargs.items():
+            if isinstance(value, Server):
+                report.sections.append((f"log of {name}", value.complaints()))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -156,7 +156,7 @@ def _is_same_address(one: str | None, other: str | None) -> bool:
 def link(connection: Connection, clerk_user_id: str, wanted: Link) -> Link | Refusal:
     """Give a locked legacy row to the Clerk user. Refused when the user's own row already holds something."""
     values = {"clerk_user_id": clerk_user_id}
-    # A request that makes this user just now is waited for. Its row would else appear between here and the link.
+    # Whether or not there was a row of the user's own: from here on there is one to take.
     is_ours = insert_user(connection, clerk_user_id, "webhook")
     connection.execute(LOCK_PLACEHOLDER, values)
     placeholder = connection.execute(TAKE_PLACEHOLDER, values).first()

@@ -9,12 +9,7 @@ from backend.services.clerk_user import Profile
 from backend.services.core.ids import read_id
 from backend.services.linking import Link, LockedUser
 from backend.services.provisioning import complete_user
-
-# Two events of one user, or two users with one address, take turns. Locks of the transaction, so PgBouncer may
-# pool transactions; the user's first, so that no two transactions wait for each other.
-LOCK_USER_AND_EMAIL = text("""
-SELECT pg_advisory_xact_lock(1, hashtext(:clerk_user_id)), pg_advisory_xact_lock(2, hashtext(lower(:email)))
-""")
+from backend.services.turns import lock_user
 
 # The user's own row, the one that external_id names, and all live ones with the address. Locked in one order: users who
 # exchange their addresses cannot deadlock, and of users who want one legacy row the second sees it taken.
@@ -43,11 +38,6 @@ ON CONFLICT (clerk_user_id) DO UPDATE SET
     clerk_updated_at = excluded.clerk_updated_at, updated_at = now()
 RETURNING user_id
 """)
-
-
-def lock_user(connection: Connection, clerk_user_id: str, email: str | None = None) -> None:
-    """Take the turn of this user (and address) until the transaction ends."""
-    connection.execute(LOCK_USER_AND_EMAIL, {"clerk_user_id": clerk_user_id, "email": email})
 
 
 def apply_profile(connection: Connection, profile: Profile, *, wins_ties: bool, link_by_email: bool) -> bool:

@@ -4,6 +4,7 @@ from sqlalchemy import Connection, text
 
 from backend.models.choices import Plan
 from backend.services.plans import PLANS
+from backend.services.turns import lock_user
 
 INSERT_USER = text("""
 INSERT INTO users (clerk_user_id, provisioned_by)
@@ -53,6 +54,7 @@ def provision_for_request(connection: Connection, clerk_user_id: str, session_id
     Safe beside any number of like requests and the webhook: whoever comes second finds the row. A session that
     has ended makes no user.
     """
+    lock_user(connection, clerk_user_id)
     is_revoked = connection.execute(IS_SESSION_REVOKED, {"session_id": session_id}).scalar_one()
     is_new = not is_revoked and insert_user(connection, clerk_user_id, "request")
     complete_user(connection, clerk_user_id)

@@ -25,8 +25,9 @@ from backend.services.clerk_user import Profile, Unprocessable, read_identifier,
 from backend.services.core.clerk_service import ClerkService
 from backend.services.core.http import FetchError
 from backend.services.database import Transact, delete_found
-from backend.services.profiles import apply_profile, lock_user
+from backend.services.profiles import apply_profile
 from backend.services.provisioning import complete_user, insert_user
+from backend.services.turns import lock_user
 
 # When Clerk names no end: its default lifetime of a session.
 SESSION_LIFETIME = timedelta(days=7)
@@ -135,6 +136,7 @@ class UserSync:
         """Refuse the session's tokens from now on: they would be good for up to 60 s more. `data`: Clerk's Session."""
         clerk_user_id = read_identifier(data, "user_id")
         ended_at = read_instant(data, "updated_at")
+        lock_user(connection, clerk_user_id)
         is_news = revoke_session(connection, read_identifier(data, "id"), _session_expiry(data))
         if data.get("actor") is None:
             self._ensure_user(connection, clerk_user_id, data.get("user"))
@@ -147,6 +149,7 @@ class UserSync:
             return Outcome.IGNORED  # somebody else impersonates the user: that is not his login
         clerk_user_id = read_identifier(data, "user_id")
         started_at = read_instant(data, "created_at")
+        lock_user(connection, clerk_user_id)
         self._ensure_user(connection, clerk_user_id, data.get("user"))
         noted = connection.execute(NOTE_LOGIN, {"clerk_user_id": clerk_user_id, "at": started_at})
         return Outcome.APPLIED if noted.rowcount else Outcome.STALE

@@ -67,6 +67,15 @@ class Server:
             **options,
         )
 
+    def complaints(self) -> str:
+        """The newest lines of the log but for what went well."""
+        lines = [
+            line
+            for line in self.log.read_text().splitlines()
+            if " INFO " not in line and "[INFO]" not in line
+        ]
+        return "\n".join(lines[-40:])
+
     def worker_pids(self) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [int(pid) for pid in children]
