@@ -31,7 +31,7 @@ def add(change: Change, user: sqlite3.Row, address: str, *, verified_by: str | N
     row = {"id": email_address_id, "user_id": user["id"], "email_address": address}
     store.insert(change.db, "email_addresses", row | {"created_at": now, "updated_at": now})
     if verified_by:
-        _note_proof(change, email_address_id, verified_by)
+        confirm(change, email_address_id, verified_by)
     else:
         users.touch(change, user)
     return find(change.db, email_address_id)
@@ -57,6 +57,21 @@ def attempt(change: Change, email: sqlite3.Row, code: str) -> ClerkError | None:
     return refusal
 
 
+def confirm(change: Change, email_address_id: str, strategy: str) -> None:
+    """Note a proof that needed no code; one that is proved already sends nothing."""
+    if not verifications.is_verified(change.db, email_address_id):
+        verifications.confirm(change.db, email_address_id, strategy)
+        _announce_proof(change, email_address_id)
+
+
+def doubt(change: Change, email: sqlite3.Row) -> None:
+    """Take the proof of an address back, also of a primary one."""
+    if verifications.is_verified(change.db, email["id"]):
+        verifications.forget(change.db, email["id"])
+        store.update(change.db, "email_addresses", email["id"], {"updated_at": now_ms()})
+        users.touch(change, users.find(change.db, email["user_id"]))
+
+
 def remove(change: Change, user: sqlite3.Row, email: sqlite3.Row) -> None:
     """Take an address away; the oldest proved one takes the place of a primary one."""
     others = change.db.execute(
@@ -80,11 +95,6 @@ def refuse_unproved(db: sqlite3.Connection, email_address_id: str) -> None:
     if not verifications.is_verified(db, email_address_id):
         message = "Only a verified email address can be the primary one."
         raise invalid_parameter("primary_email_address_id", "form_param_value_invalid", "is invalid", message)
-
-
-def _note_proof(change: Change, email_address_id: str, strategy: str) -> None:
-    verifications.confirm(change.db, email_address_id, strategy)
-    _announce_proof(change, email_address_id)
 
 
 def _announce_proof(change: Change, email_address_id: str) -> None:

@@ -1,16 +1,42 @@
-"""Routes that Clerk does not have: what became of the webhooks, and what a browser would do to a session."""
+"""Routes that Clerk does not have: what became of the webhooks, and what a browser or Clerk's dashboard would do."""
+
+import re
+from dataclasses import asdict
+from typing import Annotated
 
 from flask import Blueprint, Response, jsonify
+from pydantic import Field, StringConstraints
 
-from clerk_emulator import outbox, sessions
+from clerk_emulator import outbox, reset, roles, seeds, sessions
 from clerk_emulator.backend_api.authorization import require_secret_key
+from clerk_emulator.backend_api.bodies import Body, read_body
+from clerk_emulator.backend_api.sessions import NewSessionBody, start_session
+from clerk_emulator.backend_api.tickets import Actor
 from clerk_emulator.context import begin_change, current_emulator
+from clerk_emulator.errors import invalid_parameter
+from clerk_emulator.fields import ShortText
 from clerk_emulator.payloads import session_payload
 
 blueprint = Blueprint("emulator", __name__)
 blueprint.before_request(require_secret_key)
 
 _LISTED_MESSAGES = 100
+_ROLE_KEY = re.compile(r"org:[a-z0-9_]{1,64}")
+
+_Permission = Annotated[str, StringConstraints(pattern=r"^org:[a-z0-9_]{1,64}:[a-z0-9_]{1,64}$")]
+
+
+class ActingSessionBody(NewSessionBody):
+    actor: Actor | None = None
+
+
+class RoleBody(Body):
+    name: ShortText | None = None
+    permissions: list[_Permission] = Field(max_length=100)
+
+
+class ResetBody(Body):
+    webhooks: bool = True
 
 
 @blueprint.get("/messages")
@@ -25,6 +51,15 @@ def replay_message(message_id: str) -> Response:
         return jsonify(outbox.replay(db, message_id))
 
 
+@blueprint.post("/sessions")
+def create_session() -> Response:
+    """Sign in as a browser would that redeems an actor token, and then chooses an organization."""
+    body = read_body(ActingSessionBody)
+    with begin_change() as change:
+        session = start_session(change, body.user_id, body.active_organization_id, body.actor)
+        return jsonify(session_payload(session))
+
+
 @blueprint.post("/sessions/<session_id>/end")
 def end_session(session_id: str) -> Response:
     return _close(session_id, "ended")
@@ -33,6 +68,38 @@ def end_session(session_id: str) -> Response:
 @blueprint.post("/sessions/<session_id>/remove")
 def remove_session(session_id: str) -> Response:
     return _close(session_id, "removed")
+
+
+@blueprint.get("/roles")
+def list_roles() -> Response:
+    with current_emulator().store.transaction() as db:
+        return jsonify([asdict(role) for role in roles.find_all(db)])
+
+
+@blueprint.put("/roles/<key>")
+def define_role(key: str) -> Response:
+    if not _ROLE_KEY.fullmatch(key):
+        raise invalid_parameter(
+            "key",
+            "form_param_format_invalid",
+            "is invalid",
+            "A role's key is org: and small letters, digits or _.",
+        )
+    body = read_body(RoleBody)
+    with current_emulator().store.transaction() as db:
+        return jsonify(asdict(roles.define(db, key, body.name, body.permissions)))
+
+
+@blueprint.post("/seed")
+def plant_seeds() -> Response:
+    return jsonify(planted=seeds.plant(current_emulator()), password=seeds.PASSWORD)
+
+
+@blueprint.post("/reset")
+def reset_instance() -> Response:
+    tell = read_body(ResetBody).webhooks
+    with begin_change() as change:
+        return jsonify(forgotten_users=reset.forget_everything(change, tell=tell))
 
 
 def _close(session_id: str, how: sessions.Closing) -> Response:

@@ -23,6 +23,13 @@ def exists(db: sqlite3.Connection, organization_id: str, user_id: str) -> bool:
     return _select(db, organization_id, user_id) is not None
 
 
+def of_user(db: sqlite3.Connection, user_id: str) -> list[sqlite3.Row]:
+    """List what a user belongs to, oldest membership first."""
+    return db.execute(
+        "SELECT * FROM organization_memberships WHERE user_id = ? ORDER BY created_at, rowid", (user_id,)
+    ).fetchall()
+
+
 def create(
     change: Change,
     organization: sqlite3.Row,

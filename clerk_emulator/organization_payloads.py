@@ -5,7 +5,7 @@ import sqlite3
 from typing import Any
 
 from clerk_emulator import roles
-from clerk_emulator.payloads import user_payload
+from clerk_emulator.payloads import public_user_data
 
 
 def organization_payload(
@@ -57,6 +57,7 @@ def membership_payload(
     organization = db.execute(
         "SELECT * FROM organizations WHERE id = ?", (membership["organization_id"],)
     ).fetchone()
+    user = db.execute("SELECT * FROM users WHERE id = ?", (membership["user_id"],)).fetchone()
     role = roles.find(db, membership["role"])
     return {
         "object": "organization_membership",
@@ -67,17 +68,7 @@ def membership_payload(
         "public_metadata": json.loads(membership["public_metadata"]),
         "private_metadata": json.loads(membership["private_metadata"]),
         "organization": organization_payload(db, organization, base_url, with_counts=with_counts),
-        "public_user_data": _public_user_data(db, membership["user_id"], base_url),
+        "public_user_data": public_user_data(db, user, base_url),
         "created_at": membership["created_at"],
         "updated_at": membership["updated_at"],
     }
-
-
-def _public_user_data(db: sqlite3.Connection, user_id: str, base_url: str) -> dict[str, Any]:
-    user = user_payload(
-        db, db.execute("SELECT * FROM users WHERE id = ?", (user_id,)).fetchone(), base_url
-    )
-    names = ("first_name", "last_name", "profile_image_url", "image_url", "has_image", "username", "banned")
-    addresses = {email["id"]: email["email_address"] for email in user["email_addresses"]}
-    identifier = addresses.get(user["primary_email_address_id"]) or user["username"] or ""
-    return {"user_id": user_id} | {name: user[name] for name in names} | {"identifier": identifier}

@@ -110,7 +110,9 @@ def _find_creator(db: sqlite3.Connection, user_id: str | None) -> sqlite3.Row | 
 
 
 def _refuse_taken_slug(db: sqlite3.Connection, slug: str, organization_id: str = "") -> None:
-    if db.execute("SELECT 1 FROM organizations WHERE slug = ? AND id <> ?", (slug, organization_id)).fetchone():
+    if db.execute(
+        "SELECT 1 FROM organizations WHERE slug = ? AND id <> ?", (slug, organization_id)
+    ).fetchone():
         message = "That slug is taken. Please try another."
         raise invalid_parameter("slug", "form_identifier_exists", message, message)
 

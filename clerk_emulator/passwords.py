@@ -25,11 +25,16 @@ def user_columns(password: str | None) -> dict[str, Any]:
     return {"password_hash": generate_password_hash(password), "password_last_updated_at": now_ms()}
 
 
+def is_right(user: sqlite3.Row, password: str) -> bool:
+    """Tell whether this is the password of a user who has one."""
+    return check_password_hash(user["password_hash"], password)
+
+
 def refuse_wrong(user: sqlite3.Row, password: str, param: str = "password") -> None:
     """Raise ClerkError unless this is the user's password."""
     if user["password_hash"] is None:
         message = "This account has no password. Use another method."
         raise invalid_parameter(param, "strategy_for_user_invalid", message, message)
-    if not check_password_hash(user["password_hash"], password):
+    if not is_right(user, password):
         message = "Password is incorrect. Try again, or use another method."
         raise invalid_parameter(param, "form_password_incorrect", message, message)

@@ -57,6 +57,15 @@ def user_payload(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> di
     }
 
 
+def public_user_data(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> dict[str, Any]:
+    """Give what others may see of a user."""
+    payload = user_payload(db, user, base_url)
+    names = ("first_name", "last_name", "profile_image_url", "image_url", "has_image", "username", "banned")
+    addresses = {email["id"]: email["email_address"] for email in payload["email_addresses"]}
+    identifier = addresses.get(user["primary_email_address_id"]) or user["username"] or ""
+    return {"user_id": user["id"]} | {name: payload[name] for name in names} | {"identifier": identifier}
+
+
 def deleted_user_payload(user: sqlite3.Row) -> dict[str, Any]:
     payload = {"object": "user", "id": user["id"], "deleted": True}
     if user["external_id"] is not None:

@@ -26,4 +26,5 @@ def get_health() -> Response:
 @blueprint.get("/emulator/avatar.svg")
 def get_avatar() -> Response:
     """Everybody's picture: Clerk's own image host cannot be reached without a network."""
-    return Response(_AVATAR, mimetype="image/svg+xml")
+    # Clerk's components fetch pictures as anybody may.
+    return Response(_AVATAR, mimetype="image/svg+xml", headers={"Access-Control-Allow-Origin": "*"})

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import click
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from clerk_emulator import seeds
 from clerk_emulator.app import http_app
 from clerk_emulator.context import Emulator
 from clerk_emulator.delivery import Dispatcher
@@ -60,7 +61,8 @@ class _QuietHandler(WSGIRequestHandler):
     help="Folder of @clerk/clerk-js and @clerk/ui, as `make frontend` fetches them or as a node_modules.",
 )
 @click.option("--multi-session", is_flag=True, help="Let several users be signed in on one browser.")
-def main(port: int, state: Path, webhook_url: str, bundles: Path, *, multi_session: bool) -> None:
+@click.option("--seed", is_flag=True, help="Create the demo users, if the state is new.")
+def main(port: int, state: Path, webhook_url: str, bundles: Path, *, multi_session: bool, seed: bool) -> None:
     if os.environ.get("ENV", "").strip().lower() == "production":
         raise _ProductionRefusedError(
             "this emulator is not for production; unset ENV or use Clerk's own keys"
@@ -71,8 +73,12 @@ def main(port: int, state: Path, webhook_url: str, bundles: Path, *, multi_sessi
     # Blocked before any thread starts, so that every thread inherits it and the main one can wait for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     with _exclusive(state):
-        store = _open_store(state / "state.sqlite3")
+        path = state / "state.sqlite3"
+        is_new = not path.exists()
+        store = _open_store(path)
         emulator = Emulator(load_instance(store), store, f"http://localhost:{port}", bundles, multi_session)
+        if seed and is_new:
+            seeds.plant(emulator)
         _serve(port, state, webhook_url, emulator)
 
 

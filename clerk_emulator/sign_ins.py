@@ -67,7 +67,8 @@ def identify(db: sqlite3.Connection, identifier: str) -> sqlite3.Row:
 
 def require_user(db: sqlite3.Connection, sign_in: sqlite3.Row) -> sqlite3.Row:
     """Give the user of a sign-in that is under way."""
-    if sign_in["user_id"] is None or sign_in["status"] == "complete":
+    is_over = sign_in["status"] == "complete" or sign_in["abandon_at"] <= now_ms()
+    if sign_in["user_id"] is None or is_over:
         message = "This sign in needs an identifier first, or is over already."
         raise invalid_parameter("strategy", "form_param_value_invalid", "is invalid", message)
     return users.find(db, sign_in["user_id"])

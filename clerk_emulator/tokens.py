@@ -32,12 +32,16 @@ def session_token(
     `origin` is the page's: without a browser there is none, and no `azp`. `organization` is what it says of the organization.
     """
     now = int(time.time())
-    claims = _common_claims(session, now, lifetime) | {
-        "fva": factor_verification_age(session),
-        "sid": session["id"],
-        "sts": "active",
-        "v": 2,
-    } | (organization or {})
+    claims = (
+        _common_claims(session, now, lifetime)
+        | {
+            "fva": factor_verification_age(session),
+            "sid": session["id"],
+            "sts": "active",
+            "v": 2,
+        }
+        | (organization or {})
+    )
     if origin:
         claims["azp"] = origin
     if session["actor"]:
@@ -53,6 +57,12 @@ def factor_verification_age(session: sqlite3.Row) -> list[int]:
 def template_token(instance: Instance, session: sqlite3.Row, lifetime: int = DEFAULT_LIFETIME) -> str:
     """Mint the token of a JWT template that adds no claims. It has no `sid`, so it outlives its session."""
     return _sign(instance, _common_claims(session, int(time.time()), lifetime), _TEMPLATE_CATEGORY)
+
+
+def ticket(instance: Instance, ticket_id: str, kind: str, expire_at: int) -> str:
+    """Mint the token of a ticket. It names no user, so that nobody takes it for one of a session."""
+    claims = {"exp": expire_at, "iid": instance.id, "sid": ticket_id, "st": kind}
+    return _sign(instance, claims, _TEMPLATE_CATEGORY)
 
 
 def key_set(instance: Instance) -> dict[str, list[dict[str, Any]]]:

@@ -1,6 +1,5 @@
 """What happens to users, and the events it sends. Callers pass values that are validated already."""
 
-import json
 import sqlite3
 from typing import Any
 
@@ -30,7 +29,7 @@ def create(
     refuse_taken_columns(change.db, columns, user_id)
     refuse_taken_addresses(change.db, email_addresses)
     emails = [(new_id("idn"), user_id, address, now, now) for address in dict.fromkeys(email_addresses)]
-    row = _stored(columns) | {
+    row = store.with_text_metadata(columns) | {
         "id": user_id,
         "primary_email_address_id": emails[0][0] if emails else None,
         "created_at": now,
@@ -57,7 +56,7 @@ def update(change: Change, user: sqlite3.Row, columns: dict[str, Any]) -> sqlite
 def touch(change: Change, user: sqlite3.Row, columns: dict[str, Any] | None = None) -> sqlite3.Row:
     """Send `user.updated` for a change of the user's row, or of something that belongs to it."""
     # Readers order a user's versions by updated_at, so that two changes may never share a millisecond.
-    row = _stored(columns or {}) | {"updated_at": max(now_ms(), user["updated_at"] + 1)}
+    row = store.with_text_metadata(columns or {}) | {"updated_at": max(now_ms(), user["updated_at"] + 1)}
     store.update(change.db, "users", user["id"], row)
     updated = find(change.db, user["id"])
     emit_user_event(change, "user.updated", updated)
@@ -76,13 +75,6 @@ def merge_metadata(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, 
         else:
             merged[key] = value
     return merged
-
-
-def _stored(columns: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: json.dumps(value or {}) if name.endswith("_metadata") else value
-        for name, value in columns.items()
-    }
 
 
 def refuse_taken_columns(db: sqlite3.Connection, columns: dict[str, Any], user_id: str = "") -> None:

@@ -2,13 +2,29 @@
 
 from flask import Blueprint
 
-from clerk_emulator.backend_api import instance, sessions, users
+from clerk_emulator.backend_api import (
+    clients,
+    email_addresses,
+    instance,
+    memberships,
+    organizations,
+    sessions,
+    tickets,
+    user_passwords,
+    users,
+)
 from clerk_emulator.backend_api.authorization import require_secret_key
+
+_PARTS = (
+    *(instance, users, user_passwords, email_addresses),
+    *(sessions, clients, tickets),
+    *(organizations, memberships),
+)
 
 
 def backend_api() -> Blueprint:
     blueprint = Blueprint("backend_api", __name__)
     blueprint.before_request(require_secret_key)
-    for part in (instance.blueprint, users.blueprint, sessions.blueprint):
-        blueprint.register_blueprint(part)
+    for part in _PARTS:
+        blueprint.register_blueprint(part.blueprint)
     return blueprint

@@ -58,7 +58,7 @@ def select_page(
     total: int = db.execute(f"SELECT count(*) FROM {table} WHERE {where}", values).fetchone()[0]  # noqa: S608
     page = db.execute(
         f"SELECT m.* FROM {table} WHERE {where}"  # noqa: S608
-        f" ORDER BY {_ORDERS[name]} {direction}, m.id {direction} LIMIT :limit OFFSET :offset",
+        f" ORDER BY {_ORDERS[name]} {direction}, m.rowid {direction} LIMIT :limit OFFSET :offset",
         values,
     ).fetchall()
     return page, total

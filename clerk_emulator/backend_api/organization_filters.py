@@ -50,10 +50,11 @@ class Selection:
     def page(self, db: sqlite3.Connection) -> tuple[list[sqlite3.Row], int]:
         """Read one page, and the number of all that match."""
         where = " AND ".join(self._conditions)
-        total: int = db.execute(f"SELECT count(*) FROM organizations WHERE {where}", self._values).fetchone()[0]  # noqa: S608
+        counted = db.execute(f"SELECT count(*) FROM organizations WHERE {where}", self._values)  # noqa: S608
+        total: int = counted.fetchone()[0]
         rows = db.execute(
             f"SELECT * FROM organizations WHERE {where}"  # noqa: S608
-            f" ORDER BY {_ORDERS[self._name]} {self._direction}, id {self._direction} LIMIT :limit OFFSET :offset",
+            f" ORDER BY {_ORDERS[self._name]} {self._direction}, rowid {self._direction} LIMIT :limit OFFSET :offset",
             self._values,
         ).fetchall()
         return rows, total

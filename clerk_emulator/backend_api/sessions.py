@@ -1,13 +1,15 @@
 """`/v1/sessions`."""
 
+import json
 import sqlite3
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from clerk_emulator import sessions, tokens, users
+from clerk_emulator import clients, sessions, tokens, users
 from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.pages import invalid_value, read_limit, read_offset, refuse_unknown
-from clerk_emulator.context import begin_change, current_emulator
+from clerk_emulator.context import Change, begin_change, current_emulator
 from clerk_emulator.errors import invalid_parameter
 from clerk_emulator.fields import TokenLifetime
 from clerk_emulator.payloads import session_payload
@@ -23,6 +25,7 @@ _STATUSES = frozenset(
 
 class NewSessionBody(Body):
     user_id: str
+    active_organization_id: str | None = None
 
 
 class TokenBody(Body):
@@ -35,9 +38,9 @@ class TokenBody(Body):
 
 @blueprint.post("")
 def create_session() -> Response:
-    user_id = read_body(NewSessionBody).user_id
+    body = read_body(NewSessionBody)
     with begin_change() as change:
-        return jsonify(session_payload(sessions.create(change, users.find(change.db, user_id))))
+        return jsonify(session_payload(start_session(change, body.user_id, body.active_organization_id)))
 
 
 @blueprint.get("")
@@ -83,6 +86,23 @@ def create_template_token(session_id: str, template: str) -> Response:  # noqa: 
     with emulator.store.transaction() as db:
         session = sessions.find_active(db, session_id)
     return jsonify(object="token", jwt=tokens.template_token(emulator.instance, session, lifetime))
+
+
+def start_session(
+    change: Change, user_id: str, organization_id: str | None, actor: dict[str, Any] | None = None
+) -> sqlite3.Row:
+    """Sign a user in where no browser is, as the only one on a client of its own."""
+    user = users.find(change.db, user_id)
+    client = clients.create(change.db)
+    session = sessions.create(
+        change,
+        user,
+        client_id=client["id"],
+        actor=json.dumps(actor) if actor else None,
+        organization_id=organization_id,
+    )
+    clients.update(change.db, client, last_active_session_id=session["id"])
+    return session
 
 
 def _read_filters() -> dict[str, str]:

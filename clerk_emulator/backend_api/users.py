@@ -124,6 +124,14 @@ def merge_user_metadata(user_id: str) -> Response:
         return jsonify(_payload(change.db, users.update(change, user, merged)))
 
 
+@blueprint.put("/<user_id>/metadata")
+def replace_user_metadata(user_id: str) -> Response:
+    """Replace what is sent; @clerk/backend makes two requests of an update with metadata, and this is one."""
+    columns = read_body(MetadataBody).model_dump(exclude_unset=True)
+    with begin_change() as change:
+        return jsonify(_payload(change.db, users.update(change, users.find(change.db, user_id), columns)))
+
+
 @blueprint.delete("/<user_id>")
 def delete_user(user_id: str) -> Response:
     with begin_change() as change:

@@ -10,6 +10,8 @@ from clerk_emulator.keys_file import read_access
 
 _START_HINT = "start it with `make run` or `python -m clerk_emulator`"
 _TIMEOUT = 10
+_PAGE = 500
+_FIRST_ROLE = "org:admin"
 
 
 class EmulatorClient:
@@ -68,10 +70,42 @@ class EmulatorClient:
         user: dict[str, Any] = self.call("POST", "/v1/users", body={"email_address": [email], **given})
         return user
 
-    def sign_in(self, email: str, *, sign_up: bool = False, expires_in: int | None = None) -> str:
-        """Create a session for the user, who may be created first, and return its token."""
-        user = (self.find_user(email) or self.sign_up(email)) if sign_up else self.require_user(email)
-        session = self.call("POST", "/v1/sessions", body={"user_id": user["id"]})
+    def sign_in(
+        self,
+        user: dict[str, Any],
+        *,
+        expires_in: int | None = None,
+        organization_id: str | None = None,
+        actor: str | None = None,
+    ) -> str:
+        """Create a session and return its token. `actor` is the id of who acts as the user."""
+        session = self.call(
+            "POST",
+            "/emulator/sessions",
+            body={
+                "user_id": user["id"],
+                "active_organization_id": organization_id,
+                "actor": {"sub": actor} if actor else None,
+            },
+        )
         body = {"expires_in_seconds": expires_in}
         jwt: str = self.call("POST", f"/v1/sessions/{session['id']}/tokens", body=body)["jwt"]
         return jwt
+
+    def join(self, user: dict[str, Any], slug: str, role: str | None) -> str:
+        """Make the user a member of an organization, which is founded if there is none; return its id.
+
+        Whoever is a member already keeps the role, unless one is named.
+        """
+        found = self.call("GET", "/v1/organizations", params={"query": slug, "limit": _PAGE})["data"]
+        organization = next((each for each in found if each["slug"] == slug), None) or self.call(
+            "POST", "/v1/organizations", body={"name": slug, "slug": slug}
+        )
+        path = f"/v1/organizations/{organization['id']}/memberships"
+        member = self.call("GET", path, params={"user_id": user["id"]})["data"]
+        if not member:
+            self.call("POST", path, body={"user_id": user["id"], "role": role or _FIRST_ROLE})
+        elif role:
+            self.call("PATCH", f"{path}/{user['id']}", body={"role": role})
+        organization_id: str = organization["id"]
+        return organization_id

@@ -71,9 +71,46 @@ def ban(emulator: EmulatorClient, email: str) -> None:
     Example:
       flask --app clerk_emulator ban ada@example.com
     """
-    user = emulator.require_user(email)
-    emulator.call("POST", f"/v1/users/{user['id']}/ban")
-    click.echo(f"banned {user['id']}")
+    _act(emulator, email, "ban", "banned")
+
+
+@click.command("unban")
+@click.argument("email")
+@with_emulator
+def unban(emulator: EmulatorClient, email: str) -> None:
+    """Let a banned user sign in again.
+
+    \b
+    Example:
+      flask --app clerk_emulator unban ada@example.com
+    """
+    _act(emulator, email, "unban", "unbanned")
+
+
+@click.command("lock")
+@click.argument("email")
+@with_emulator
+def lock(emulator: EmulatorClient, email: str) -> None:
+    """Keep a user from signing in, as Clerk does after too many wrong passwords; sessions go on.
+
+    \b
+    Example:
+      flask --app clerk_emulator lock ada@example.com
+    """
+    _act(emulator, email, "lock", "locked")
+
+
+@click.command("unlock")
+@click.argument("email")
+@with_emulator
+def unlock(emulator: EmulatorClient, email: str) -> None:
+    """Let a locked user sign in again.
+
+    \b
+    Example:
+      flask --app clerk_emulator unlock ada@example.com
+    """
+    _act(emulator, email, "unlock", "unlocked")
 
 
 @click.command("delete")
@@ -89,6 +126,12 @@ def delete(emulator: EmulatorClient, email: str) -> None:
     user = emulator.require_user(email)
     emulator.call("DELETE", f"/v1/users/{user['id']}")
     click.echo(f"deleted {user['id']}")
+
+
+def _act(emulator: EmulatorClient, email: str, action: str, done: str) -> None:
+    user = emulator.require_user(email)
+    emulator.call("POST", f"/v1/users/{user['id']}/{action}")
+    click.echo(f"{done} {user['id']}")
 
 
 def _all_users(emulator: EmulatorClient) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from clerk_emulator.frontend_api import (
     email_addresses,
     environment,
     me,
+    my_organizations,
     my_sessions,
     sessions,
     sign_ins,
@@ -14,7 +15,17 @@ from clerk_emulator.frontend_api import (
 )
 from clerk_emulator.frontend_api.identity import keep_client_cookie
 
-_PARTS = (environment, clients, sign_ups, sign_ins, sessions, me, my_sessions, email_addresses)
+_PARTS = (
+    environment,
+    clients,
+    sign_ups,
+    sign_ins,
+    sessions,
+    me,
+    my_organizations,
+    my_sessions,
+    email_addresses,
+)
 
 
 def frontend_api() -> Blueprint:

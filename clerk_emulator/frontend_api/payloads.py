@@ -4,9 +4,11 @@ import json
 import sqlite3
 from typing import Any
 
-from clerk_emulator import clients, sessions, sign_ins, sign_ups, tokens, users, verifications
+from clerk_emulator import clients, memberships, sessions, sign_ins, sign_ups, tokens, users, verifications
 from clerk_emulator.clock import now_ms
 from clerk_emulator.context import Change
+from clerk_emulator.organization_payloads import membership_payload as backend_membership_payload
+from clerk_emulator.payloads import public_user_data
 from clerk_emulator.payloads import session_payload as backend_session_payload
 from clerk_emulator.payloads import user_payload as backend_user_payload
 
@@ -41,7 +43,7 @@ def session_payload(change: Change, session: sqlite3.Row) -> dict[str, Any]:
         "factor_verification_age": tokens.factor_verification_age(session),
         "tasks": None,
         "user": user_payload(change, user),
-        "public_user_data": public_user_data(change, user),
+        "public_user_data": public_user_data(change.db, user, change.emulator.url),
         "last_active_token": jwt and {"object": "token", "jwt": jwt},
     }
 
@@ -49,15 +51,15 @@ def session_payload(change: Change, session: sqlite3.Row) -> dict[str, Any]:
 def user_payload(change: Change, user: sqlite3.Row) -> dict[str, Any]:
     payload = backend_user_payload(change.db, user, change.emulator.url)
     del payload["private_metadata"]
-    return payload | {"profile_image_id": "", "organization_memberships": []}
+    rows = memberships.of_user(change.db, user["id"])
+    organization_memberships = [membership_payload(change, row) for row in rows]
+    return payload | {"profile_image_id": "", "organization_memberships": organization_memberships}
 
 
-def public_user_data(change: Change, user: sqlite3.Row) -> dict[str, Any]:
-    payload = backend_user_payload(change.db, user, change.emulator.url)
-    names = ("first_name", "last_name", "image_url", "has_image", "banned", "username")
-    addresses = {email["id"]: email["email_address"] for email in payload["email_addresses"]}
-    identifier = addresses.get(user["primary_email_address_id"]) or user["username"] or ""
-    return {name: payload[name] for name in names} | {"user_id": user["id"], "identifier": identifier}
+def membership_payload(change: Change, membership: sqlite3.Row) -> dict[str, Any]:
+    payload = backend_membership_payload(change.db, membership, change.emulator.url, with_counts=True)
+    del payload["private_metadata"], payload["organization"]["private_metadata"]
+    return payload
 
 
 def sign_up_payload(db: sqlite3.Connection, sign_up: sqlite3.Row) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def sign_in_payload(change: Change, sign_in: sqlite3.Row) -> dict[str, Any]:
         "status": sign_in["status"],
         "supported_identifiers": ["email_address", "username"],
         "identifier": sign_in["identifier"],
-        "user_data": user and public_user_data(change, user),
+        "user_data": user and public_user_data(db, user, change.emulator.url),
         "supported_first_factors": _first_factors(db, user) if user else [],
         "supported_second_factors": [],
         "first_factor_verification": verifications.payload(db, sign_in["id"]),

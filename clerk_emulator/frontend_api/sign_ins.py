@@ -33,8 +33,8 @@ class ResetPasswordForm(Form):
 @blueprint.post("")
 def create_sign_in() -> Response:
     form = read_form(SignInForm)
-    if form.ticket:
-        return _sign_in_by_ticket(form.ticket)
+    if form.ticket or form.strategy == sign_ins.TICKET:
+        return _sign_in_by_ticket(form.ticket or "")
     with begin_change() as change:
         client = require_client(change.db)
         user = sign_ins.identify(change.db, form.identifier) if form.identifier else None

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 from clerk_backend_api import Clerk
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import RSAAlgorithm
 
 from .browser import Browser
 from .harness import EmulatorProcess, Receiver
@@ -66,3 +69,12 @@ def browser(emulator: EmulatorProcess) -> Iterator[Browser]:
 def email() -> str:
     """An address that no other test uses."""
     return f"{uuid.uuid4().hex[:12]}@example.com"
+
+
+@pytest.fixture
+def jwt_key(emulator: EmulatorProcess) -> str:
+    """The public key as the Clerk dashboard shows it, PEM."""
+    [key] = emulator.call("GET", "/.well-known/jwks.json")["keys"]
+    public = RSAAlgorithm.from_jwk(key)
+    assert isinstance(public, RSAPublicKey)
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

@@ -9,11 +9,13 @@ from typing import Any
 
 import jwt
 
+from .browser import Browser
 from .harness import EmulatorProcess, free_port
 
 COMMANDS = {
-    *("sign-up", "sign-in", "sign-out", "token", "curl"),
-    *("users", "update", "ban", "delete", "messages", "replay"),
+    *("sign-up", "sign-in", "sign-out", "token", "curl", "ticket"),
+    *("users", "update", "ban", "unban", "lock", "unlock", "delete"),
+    *("role", "messages", "replay", "seed", "reset"),
 }
 
 
@@ -52,6 +54,60 @@ def test_token_prints_only_the_token_and_signs_up_once(emulator: EmulatorProcess
     assert claims["sub"] == _claims(second.stdout)["sub"]
     assert len(first.stdout.splitlines()) == 1
     assert first.stderr == ""
+
+
+def test_token_is_of_a_session_in_an_organization(emulator: EmulatorProcess) -> None:
+    def organization(*options: str) -> dict[str, Any]:
+        result = emulator.cli("token", "member@example.com", "--sign-up", *options)
+        assert result.returncode == 0, result.stderr
+        found: dict[str, Any] = _claims(result.stdout).get("o", {})
+        return found
+
+    founded = organization("--organization", "acme")
+    assert (founded["slg"], founded["rol"]) == ("acme", "admin")
+    assert organization("--organization", "acme", "--role", "org:member")["rol"] == "member"
+    assert organization("--organization", "acme") == founded | {"rol": "member"}
+    assert organization("--organization", "acme-2")["id"] != founded["id"]
+    assert organization() == {}
+    permissions = ("--permission", "org:invoices:read", "--permission", "org:invoices:manage")
+    assert emulator.cli("role", "org:billing", *permissions).stdout.split() == list(permissions[1::2])
+    billing = organization("--organization", "acme", "--role", "org:billing")
+    assert (billing["per"], billing["fpm"]) == ("read,manage", "3")
+    _assert_one_line(
+        emulator.cli("token", "member@example.com", "--organization", "acme", "--role", "org:king"),
+        "Organization role not found",
+    )
+    unused = emulator.cli("token", "member@example.com", "--role", "org:member")
+    assert unused.returncode == 2
+    assert "--organization" in unused.stderr
+
+
+def test_token_names_whoever_acts_as_the_user(emulator: EmulatorProcess) -> None:
+    support = emulator.create_user("support@example.com")["id"]
+    arguments = ("token", "helped@example.com", "--sign-up", "--actor")
+    assert _claims(emulator.cli(*arguments, "support@example.com").stdout)["act"] == {"sub": support}
+    assert _claims(emulator.cli(*arguments, "user_elsewhere").stdout)["act"] == {"sub": "user_elsewhere"}
+    _assert_one_line(emulator.cli(*arguments, "nobody@example.com"), "nobody has the address")
+
+
+def test_ticket_signs_a_browser_in(emulator: EmulatorProcess) -> None:
+    user_id = emulator.create_user("ticket@example.com")["id"]
+    for options, actor in (((), None), (("--actor", "user_support"), {"sub": "user_support"})):
+        token = emulator.cli("ticket", "ticket@example.com", *options).stdout.strip()
+        with Browser(emulator) as browser:
+            form = {"strategy": "ticket", "ticket": token}
+            [session] = browser.call("POST", "/client/sign_ins", form)["client"]["sessions"]
+        assert (session["user"]["id"], session["actor"]) == (user_id, actor)
+
+
+def test_who_is_kept_out_is_let_in_again(emulator: EmulatorProcess) -> None:
+    user_id = emulator.create_user("kept@example.com")["id"]
+    for keep_out, let_in, refusal in (("ban", "unban", "banned"), ("lock", "unlock", "locked")):
+        assert emulator.cli(keep_out, "kept@example.com").stdout == f"{refusal} {user_id}\n"
+        assert re.search(rf"{user_id} .*{refusal}", emulator.cli("users").stdout)
+        _assert_one_line(emulator.cli("token", "kept@example.com"), refusal)
+        assert emulator.cli(let_in, "kept@example.com").returncode == 0
+        assert emulator.cli("token", "kept@example.com").returncode == 0
 
 
 def test_curl_prints_a_line_to_paste(emulator: EmulatorProcess) -> None:

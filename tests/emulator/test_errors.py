@@ -19,13 +19,35 @@ ROUTES = [
     ("POST", "/v1/sessions"),
     ("POST", "/v1/sessions/{session}/tokens"),
     ("POST", "/v1/sessions/{session}/tokens/any"),
+    ("PUT", "/v1/users/{user}/metadata"),
+    ("POST", "/v1/users/{user}/verify_password"),
+    ("POST", "/v1/users/{user}/remove_password"),
+    ("POST", "/v1/email_addresses"),
+    ("PATCH", "/v1/email_addresses/{email}"),
+    ("POST", "/v1/sign_in_tokens"),
+    ("POST", "/v1/actor_tokens"),
+    ("POST", "/v1/organizations"),
+    ("PATCH", "/v1/organizations/{organization}"),
+    ("PATCH", "/v1/organizations/{organization}/metadata"),
+    ("PUT", "/v1/organizations/{organization}/metadata"),
+    ("POST", "/v1/organizations/{organization}/memberships"),
+    ("PATCH", "/v1/organizations/{organization}/memberships/{user}"),
+    ("PATCH", "/v1/organizations/{organization}/memberships/{user}/metadata"),
+    ("POST", "/emulator/sessions"),
+    ("PUT", "/emulator/roles/org:fuzz"),
 ]
 
 
 @pytest.fixture(scope="module")
 def ids(emulator: EmulatorProcess) -> dict[str, str]:
-    user_id = emulator.create_user("errors@example.com")["id"]
-    return {"user": user_id, "session": emulator.create_session(user_id)["id"]}
+    user = emulator.create_user("errors@example.com", password="analytical engine")
+    organization = {"name": "Errors", "created_by": user["id"]}
+    return {
+        "user": user["id"],
+        "session": emulator.create_session(user["id"])["id"],
+        "email": user["primary_email_address_id"],
+        "organization": emulator.call("POST", "/v1/organizations", json=organization)["id"],
+    }
 
 
 def _assert_clerks_form(response: requests.Response) -> dict[str, Any]:
@@ -64,7 +86,7 @@ def test_the_secret_key_is_needed(
         ("GET", "/v1/sessions/sess_none"),
         ("POST", "/v1/sessions/sess_none/tokens"),
         ("POST", "/emulator/messages/msg_none/replay"),
-        ("GET", "/v1/organizations"),
+        ("GET", "/v1/organization_invitations"),
         ("GET", "/v1//users"),
         ("GET", "/v1/users/%00%ff"),
     ],
@@ -121,12 +143,14 @@ NAMES = st.sampled_from(
     [
         *("email_address", "username", "first_name", "password", "external_id", "public_metadata", "unknown"),
         *("primary_email_address_id", "delete_self_enabled", "user_id", "expires_in_seconds"),
+        *("name", "slug", "created_by", "max_allowed_memberships", "role", "permissions", "actor"),
+        *("verified", "primary", "active_organization_id", "session_max_duration_in_seconds"),
     ]
 )
 
 
 @given(body=st.dictionaries(NAMES, JSON, max_size=4), route=st.sampled_from(ROUTES))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_json_makes_it_fail(
     emulator: EmulatorProcess, ids: dict[str, str], body: dict[str, Any], route: tuple[str, str]
 ) -> None:
@@ -137,10 +161,20 @@ def test_no_json_makes_it_fail(
 
 @given(
     query=st.dictionaries(
-        st.sampled_from(["limit", "offset", "order_by", "starting_after", "query", "user_id", "status"]),
+        st.sampled_from(
+            [
+                *("limit", "offset", "order_by", "starting_after", "query", "user_id", "status"),
+                *("organization_id", "role", "email_address", "username"),
+            ]
+        ),
         st.text(),
     ),
-    path=st.sampled_from(["/v1/users", "/v1/users/count", "/v1/sessions"]),
+    path=st.sampled_from(
+        [
+            *("/v1/users", "/v1/users/count", "/v1/sessions", "/v1/organizations"),
+            "/v1/organization_memberships",
+        ]
+    ),
 )
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_query_makes_it_fail(emulator: EmulatorProcess, query: dict[str, str], path: str) -> None:

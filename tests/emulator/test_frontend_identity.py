@@ -90,6 +90,12 @@ class TestOrigins:
         assert "POST" in answer.headers["Access-Control-Allow-Methods"]
         assert answer.headers["Access-Control-Allow-Headers"] == "authorization"
 
+    def test_pictures_may_be_shown(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
+        picture = requests.get(browser.sign_up(email)["user"]["image_url"], timeout=5)
+        assert picture.url.startswith(emulator.url)
+        assert picture.headers["Content-Type"].startswith("image/svg+xml")
+        assert picture.headers["Access-Control-Allow-Origin"] == "*"
+
     @pytest.mark.parametrize("path", ["/v1/users", "/v1/sessions/sess_1", "/emulator/messages"])
     def test_backend_api_is_not_for_pages(self, emulator: EmulatorProcess, path: str) -> None:
         answer = emulator.request("GET", path, headers={"Origin": ORIGIN})
