@@ -6,10 +6,10 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench faults slow client lock
+.PHONY: help setup run frontend test lint bench faults slow client lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## make .venv with what requirements-dev.txt names (PYTHON=python3.12 chooses the Python)
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { echo "$(PYTHON) was not found: install Python 3.11 or newer"; exit 1; }
@@ -18,8 +18,11 @@ setup: ## make .venv with what requirements-dev.txt names (PYTHON=python3.12 cho
 run: setup ## run everything on http://localhost:8000 (PORT=… EMULATOR_PORT=… move it)
 	@$(BIN)/python -m development.run --port $(PORT) --emulator-port $(EMULATOR_PORT)
 
+frontend: setup ## build the page and fetch Clerk's scripts for it, as `make run` does (needs Node.js 20.19 or newer)
+	@$(BIN)/python -m development.frontend
+
 test: setup ## run all tests on a PostgreSQL of their own (ARGS="-k webhook" narrows it)
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 lint: setup ## check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -33,8 +36,8 @@ bench: setup ## measure the API (ARGS=… is handed on)
 faults: setup ## kill, freeze and cut off what the API depends on
 	$(BIN)/pytest tests/faults -m slow $(ARGS)
 
-slow: setup ## the tests that take minutes: millions of rows, thousands of requests, long histories
-	$(BIN)/pytest tests/contract -m slow $(ARGS)
+slow: setup ## the tests that take minutes: millions of rows, thousands of requests, long histories, a token's whole life
+	$(BIN)/pytest tests/contract tests/browser -m slow $(ARGS)
 
 client: setup ## write the TypeScript client's types anew (frontend/; needs Node.js 18 or newer)
 	@$(BIN)/python -m development.generate_client

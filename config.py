@@ -114,12 +114,22 @@ class Settings(BaseSettings):
         return bool(self.clerk_publishable_key or self.clerk_jwt_key or self.clerk_jwks_url)
 
     @property
+    def frontend_api_host(self) -> str:
+        """Where Clerk's scripts and sign-in are; empty without a publishable key."""
+        return frontend_api_host(self.clerk_publishable_key) if self.clerk_publishable_key else ""
+
+    @property
+    def uses_local_clerk(self) -> bool:
+        """Whether the publishable key is the one of the local Clerk instance."""
+        return self.frontend_api_host == LOCAL_CLERK_HOST
+
+    @property
     def issuers(self) -> tuple[str, ...]:
         """The exact `iss` values to accept. Clerk signs with the URL of its Frontend API."""
         if self.clerk_issuer:
             return self.clerk_issuer
-        if self.clerk_publishable_key:
-            return (f"https://{frontend_api_host(self.clerk_publishable_key)}",)
+        if self.frontend_api_host:
+            return (f"https://{self.frontend_api_host}",)
         issuer, well_known, _ = self.clerk_jwks_url.partition("/.well-known/jwks.json")
         return (issuer,) if well_known else ()
 
@@ -128,9 +138,9 @@ class Settings(BaseSettings):
         """Where the public keys are; empty when CLERK_JWT_KEY makes the network unnecessary."""
         if self.clerk_jwt_key:
             return ""
-        if self.clerk_jwks_url or not self.clerk_publishable_key:
+        if self.clerk_jwks_url or not self.frontend_api_host:
             return self.clerk_jwks_url
-        return f"https://{frontend_api_host(self.clerk_publishable_key)}/.well-known/jwks.json"
+        return f"https://{self.frontend_api_host}/.well-known/jwks.json"
 
     @property
     def pepper(self) -> bytes:

@@ -11,6 +11,7 @@ from backend.api.cors import allow_origins
 from backend.api.deprecation import announce_sunset
 from backend.api.hooks import answer_problem, register_hooks
 from backend.api.request_counts import register_request_counts
+from backend.api.site import register_site
 from backend.cli import register_commands
 from backend.deadline import RequestTimeout, request_deadline
 from backend.errors import AppError, ErrorCode
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     allow_origins(app, settings.allowed_origins)
     if settings.legacy_jwt_sunset:
         announce_sunset(app, settings.legacy_jwt_sunset)
+    register_site(app, settings)
     register_routes(app)
     register_commands(app)
     return app

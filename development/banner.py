@@ -12,6 +12,11 @@ from development.postgres import programs
 FIRST_QUERY = "SELECT user_id, clerk_user_id, email, created_at FROM users;"
 
 
+def page(port: int, *, local_clerk: bool) -> str:
+    code = ": any e-mail address, the code is 424242" if local_clerk else ""
+    return f"Open http://localhost:{port} in your browser and sign up{code}"
+
+
 def local_sign_up(port: int, local: Path) -> str:
     state = "" if local == PROJECT / ".local" else f" --state {shlex.quote(str(local / 'clerk'))}"
     token = f"{_path(Path(sys.executable).with_name('flask'))} --app clerk_emulator token{state} ada@example.com --sign-up"

@@ -1,4 +1,4 @@
-"""`make run`: PostgreSQL, the local Clerk instance and the API, started in order and stopped together."""
+"""`make run`: the page, PostgreSQL, the local Clerk instance and the API, started in order and stopped together."""
 
 import argparse
 import contextlib
@@ -15,7 +15,8 @@ from typing import NoReturn
 from dotenv import dotenv_values
 
 import config
-from development import banner, database, ports
+from development import banner, bundles, database, frontend, ports
+from development.node import NodeError
 from development.parts import Part, Program, RunError, Server, answers
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -45,12 +46,22 @@ class Run:
     def _local_clerk(self) -> bool:
         return not self._settings.has_clerk_keys
 
+    @property
+    def _is_clerk_proxied(self) -> bool:
+        """Also for a local Clerk instance that somebody else started, and whose keys are in the settings."""
+        return self._local_clerk or self._settings.uses_local_clerk
+
+    @property
+    def _has_page(self) -> bool:
+        return frontend.is_built() and (bundles.are_there() or not self._is_clerk_proxied)
+
     def start(self) -> None:
         """Start everything and print the next step. Raises RunError or ConfigError, with text for the developer."""
         if self._settings.is_production:
             raise RunError("ENV is production, and `make run` is for development: start alembic and gunicorn")
         ports.check({"PORT": self._port} | ({"EMULATOR_PORT": self._clerk_port} if self._local_clerk else {}))
         self._make_local_folder()
+        self._make_page()
         self._start_database()
         if self._local_clerk:
             self._start_clerk()
@@ -76,6 +87,14 @@ class Run:
                 f"sudo chown -R $USER {shlex.quote(str(self._local))}"
             )
 
+    def _make_page(self) -> None:
+        """Without what that needs everything else runs."""
+        try:
+            frontend.make_page(with_bundles=self._is_clerk_proxied)
+        except (NodeError, OSError) as error:
+            state = "may be old" if self._has_page else "is missing"
+            print(f"The page {state}, all else works, and the next start tries again: {error}", flush=True)
+
     def _start_database(self) -> None:
         url = self._settings.database_url.get_secret_value()
         if not url:
@@ -96,6 +115,9 @@ class Run:
             str(state),
             "--webhook-url",
             webhooks,
+            "--bundles",
+            str(bundles.FOLDER),
+            "--seed",
         ]
         log = self._local / "logs" / "clerk.log"
         clerk = self._program("The local Clerk instance", command, log)
@@ -132,11 +154,13 @@ class Run:
 
     def _start_api(self) -> None:
         _say("Starting the API")
-        page = f"http://localhost:{self._port}"
-        if not self._settings.cors_origins and page not in self._settings.allowed_origins:
-            self._environment["CORS_ORIGINS"] = ",".join((*self._settings.allowed_origins, page))
-        api = self._program("The API", ("gunicorn", "-b", f"127.0.0.1:{self._port}", "wsgi:app"))
-        api.wait_until(lambda: answers(self._port, "/readyz"), f"does not answer 200 at {page}/readyz")
+        pages = (f"http://localhost:{self._port}", f"http://127.0.0.1:{self._port}")
+        if not self._settings.cors_origins:
+            origins = dict.fromkeys((*self._settings.allowed_origins, *pages))
+            self._environment["CORS_ORIGINS"] = ",".join(origins)
+        app = "development.site:app" if self._is_clerk_proxied else "wsgi:app"
+        api = self._program("The API", ("gunicorn", "-b", f"127.0.0.1:{self._port}", app))
+        api.wait_until(lambda: answers(self._port, "/readyz"), f"does not answer 200 at {pages[0]}/readyz")
 
     def _program(self, name: str, module: Sequence[str], log: Path | None = None) -> Program:
         program = Program(name, ("-m", *module), self._environment, log)
@@ -146,6 +170,8 @@ class Run:
 
     def _banner(self) -> str:
         lines = [f"\nCounterfoil runs on http://localhost:{self._port} (Ctrl-C stops it)"]
+        if self._has_page:
+            lines += ["", banner.page(self._port, local_clerk=self._is_clerk_proxied)]
         if self._local_clerk:
             lines += [
                 "",

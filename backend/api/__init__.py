@@ -12,6 +12,7 @@ from backend.api.converters import IdConverter
 from backend.api.health import blueprint as health
 from backend.api.openapi import blueprint as openapi
 from backend.api.sessions import blueprint as sessions
+from backend.api.site import blueprint as site
 from backend.api.subscriptions import blueprint as subscriptions
 from backend.api.templates import blueprint as templates
 from backend.api.tokens import blueprint as tokens
@@ -37,6 +38,7 @@ class Route(NamedTuple):
 CAMPAIGNS = Policy(read=Scope.CAMPAIGNS_READ, write=Scope.CAMPAIGNS_WRITE)
 ROUTES = (
     Route(health, "", PUBLIC),
+    Route(site, "", PUBLIC),
     Route(openapi, "", PUBLIC),
     Route(auth, "", Policy(read=Scope.PROFILE_READ, write=Scope.PROFILE_WRITE)),
     Route(sessions, "/api/sessions", Policy(session_only=True)),

@@ -3,7 +3,8 @@
 import re
 from http import HTTPStatus
 
-from flask import request
+from flask import Response, request
+from werkzeug.wrappers import Response as AnyResponse
 
 from backend.services.idempotency import Answer
 
@@ -29,6 +30,12 @@ def not_modified(version: int) -> Answer | None:
     if header is None or (header.strip() != ANY and str(version) not in _read_tags(header, with_weak=True)):
         return None
     return Answer(HTTPStatus.NOT_MODIFIED, "", etag=tag(version))
+
+
+def revalidated(response: Response) -> AnyResponse:
+    """Kept by browsers, and asked for again by its ETag: 1.8 MB of script do not come twice."""
+    response.headers["Cache-Control"] = "no-cache"
+    return response.make_conditional(request)
 
 
 def _read_tags(header: str, *, with_weak: bool) -> frozenset[str]:

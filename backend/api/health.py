@@ -1,14 +1,13 @@
-"""Is it alive, is it ready, what is it."""
+"""Is it alive, is it ready."""
 
 from flask import Blueprint, current_app
 
 from backend.api.operation import operation
 from backend.errors import AppError, ErrorCode
 from backend.models import SCHEMA_REVISION
-from backend.schemas.health import IndexOut, ReadyOut, StatusOut
+from backend.schemas.health import ReadyOut, StatusOut
 from backend.services.core.clerk_service import ClerkService
 from backend.services.database import HotRead, ReadPool
-from backend.version import VERSION
 
 blueprint = Blueprint("health", __name__)
 
@@ -36,21 +35,3 @@ def readyz() -> ReadyOut:
     clerk: ClerkService = current_app.extensions["clerk"]
     clerk.check_keys()
     return ReadyOut(status="ready", revision=row[0])
-
-
-@blueprint.get("/")
-@operation(IndexOut)
-def index() -> IndexOut:
-    """What this is, and where to go on."""
-    return IndexOut(
-        name="Counterfoil",
-        version=VERSION,
-        links={
-            "docs": "/docs",
-            "openapi": "/openapi.json",
-            "me": "/auth/me",
-            "webhooks": "/api/webhooks",
-            "health": "/healthz",
-            "ready": "/readyz",
-        },
-    )

@@ -5,10 +5,10 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
-from flask import Blueprint, Response, current_app, request, send_from_directory
+from flask import Blueprint, Response, current_app, send_from_directory
 from werkzeug.wrappers import Response as AnyResponse
 
-from backend.api.etags import IF_NONE_MATCH
+from backend.api.etags import IF_NONE_MATCH, revalidated
 from backend.api.openapi_document import api_document
 from backend.api.operation import JSON, operation
 
@@ -35,14 +35,14 @@ def document() -> AnyResponse:
         made = current_app.extensions["openapi"] = text, hashlib.sha256(text).hexdigest()
     response = Response(made[0], content_type=JSON)
     response.set_etag(made[1])
-    return _revalidated(response)
+    return revalidated(response)
 
 
 @blueprint.get("/docs")
 @operation(media_type="text/html", is_tagged=True, takes=[IF_NONE_MATCH])
 def docs() -> AnyResponse:
     """The description of this API as a page to read and to try out. It asks no other host for anything."""
-    response = _revalidated(send_from_directory(PAGE, "index.html", conditional=False))
+    response = revalidated(send_from_directory(PAGE, "index.html", conditional=False))
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response
 
@@ -50,10 +50,4 @@ def docs() -> AnyResponse:
 @blueprint.get(f"/docs/<any({', '.join(map(repr, FILES))}):name>")
 def docs_file(name: str) -> AnyResponse:
     """What the page consists of."""
-    return _revalidated(send_from_directory(FILES[name], name, conditional=False))
-
-
-def _revalidated(response: Response) -> AnyResponse:
-    """Kept by browsers, and asked for again by its ETag: 1.8 MB of script do not come twice."""
-    response.headers["Cache-Control"] = "no-cache"
-    return response.make_conditional(request)
+    return revalidated(send_from_directory(FILES[name], name, conditional=False))

@@ -210,9 +210,9 @@ def _good_responses(one: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": described.status.phrase}
     if described.answer is not None:
         response["content"] = {JSON: {"schema": schemas[described.answer, "serialization"]}}
-    elif described.media_type is not None:
+    if described.media_type is not None:
         kind = "object" if described.media_type == JSON else "string"
-        response["content"] = {described.media_type: {"schema": {"type": kind}}}
+        response.setdefault("content", {})[described.media_type] = {"schema": {"type": kind}}
     if described.status == HTTPStatus.CREATED:
         headers |= required_header("Location")["headers"]
     if described.is_tagged:

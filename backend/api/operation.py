@@ -21,8 +21,9 @@ JSON = "application/json"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """`answer`: of the `status`; None for no body. `takes`: request headers that mean something. `refuses`: with which
-    codes, besides those that follow from all the rest. `media_type`: of an answer that is no model. `raw_body`: one that
-    the view reads itself, byte for byte. `is_tagged`: the answer has an ETag.
+    codes, besides those that follow from all the rest. `media_type`: of an answer that is no model; with `answer`, of the
+    other form that it may have. `raw_body`: one that the view reads itself, byte for byte. `is_tagged`: the answer has an
+    ETag.
     """
 
     body: type[Input] | None = None

@@ -13,7 +13,7 @@ class WebhookEvent(Base):
     __table_args__ = (
         CheckConstraint("source IN ('svix', 'inngest')", name="source"),
         CheckConstraint("status IN ('applied', 'stale', 'ignored', 'dead', 'failed')", name="status"),
-        Index(None, "subject_id"),
+        Index(None, "subject_id", "received_at"),
         Index(None, "received_at"),
         Index(
             "ix_webhook_events_unresolved",

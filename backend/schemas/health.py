@@ -1,4 +1,4 @@
-"""What the service says of itself."""
+"""Whether the service lives and can serve."""
 
 from typing import Literal
 
@@ -16,9 +16,3 @@ class ReadyOut(BaseModel):
 
     status: Literal["ready"]
     revision: str = Field(serialization_alias="schema")
-
-
-class IndexOut(BaseModel):
-    name: str
-    version: str
-    links: dict[str, str]

@@ -1,8 +1,12 @@
-"""What a sender of webhooks sends, and is answered."""
+"""What a sender of webhooks sends and is answered, and what the user it is about sees of it."""
 
-from typing import Literal
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, Self
 
 from pydantic import BaseModel
+
+from backend.services.webhook_events import LedgerEntry
 
 
 class ClerkEventIn(BaseModel):
@@ -16,3 +20,24 @@ class ReceivedOut(BaseModel):
     """What became of the event. `dead`: it was kept, and cannot be applied as it is."""
 
     status: Literal["applied", "duplicate", "stale", "ignored", "dead"]
+
+
+class EventOut(BaseModel):
+    """`occurred_at`: at Clerk. `processed_at`: when the outcome was decided and the rows were written."""
+
+    event_id: str
+    type: str
+    status: Literal["applied", "stale", "ignored", "dead", "failed"]
+    occurred_at: datetime | None
+    received_at: datetime
+    processed_at: datetime | None
+
+
+class EventsOut(BaseModel):
+    """Newest first, at most 20."""
+
+    data: list[EventOut]
+
+    @classmethod
+    def of(cls, entries: Sequence[LedgerEntry]) -> Self:
+        return cls(data=[EventOut.model_validate(entry._asdict()) for entry in entries])

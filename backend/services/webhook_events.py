@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
@@ -10,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from backend.services.clerk_events import ClerkEvent, read_event
 from backend.services.clerk_user import Unprocessable
 from backend.services.database import Transact, describe_fault
-from backend.services.profiles import lock_user
+from backend.services.turns import lock_user
 from backend.services.user_sync import Outcome
 
 DUPLICATE = "duplicate"
@@ -18,6 +20,7 @@ DEAD = "dead"
 FAILED = "failed"
 # Svix tries 8 times in 28 hours. The last of them is told 200: the event waits in the ledger for a fix and a resend.
 MAX_ATTEMPTS = 8
+NEWEST_SHOWN = 20
 
 Apply = Callable[[Connection, ClerkEvent], Outcome]
 
@@ -26,15 +29,18 @@ log = logging.getLogger(__name__)
 
 # What could not be applied is taken up again when it is sent again; any other that is here was dealt with.
 CLAIM_EVENT = text("""
-INSERT INTO webhook_events (event_id, source, type, subject_id, status, occurred_at, processed_at)
-VALUES (:event_id, :source, :type, :subject_id, 'applied', :occurred_at, now())
+INSERT INTO webhook_events (event_id, source, type, subject_id, status, occurred_at)
+VALUES (:event_id, :source, :type, :subject_id, 'applied', :occurred_at)
 ON CONFLICT (event_id) DO UPDATE SET
-    status = 'applied', attempts = webhook_events.attempts + 1, error = NULL, payload = NULL, processed_at = now()
+    status = 'applied', attempts = webhook_events.attempts + 1, error = NULL, payload = NULL
 WHERE webhook_events.status IN ('failed', 'dead')
 RETURNING event_id
 """)
 
-SET_OUTCOME = text("UPDATE webhook_events SET status = :status WHERE event_id = :event_id")
+# now() is the time at which the transaction began, which is that of received_at.
+SET_OUTCOME = text("""
+UPDATE webhook_events SET status = :status, processed_at = clock_timestamp() WHERE event_id = :event_id
+""")
 
 # The payload of a deleted user is personal data: it is not kept.
 RECORD_TROUBLE = text("""
@@ -49,6 +55,30 @@ ON CONFLICT (event_id) DO UPDATE SET
 WHERE webhook_events.status IN ('failed', 'dead')
 RETURNING status
 """)
+
+# Read from the end of the user's part of an index: the same few blocks, however many events there are.
+READ_NEWEST = text(f"""
+SELECT event_id, type, status, occurred_at, received_at, processed_at FROM webhook_events
+WHERE subject_id = :clerk_user_id ORDER BY received_at DESC, event_id DESC LIMIT {NEWEST_SHOWN}
+""")  # noqa: S608 - all of it is ours
+
+
+class LedgerEntry(NamedTuple):
+    """What users see of an event about them. The fields are the columns of READ_NEWEST, in order."""
+
+    event_id: str
+    type: str
+    status: str
+    occurred_at: datetime | None
+    received_at: datetime
+    processed_at: datetime | None
+
+
+def read_newest(connection: Connection, clerk_user_id: str) -> list[LedgerEntry]:
+    """The newest events about a user and the user's sessions and subscription, newest first."""
+    return [
+        LedgerEntry._make(row) for row in connection.execute(READ_NEWEST, {"clerk_user_id": clerk_user_id})
+    ]
 
 
 def receive_event(transact: Transact, apply: Apply, event_id: str, source: str, body: bytes) -> str:
@@ -87,8 +117,7 @@ def _apply_once(connection: Connection, apply: Apply, event_id: str, source: str
     if connection.execute(CLAIM_EVENT, values).first() is None:
         return DUPLICATE
     outcome = apply(connection, event)
-    if outcome is not Outcome.APPLIED:
-        connection.execute(SET_OUTCOME, {"event_id": event_id, "status": outcome.value})
+    connection.execute(SET_OUTCOME, {"event_id": event_id, "status": outcome.value})
     return outcome.value
 
 

@@ -1,4 +1,4 @@
-"""What all routes have in common, and the plain ones: `/` and `/protected`."""
+"""What all routes have in common, and `/protected`."""
 
 import pytest
 
@@ -7,17 +7,6 @@ from tests.conftest import Deliver
 from tests.support.clerk import Instance, user_data
 from tests.support.database import Sql
 from tests.support.server import Server
-
-
-class TestIndex:
-    def test_names_itself(self, server: Server) -> None:
-        answer = server.get("/")
-        assert answer.status_code == 200
-        body = answer.json()
-        assert body["name"] == "Counterfoil"
-        assert body["version"]
-        for path in body["links"].values():
-            assert server.get(path).status_code in {200, 401, 405}, path
 
 
 class TestProtected:
@@ -106,7 +95,7 @@ class TestRequestId:
 
 
 class TestHeaders:
-    @pytest.mark.parametrize("path", ["/", "/healthz", "/nowhere", "/auth/me", "/api/webhooks"])
+    @pytest.mark.parametrize("path", ["/config.json", "/healthz", "/nowhere", "/auth/me", "/api/webhooks"])
     def test_on_every_answer(self, server: Server, path: str) -> None:
         headers = server.get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"

@@ -30,6 +30,7 @@ GROUPS = {
     "own profile": (
         Call("GET", "/auth/me"),
         Call("GET", "/api/me"),
+        Call("GET", "/api/me/events"),
         Call("GET", "/api/subscription"),
         Call("GET", "/protected"),
         Call("GET", "/protected?session_id={session}"),

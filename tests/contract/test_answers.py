@@ -20,10 +20,14 @@ from tests.support.clerk import Instance, event, user_data
 from tests.support.database import Sql
 from tests.support.server import Server, running_server
 
-# The description and its page are as large as the API; their own tests look at them.
-ELSEWHERE = {"GET /openapi.json", "GET /docs"}
+# The description and its page are as large as the API, and `/` is a page where it was built; their own tests look at them.
+ELSEWHERE = {"GET /openapi.json", "GET /docs", "GET /"}
 HEADERS = ("Content-Type", "Location", "ETag", "WWW-Authenticate", "Retry-After")
 MOST_BYTES = 2_000
+LEDGER_ROW = """
+INSERT INTO webhook_events (event_id, source, type, subject_id, status, occurred_at, processed_at)
+VALUES ('msg_1', 'svix', 'user.created', %s, 'applied', now(), now())
+"""
 CHANGING = (
     (re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]+Z"), "<time>"),
     (re.compile(r"\b(user|sess)_[0-9A-Za-z]{20,}"), r"<\1>"),
@@ -86,6 +90,7 @@ def server(
 def record(server: Server, clerk: Instance, emulator: EmulatorProcess, sql: Sql) -> Recorder:
     admin = emulator.create_user("admin.answers@example.com")["id"]
     add_user(sql, clerk_user_id=admin, role="admin", first_name="Ada", plan="pro")
+    sql.rows(LEDGER_ROW, admin)
     session = emulator.create_session(admin)["id"]
     return Recorder(server, lambda: clerk.token(sub=admin, sid=session))
 
@@ -96,13 +101,22 @@ def shown(snapshot: SnapshotAssertion) -> SnapshotAssertion:
 
 
 def call_account(record: Recorder) -> None:
-    for path in ("/", "/healthz", "/readyz", "/auth/me", "/protected", "/api/subscription", "/api/tokens"):
+    for path in (
+        "/config.json",
+        "/healthz",
+        "/readyz",
+        "/auth/me",
+        "/protected",
+        "/api/subscription",
+        "/api/tokens",
+    ):
         record(f"GET {path}")
     record(
         "PATCH /api/me",
         json={"bio": "Counts.", "website": None, "social_links": {"github": "https://github.com/ada"}},
     )
     record("GET /api/me")
+    record("GET /api/me/events")
     record("POST /api/tokens/consume", json={"amount": 25})
 
 

@@ -9,8 +9,8 @@ from tests.support.clerk import Instance
 from tests.support.database import Sql
 
 # Whoever adds a public route changes this list, and so thinks about it twice.
-PUBLIC = {"/", "/healthz", "/readyz", "/api/webhooks", "/openapi.json", "/docs"}
-PUBLIC_FILES = "/docs/"
+PUBLIC = {"/", "/config.json", "/healthz", "/readyz", "/api/webhooks", "/openapi.json", "/docs"}
+PUBLIC_FILES = ("/docs/", "/assets/")
 
 
 def leaf() -> ResponseReturnValue:

@@ -12,16 +12,8 @@ from typing import Any
 import pytest
 
 from development.describe_api import describe
-from development.generate_client import (
-    DESCRIPTION,
-    FRONTEND,
-    TYPES,
-    ClientError,
-    ToolsMissingError,
-    generate,
-    install,
-    run_tool,
-)
+from development.generate_client import DESCRIPTION, TYPES, generate
+from development.node import FRONTEND, NodeError, ToolsMissingError, install, run_tool
 from tests.contract.between import Between
 from tests.support.clerk import Instance
 from tests.support.database import Sql
@@ -91,7 +83,7 @@ class Page:
 
 
 def compile_strictly(folder: Path, example: str) -> None:
-    """With the rules of frontend/; the result in `folder`. Raises ClientError."""
+    """With the rules of frontend/; the result in `folder`. Raises NodeError."""
     rules = {
         "extends": str(FRONTEND / "tsconfig.json"),
         "compilerOptions": {"noEmit": False, "rootDir": str(PROJECT), "outDir": str(folder)},
@@ -120,7 +112,7 @@ def test_mistakes_do_not_compile(tmp_path: Path) -> None:
         for number, line in enumerate(text.splitlines(), 1)
         if (found := re.search(r"// (TS\d+)", line))
     }
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(NodeError) as refused:
         compile_strictly(tmp_path, "mistakes.ts")
     told = re.findall(r"^(?:.*/)?(\w+)\.ts\((\d+),\d+\): error (TS\d+)", str(refused.value), re.MULTILINE)
     assert [(file, int(line), code) for file, line, code in told] == [
@@ -229,7 +221,7 @@ def generate_with(programs: Path) -> subprocess.CompletedProcess[str]:
 def test_without_node(tmp_path: Path) -> None:
     result = generate_with(tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
-    assert re.fullmatch(r"Node\.js 18 or newer .*\n", result.stderr)
+    assert re.fullmatch(r"Node\.js 20\.19, 22\.12 or newer .*\n", result.stderr)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="stands in for an older Node.js")

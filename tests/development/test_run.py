@@ -1,67 +1,22 @@
 """`make run`, with everything it starts, on other ports and in a folder of its own."""
 
-import contextlib
 import json
-import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
-from config import PROJECT, Settings
-
-START_SECONDS = 90
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-class MakeRun:
-    """One supervisor, as `make run` starts it on a machine without settings."""
-
-    def __init__(self, local: Path, port: int, emulator_port: int) -> None:
-        unset = {name.upper(): "" for name in Settings.model_fields}  # wins over a developer's own .env
-        command = (sys.executable, "-m", "development.run", "--local", str(local))
-        self.process = subprocess.Popen(
-            (*command, "--port", str(port), "--emulator-port", str(emulator_port)),
-            cwd=PROJECT,
-            env=os.environ | unset,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._output = ""
-
-    def wait_until_ready(self) -> str:
-        """Everything printed up to the end of the banner."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._output += line
-            if line.startswith("Logs: "):
-                return self._output
-        raise AssertionError(self._output)
-
-    def programs(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def wait(self) -> int:
-        self._output += self.process.communicate(timeout=40)[0]
-        return self.process.returncode
-
+from config import PROJECT
+from development import bundles
+from tests.support.make_run import MakeRun, free_ports
 
 Start = Callable[[], MakeRun]
 
@@ -91,6 +46,22 @@ def pasted(banner: str, program: str) -> str:
     ).stdout
 
 
+def assert_page_and_clerk(banner: str) -> None:
+    """The page is there exactly when the banner says so, and Clerk's Frontend API is on the same origin either way."""
+    found = re.search(r"http://localhost:\d+", banner)
+    assert found
+    page = requests.get(found[0], timeout=10)
+    assert (page.headers["Content-Type"].startswith("text/html")) == (f"Open {found[0]} " in banner)
+    assert requests.get(f"{found[0]}/config.json", timeout=10).json()["proxy_url"] == "/__clerk"
+    browser = requests.post(f"{found[0]}/__clerk/v1/dev_browser", timeout=10)
+    assert browser.json()["id"]
+    script = requests.get(f"{found[0]}/__clerk/npm/@clerk/clerk-js@6/dist/clerk.browser.js", timeout=10)
+    assert script.ok == bundles.are_there()
+    for origin in (found[0], found[0].replace("localhost", "127.0.0.1"), "http://localhost:5173"):
+        answer = requests.get(f"{found[0]}/healthz", headers={"Origin": origin}, timeout=10)
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+
 def assert_all_gone(programs: list[psutil.Process]) -> None:
     _, alive = psutil.wait_procs(programs, timeout=20)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
@@ -100,6 +71,7 @@ def assert_all_gone(programs: list[psutil.Process]) -> None:
 def test_the_printed_steps_work_ctrl_c_stops_all_and_data_is_kept(start: Start) -> None:
     run = start()
     banner = run.wait_until_ready()
+    assert_page_and_clerk(banner)
     ada = json.loads(pasted(banner, "curl"))
     assert "ada@example.com" in json.dumps(ada)
     assert "ada@example.com" in pasted(banner, "psql")
@@ -128,6 +100,30 @@ def test_after_kill_9_and_after_the_death_of_a_part(start: Start) -> None:
     clerk.kill()
     assert following.wait() == 1
     assert_all_gone(programs)
+
+
+def test_without_node_one_line_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a project where nothing was built yet."""
+    project = tmp_path / "project"
+    files = subprocess.check_output(("git", "ls-files", "-co", "--exclude-standard"), cwd=PROJECT, text=True)
+    for name in files.splitlines():
+        if not name.startswith("tests/") and (PROJECT / name).is_file():
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, project / name)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    port, emulator_port = free_ports(2)
+    run = MakeRun(tmp_path / "local", port, emulator_port, project)
+    try:
+        banner = run.wait_until_ready()
+    finally:
+        run.process.send_signal(signal.SIGTERM)
+        run.wait()
+    assert banner.splitlines()[0] == (
+        "The page is missing, all else works, and the next start tries again: "
+        "Node.js 20.19, 22.12 or newer with npm is needed."
+    )
+    assert "in your browser" not in banner
+    assert "curl" in banner
 
 
 @pytest.mark.parametrize("variable", ["PORT", "EMULATOR_PORT"])

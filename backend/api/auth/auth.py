@@ -1,4 +1,4 @@
-"""Who am I, and what I say of myself."""
+"""Who am I, what I say of myself, and what Clerk said of me."""
 
 from flask import Blueprint
 
@@ -8,8 +8,10 @@ from backend.errors import ErrorCode
 from backend.extensions import in_transaction
 from backend.schemas.account import AccountOut, Greeting, GreetingQuery
 from backend.schemas.profile import ProfileIn
+from backend.schemas.webhook import EventsOut
 from backend.services.profile import change_profile
 from backend.services.scopes import Scope
+from backend.services.webhook_events import read_newest
 
 __all__ = ["blueprint", "get_current_user_id"]
 
@@ -32,6 +34,16 @@ def change_me(body: ProfileIn) -> AccountOut:
     identity, account = get_caller()
     profile = in_transaction(lambda connection: change_profile(connection, account.user_id, body.changes))
     return AccountOut.of(identity, account._replace(**profile._asdict()))
+
+
+@blueprint.get("/api/me/events")
+@operation(EventsOut)
+def my_events() -> EventsOut:
+    """Clerk's webhook events about the caller, newest first: what came, and what became of it."""
+    clerk_user_id = get_caller().account.clerk_user_id
+    if clerk_user_id is None:
+        return EventsOut(data=[])
+    return EventsOut.of(in_transaction(lambda connection: read_newest(connection, clerk_user_id)))
 
 
 @blueprint.get("/protected")

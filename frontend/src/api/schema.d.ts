@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What this is, and where to go on. */
+        /** The page, where it was built. Else what this is, and where to go on. */
         get: operations["get"];
         put?: never;
         post?: never;
@@ -203,6 +203,26 @@ export interface paths {
          * @description An API key needs the scope profile:write. Not while impersonating somebody.
          */
         patch: operations["patch_api_me"];
+        trace?: never;
+    };
+    "/api/me/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Clerk's webhook events about the caller, newest first: what came, and what became of it.
+         * @description An API key needs the scope profile:read.
+         */
+        get: operations["get_api_me_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/sessions/revoke": {
@@ -544,6 +564,23 @@ export interface paths {
          * @description An API key needs the scope campaigns:write.
          */
         post: operations["post_campaigns_campaign_id_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the page needs to sign somebody in. `proxy_url`: where the local Clerk instance is, in development. */
+        get: operations["get_config_json"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -895,6 +932,38 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /**
+         * EventOut
+         * @description `occurred_at`: at Clerk. `processed_at`: when the outcome was decided and the rows were written.
+         */
+        EventOut: {
+            /** Event Id */
+            event_id: string;
+            /** Type */
+            type: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "applied" | "stale" | "ignored" | "dead" | "failed";
+            /** Occurred At */
+            occurred_at: string | null;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Processed At */
+            processed_at: string | null;
+        };
+        /**
+         * EventsOut
+         * @description Newest first, at most 20.
+         */
+        EventsOut: {
+            /** Data */
+            data: components["schemas"]["EventOut"][];
+        };
         /** Greeting */
         Greeting: {
             /** Message */
@@ -1235,6 +1304,16 @@ export interface components {
             scopes: components["schemas"]["Scope"][] | null;
         };
         /**
+         * SiteConfigOut
+         * @description `publishable_key`: null where Clerk is known by its public key alone, so that nobody can sign in on the page.
+         */
+        SiteConfigOut: {
+            /** Publishable Key */
+            publishable_key: string | null;
+            /** Proxy Url */
+            proxy_url: string | null;
+        };
+        /**
          * Sort
          * @description With a minus: the last one first.
          * @enum {string}
@@ -1526,7 +1605,10 @@ export interface operations {
     get: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag that you have. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1535,11 +1617,21 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    ETag: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["IndexOut"];
+                    "text/html": string;
                 };
+            };
+            /** @description You have this version. */
+            304: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -2718,6 +2810,46 @@ export interface operations {
             };
             /** @description `validation` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `jwks-unavailable`, `database-unavailable`, `request-timeout` */
+            503: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_me_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsOut"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4621,6 +4753,26 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_config_json: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteConfigOut"];
                 };
             };
         };

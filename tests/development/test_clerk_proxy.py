@@ -1,0 +1,226 @@
+"""`/__clerk` of `make run`: what comes there reaches the local Clerk instance as it was sent, and its answer comes back."""
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import requests
+
+from config import LOCAL_CLERK_HOST
+from tests.api.traffic import exchange, raw_request
+from tests.support.clerk import Instance
+from tests.support.database import Sql
+from tests.support.server import Server, free_port, running_server
+
+BUNDLE = bytes(range(256)) * 8_000  # 2 MB
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """Says what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/broken":
+            self.wfile.write(b"this is not HTTP\r\n\r\n")
+            self.close_connection = True
+        elif path == "/bundle":
+            self.answer(200, BUNDLE, ("Content-Type", "text/javascript"), ("ETag", '"1"'))
+        elif path == "/stream":
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n")
+        elif path == "/away":
+            self.answer(302, b"", ("Location", "http://localhost/elsewhere"))
+        elif path == "/wrong":
+            self.answer(422, b'{"errors": []}', ("Content-Type", "application/json"))
+        else:
+            self.answer(
+                200,
+                json.dumps(
+                    {
+                        "method": self.command,
+                        "path": self.path,
+                        "headers": {name.lower(): value for name, value in self.headers.items()},
+                        "body": self.rfile.read(int(self.headers.get("Content-Length", 0))).decode(),
+                    }
+                ).encode(),
+                ("Set-Cookie", "__client=a; HttpOnly; Path=/"),
+                ("Set-Cookie", "__client_uat=1; Path=/"),
+                ("Access-Control-Allow-Origin", "http://localhost:8000"),
+            )
+
+    do_POST = do_OPTIONS = do_HEAD = do_DELETE = do_GET  # noqa: N815
+
+    def answer(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        return
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def serve(settings: dict[str, str], folder: Path, port: int) -> AbstractContextManager[Server]:
+    own = {
+        "CLERK_PUBLISHABLE_KEY": Instance(LOCAL_CLERK_HOST).publishable_key,
+        "CLERK_API_URL": f"http://localhost:{port}",
+    }
+    return running_server(folder, settings | own, app="development.site:app")
+
+
+@pytest.fixture(scope="module")
+def server(
+    settings: dict[str, str], upstream: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with serve(settings, tmp_path_factory.mktemp("site"), upstream) as running:
+        yield running
+
+
+@pytest.fixture
+def lonely(settings: dict[str, str], tmp_path: Path) -> Iterator[Server]:
+    """Where the local Clerk instance should be, nobody listens."""
+    with serve(settings, tmp_path, free_port()) as running:
+        yield running
+
+
+def sent(answer: requests.Response) -> dict[str, Any]:
+    """What the Clerk instance was asked."""
+    assert answer.status_code == 200, answer.text
+    asked: dict[str, Any] = answer.json()
+    return asked
+
+
+class TestRequest:
+    def test_form(self, server: Server) -> None:
+        headers = {"Origin": "http://localhost:8000", "Host": "localhost:8000", "Cookie": "__client=a; b=c"}
+        asked = sent(
+            server.request(
+                "POST",
+                "/__clerk/v1/client/sign_ups?_method=PATCH&a=b%20c+d",
+                headers=headers,
+                data={"email_address": "ada+1@example.com", "password": "ä & ="},
+            )
+        )
+        assert asked["method"] == "POST"
+        assert asked["path"] == "/v1/client/sign_ups?_method=PATCH&a=b%20c+d"
+        assert asked["body"] == "email_address=ada%2B1%40example.com&password=%C3%A4+%26+%3D"
+        assert asked["headers"]["content-type"] == "application/x-www-form-urlencoded"
+        for name, value in headers.items():
+            assert asked["headers"][name.lower()] == value
+        assert "authorization" not in asked["headers"]
+
+    @pytest.mark.parametrize("method", ["OPTIONS", "DELETE", "GET"])
+    def test_method(self, server: Server, method: str) -> None:
+        asked = sent(server.request(method, "/__clerk/v1/client"))
+        assert (asked["method"], asked["path"], asked["body"]) == (method, "/v1/client", "")
+
+    @pytest.mark.parametrize(
+        "path", ["/a%2Fb%3Fc%2523", "/a//b", "/%C3%A4", "/npm/@clerk/ui@1/x", "/..%2f..", "/"]
+    )
+    def test_path_stays_as_it_is(self, server: Server, path: str) -> None:
+        _, _, body = exchange(server, raw_request("GET", f"/__clerk{path}", {}))
+        assert json.loads(body)["path"] == path
+
+    def test_body_of_unknown_length(self, server: Server) -> None:
+        assert sent(server.request("POST", "/__clerk/x", data=iter([b"ab", b"cd"])))["body"] == "abcd"
+
+    def test_credentials_of_the_caller_alone(self, server: Server) -> None:
+        headers = {"Authorization": "Bearer theirs"}
+        assert sent(server.get("/__clerk/x", headers=headers))["headers"]["authorization"] == "Bearer theirs"
+
+
+class TestAnswer:
+    def test_bundle(self, server: Server) -> None:
+        answer = server.get("/__clerk/bundle")
+        assert (answer.content, answer.headers["Content-Type"]) == (BUNDLE, "text/javascript")
+        assert answer.headers["ETag"] == '"1"'
+
+    def test_of_unknown_length(self, server: Server) -> None:
+        assert server.get("/__clerk/stream").text == "abcdef"
+
+    def test_cookies(self, server: Server) -> None:
+        answer = server.get("/__clerk/v1/client")
+        assert answer.raw.headers.getlist("Set-Cookie") == [
+            "__client=a; HttpOnly; Path=/",
+            "__client_uat=1; Path=/",
+        ]
+        assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:8000"
+
+    def test_refusals_and_redirects_are_passed_on(self, server: Server) -> None:
+        assert (server.get("/__clerk/wrong").status_code, server.get("/__clerk/wrong").json()) == (
+            422,
+            {"errors": []},
+        )
+        away = server.get("/__clerk/away")
+        assert (away.status_code, away.headers["Location"]) == (302, "http://localhost/elsewhere")
+
+    def test_head(self, server: Server) -> None:
+        answer = server.request("HEAD", "/__clerk/bundle")
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["Content-Length"] == str(len(BUNDLE))
+
+
+class TestNobodyThere:
+    def test_away(self, lonely: Server) -> None:
+        answer = lonely.request("POST", "/__clerk/v1/client/sign_ins", data={"a": "b"})
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert (answer.status_code, answer.json()["code"]) == (503, "clerk-unavailable")
+        assert "Retry-After" in answer.headers
+        (error,) = answer.json()["errors"]  # what Clerk's screens look for
+        assert error["message"] == "The local Clerk instance does not answer."
+        assert "Traceback" not in lonely.log.read_text()
+        assert lonely.get("/healthz").status_code == 200
+
+    def test_broken(self, server: Server) -> None:
+        assert server.get("/__clerk/broken").status_code == 503
+        assert "Traceback" not in server.log.read_text()
+
+
+class TestTheRest:
+    @pytest.mark.parametrize("path", ["/__clerk", "/__clerkx/v1/client", "/x/__clerk/v1"])
+    def test_is_the_applications(self, server: Server, path: str) -> None:
+        answer = server.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+    def test_config(self, server: Server) -> None:
+        assert server.get("/config.json").json()["proxy_url"] == "/__clerk"
+
+    def test_requests_are_counted(self, lonely: Server, clerk: Instance, sql: Sql) -> None:
+        """gunicorn.conf.py finds the application behind the proxy: it writes when a worker ends."""
+        assert lonely.get("/auth/me", clerk.token(sub="user_1")).status_code == 200
+        lonely.http.close()
+        lonely.process.send_signal(signal.SIGTERM)
+        lonely.process.wait(30)
+        assert sql.value("SELECT api_requests FROM usage_metrics") == 1
+
+
+def test_a_client_that_leaves_in_the_middle(server: Server) -> None:
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=5) as one:
+            one.sendall(raw_request("GET", "/__clerk/bundle", {}))
+            one.recv(10)
+    assert server.get("/__clerk/bundle").content == BUNDLE

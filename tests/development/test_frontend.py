@@ -1,0 +1,172 @@
+"""Building the page, in a project of its own with a page of one line."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from config import PROJECT
+from development.node import FOR_VITE, ToolsMissingError, check_node
+
+MODULES = ("config.py", "setting_types.py", "weak_secrets.py", "development")
+MAKE_PAGE = """
+import sys
+from development.frontend import make_page
+from development.node import NodeError
+try:
+    make_page(with_bundles=False)
+except NodeError as error:
+    sys.exit(str(error))
+"""
+# In place of tsc and vite, with vite's options.
+BUILD = """
+import fs from "node:fs";
+const folder = process.argv[process.argv.indexOf("--outDir") + 1];
+const source = fs.readFileSync("src/main.js", "utf8");
+if (source.includes("mistake")) { console.error("src/main.js: a mistake"); process.exit(1); }
+fs.rmSync(folder, { recursive: true, force: true });
+fs.mkdirSync(folder);
+if (source.includes("slow")) await new Promise((resolve) => setTimeout(resolve, 60_000));
+fs.writeFileSync(`${folder}/index.html`, source);
+"""
+BUILDING, INSTALLING = "Building the page in frontend/ ...\n", "Installing the packages of frontend/ ...\n"
+
+
+@pytest.fixture(scope="module")
+def node() -> None:
+    try:
+        check_node(FOR_VITE)
+    except ToolsMissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "a project"
+    folder.mkdir()
+    for name in MODULES:
+        whole = PROJECT / name
+        (shutil.copytree if whole.is_dir() else shutil.copy)(whole, folder / name)
+    frontend = folder / "frontend"
+    (frontend / "src").mkdir(parents=True)
+    (frontend / "tiny").mkdir()
+    (frontend / "tiny" / "package.json").write_text('{"name": "tiny", "version": "1.0.0"}')
+    package = {"name": "page", "type": "module", "dependencies": {"tiny": "file:tiny"}}
+    (frontend / "package.json").write_text(json.dumps(package | {"scripts": {"build": "node build.js"}}))
+    linked = {"node_modules/tiny": {"resolved": "tiny", "link": True}, "tiny": {"version": "1.0.0"}}
+    lock = {"name": "page", "lockfileVersion": 3, "packages": {"": package, **linked}}
+    (frontend / "package-lock.json").write_text(json.dumps(lock))
+    (frontend / "build.js").write_text(BUILD)
+    write(folder, "one")
+    return folder
+
+
+def write(project: Path, text: str) -> None:
+    (project / "frontend" / "src" / "main.js").write_text(text)
+
+
+def page(project: Path) -> str:
+    return (project / "frontend" / "dist" / "index.html").read_text()
+
+
+def start(project: Path, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", MAKE_PAGE],
+        cwd=project,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def make_page(project: Path, **environment: str) -> tuple[int, str, str]:
+    process = start(project, **environment)
+    output, errors = process.communicate(timeout=120)
+    return process.returncode, output, errors
+
+
+def fake_node(folder: Path, version: str) -> str:
+    """A PATH on which this version of Node.js is all that there is."""
+    folder.mkdir()
+    for name in ("node", "npm"):
+        (folder / name).write_text(f"#!/bin/sh\necho {version}\n")
+        (folder / name).chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.usefixtures("node")
+class TestBuild:
+    def test_once_also_by_two_at_once_and_again_after_a_change(self, project: Path) -> None:
+        first, second = start(project), start(project)
+        outputs = [process.communicate(timeout=120) for process in (first, second)]
+        assert (first.returncode, second.returncode) == (0, 0), outputs
+        assert sum(BUILDING in output for output, _ in outputs) == 1
+        assert page(project) == "one"
+        assert make_page(project) == (0, "", "")
+
+        write(project, "two")
+        assert make_page(project, NODE_ENV="production") == (0, BUILDING, "")
+        assert page(project) == "two"
+        (project / "frontend" / "openapi.json").write_text("{}")  # the page is not made of it
+        assert make_page(project) == (0, "", "")
+
+    def test_a_mistake_leaves_the_page_before(self, project: Path) -> None:
+        assert make_page(project)[0] == 0
+        write(project, "a mistake")
+        for _ in range(2):  # it is not taken for built
+            code, _, errors = make_page(project)
+            assert code == 1
+            assert "src/main.js: a mistake" in errors
+        assert page(project) == "one"
+
+    def test_interrupted(self, project: Path) -> None:
+        """Nothing goes on in the background, and the next run finishes it."""
+        assert make_page(project)[0] == 0
+        write(project, "slow")
+        process = start(project)
+        draft = project / "frontend" / "dist.new"
+        give_up = time.monotonic() + 60
+        while not draft.exists():
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        building = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        assert psutil.wait_procs(building, timeout=20)[1] == []
+        assert page(project) == "one"
+        write(project, "three")
+        assert make_page(project) == (0, BUILDING, "")
+        assert page(project) == "three"
+
+    def test_current_without_node(self, project: Path, tmp_path: Path) -> None:
+        assert make_page(project)[0] == 0
+        assert make_page(project, PATH=str(tmp_path)) == (0, "", "")
+
+
+@pytest.mark.parametrize("version", ["v18.20.4", "v20.18.9", "v21.7.0", "v22.11.0"])
+def test_an_old_node_is_one_line(project: Path, tmp_path: Path, version: str) -> None:
+    code, output, errors = make_page(project, PATH=fake_node(tmp_path / "bin", version))
+    assert (code, output) == (1, "")
+    assert errors == f"Node.js 20.19, 22.12 or newer with npm is needed; this is {version}.\n"
+
+
+@pytest.mark.parametrize("version", ["v20.19.0", "v22.12.0", "v23.0.0", "v24.1.0"])
+def test_node_that_will_do(project: Path, tmp_path: Path, version: str) -> None:
+    """It gets as far as npm, which is none here."""
+    _, output, _ = make_page(project, PATH=fake_node(tmp_path / "bin", version))
+    assert output.startswith(INSTALLING)
+
+
+def test_no_node_is_one_line(project: Path, tmp_path: Path) -> None:
+    code, output, errors = make_page(project, PATH=str(tmp_path))
+    assert (code, output) == (1, "")
+    assert errors == "Node.js 20.19, 22.12 or newer with npm is needed.\n"
