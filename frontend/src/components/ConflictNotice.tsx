@@ -1,0 +1,60 @@
+import { showMember, type Draft, type Member } from "../campaigns";
+import { useResource } from "../hooks/useResource";
+import { Loaded } from "./Loaded";
+
+type Props = {
+  id: number;
+  mine: Draft;
+  changed: Member[];
+  onOverwrite: (etag: string) => void;
+  onDiscard: () => void;
+};
+
+/** Somebody else saved in the meantime: shows both, and lets the user decide. */
+export function ConflictNotice({ id, mine, changed, onOverwrite, onDiscard }: Props) {
+  const newest = useResource(`newest ${id}`, async (api, signal) => {
+    const { data, response } = await api.get("/api/campaigns/{campaign_id}", { path: { campaign_id: id }, signal });
+    return { theirs: data, etag: response.headers.get("ETag") ?? "" };
+  });
+  return (
+    <div className="notice notice-failure" role="alert">
+      <p>
+        <strong>This campaign was changed elsewhere</strong>
+        <code>precondition-failed</code>
+      </p>
+      <p>Your changes were not saved, so that nothing gets lost. This is what you changed:</p>
+      <Loaded resource={newest}>
+        {({ theirs, etag }) => (
+          <>
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Value</th>
+                  <th scope="col">Saved now</th>
+                  <th scope="col">Yours</th>
+                </tr>
+              </thead>
+              <tbody>
+                {changed.map((member) => (
+                  <tr key={member}>
+                    <th scope="row">{member.replace("_", " ")}</th>
+                    <td>{showMember(theirs, member)}</td>
+                    <td>{showMember(mine, member)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+            <div className="actions">
+              <button type="button" className="primary" onClick={() => onOverwrite(etag)}>
+                Save mine over it
+              </button>
+              <button type="button" onClick={onDiscard}>
+                Discard mine
+              </button>
+            </div>
+          </>
+        )}
+      </Loaded>
+    </div>
+  );
+}

@@ -1,0 +1,32 @@
+import { describeFailure, fieldErrors } from "../api/failures";
+
+type Props = { error: unknown; retry?: (() => void) | undefined };
+
+/** What went wrong, what to do about it, and what to tell support. Nothing without an error. */
+export function FailureNotice({ error, retry }: Props) {
+  if (error === undefined) return null;
+  const { title, detail, code, requestId, advice } = describeFailure(error);
+  const errors = fieldErrors(error);
+  const isInput = Object.keys(errors).length > 0;
+  return (
+    <div className="notice notice-failure" role="alert">
+      <p>
+        <strong>{isInput ? "Please look at what you entered" : title}</strong>
+        {code && <code>{code}</code>}
+      </p>
+      <p>{errors[""] ?? (isInput ? "The marked fields need another value." : detail)}</p>
+      {advice && <p>{advice}</p>}
+      {requestId && (
+        <p className="fine">
+          Request <code>{requestId}</code>
+        </p>
+      )}
+      {/* Sending the same values again would be refused again. */}
+      {retry && !isInput && (
+        <button type="button" onClick={retry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
