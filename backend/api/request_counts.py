@@ -1,5 +1,6 @@
 """Counting the requests of each user: in memory while a request runs, written behind its back."""
 
+import contextlib
 import logging
 import time
 from threading import Event, Lock, Thread
@@ -75,13 +76,26 @@ class RequestCounter:
             return bool(left)
 
     def stop(self) -> None:
-        """The last flush of a worker that ends, after its last request."""
+        """The last flush of a worker that ends, after its last request.
+
+        In a thread: gunicorn's gevent worker throws SystemExit into the main one a moment after SIGQUIT, wherever that
+        is by then, and what it had not written yet would be lost. Not join(): interrupted, it takes the thread for ended.
+        """
+        is_done = Event()
+        Thread(target=self._flush_last, args=(is_done,), name="last-request-counts").start()
+        while not is_done.is_set():
+            with contextlib.suppress(SystemExit):
+                is_done.wait()
+
+    def _flush_last(self, is_done: Event) -> None:
         try:
             with request_deadline(LAST_FLUSH_SECONDS):
                 while self.flush():
                     time.sleep(RETRY_SECONDS)
         except (RequestTimeout, SQLAlchemyError, psycopg2.Error) as error:
             log.error("The last counted requests were lost: %s.", type(error).__name__)  # noqa: TRY400
+        finally:
+            is_done.set()
 
     def start(self) -> None:
         """Write every FLUSH_SECONDS until the process ends. After the fork of a worker: threads do not outlive it."""

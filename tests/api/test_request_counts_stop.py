@@ -1,6 +1,7 @@
 """Counted requests while a row is held: the last flush of a worker that ends, and a flusher that was woken early."""
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -60,6 +61,18 @@ class TestStop:
         assert counted(sql) == {users[0]: 1, users[1]: 2}
         assert own.process.returncode == 0
         assert LOST not in own.log.read_text()
+
+    def test_hurried(self, own: Server, users: list[int], sql: Sql, database_url: str) -> None:
+        """SIGQUIT while the last flush runs does not cut it off; gunicorn waits two seconds more."""
+        with held(database_url, users[0]):
+            before = sql.value(TRANSACTIONS)
+            own.http.close()
+            own.process.send_signal(signal.SIGTERM)
+            wait_for(lambda: sql.value(TRANSACTIONS) >= before + 2)
+            own.process.send_signal(signal.SIGQUIT)
+            time.sleep(0.7)
+        own.process.wait(30)
+        assert counted(sql) == {users[0]: 1, users[1]: 2}
 
     def test_row_that_stays_held(self, own: Server, users: list[int], sql: Sql, database_url: str) -> None:
         """The worker gives it up by itself and says so; it need not be killed, and nobody else's requests are lost."""
