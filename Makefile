@@ -22,7 +22,7 @@ frontend: setup ## build the page and fetch Clerk's scripts for it, as `make run
 	@$(BIN)/python -m development.frontend
 
 test: setup ## run all tests on a PostgreSQL of their own (ARGS="-k webhook" narrows it)
-	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n auto $(ARGS)
 
 lint: setup ## check style, types and the direction of imports
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -13,9 +14,14 @@ from tests.api.commands import make_app
 from tests.emulator.harness import EmulatorProcess, Receiver
 from tests.support.clerk import Instance, event
 from tests.support.database import Sql, migrated_database
+from tests.support.scheduling import ByFile
 from tests.support.server import PROJECT, Server, running_server
 
 SHARED_DATA = PROJECT.parent / "shared" / "data"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

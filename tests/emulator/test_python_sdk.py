@@ -1,8 +1,19 @@
 """Clerk's own Python SDK, unmodified, against the emulator. Its models are strict about every shape."""
 
+from typing import Any
+
+import httpx
 import pytest
 from clerk_backend_api import Clerk, models
+from clerk_backend_api.security import authenticate_request, verify_token
+from clerk_backend_api.security.types import (
+    AuthenticateRequestOptions,
+    TokenVerificationError,
+    TokenVerificationErrorReason,
+    VerifyTokenOptions,
+)
 
+from .browser import ORIGIN, Browser
 from .harness import EmulatorProcess
 
 # The SDK reads its own deprecated fields while it builds a request.
@@ -84,3 +95,78 @@ def test_the_key_set_is_read_with_the_secret_key(clerk: Clerk, emulator: Emulato
     public = emulator.call("GET", "/.well-known/jwks.json")["keys"]
     assert keys is not None
     assert [key.kid for key in keys] == [key["kid"] for key in public]
+
+
+def test_who_signed_up_in_a_browser_is_known(clerk: Clerk, browser: Browser, email: str) -> None:
+    own = browser.sign_up(email, first_name="Ada")
+    session = clerk.sessions.get(session_id=own["id"])
+    assert (session.user_id, session.status) == (own["user"]["id"], models.Status.ACTIVE)
+    client = clerk.clients.get(client_id=session.client_id)
+    assert [one.id for one in client.sessions] == [own["id"]]
+    user = clerk.users.get(user_id=session.user_id)
+    assert user.email_addresses[0].verification is not None
+    assert clerk.users.verify_password(user_id=user.id, password="analytical engine").verified
+    clerk.sessions.revoke(session_id=own["id"])
+    assert browser.client()["sessions"] == []
+
+
+class TestVerification:
+    @pytest.fixture(params=["key", "key set"])
+    def options(
+        self, request: pytest.FixtureRequest, emulator: EmulatorProcess, jwt_key: str
+    ) -> dict[str, Any]:
+        if request.param == "key":
+            return {"jwt_key": jwt_key}
+        return {"secret_key": emulator.keys["CLERK_SECRET_KEY"], "api_url": emulator.url}
+
+    def test_token(self, browser: Browser, email: str, options: dict[str, Any]) -> None:
+        session = browser.sign_up(email)
+        token = browser.session_token(session["id"])
+        claims = verify_token(token, VerifyTokenOptions(**options, authorized_parties=[ORIGIN]))
+        assert (claims["sub"], claims["sid"]) == (session["user"]["id"], session["id"])
+        with pytest.raises(TokenVerificationError) as refusal:
+            verify_token(token, VerifyTokenOptions(**options, authorized_parties=["https://example.com"]))
+        assert refusal.value.reason is TokenVerificationErrorReason.TOKEN_INVALID_AUTHORIZED_PARTIES
+
+    def test_request(self, browser: Browser, email: str, jwt_key: str) -> None:
+        session = browser.sign_up(email)
+        options = AuthenticateRequestOptions(jwt_key=jwt_key, authorized_parties=[ORIGIN])
+        bearer = {"Authorization": f"Bearer {browser.session_token(session['id'])}"}
+        state = authenticate_request(httpx.Request("GET", "http://localhost", headers=bearer), options)
+        assert state.payload is not None
+        assert (state.is_signed_in, state.payload["sid"]) == (True, session["id"])
+        assert not authenticate_request(httpx.Request("GET", "http://localhost"), options).is_signed_in
+
+
+def test_a_sign_in_token_lets_a_browser_in(clerk: Clerk, browser: Browser, email: str) -> None:
+    user = _create(clerk, email)
+    ticket = clerk.sign_in_tokens.create(request={"user_id": user.id})
+    assert ticket is not None
+    answer = browser.call("POST", "/client/sign_ins", {"strategy": "ticket", "ticket": ticket.token})
+    assert answer["client"]["sessions"][0]["user"]["id"] == user.id
+
+
+def test_an_address_is_added_made_the_first_and_taken_away(clerk: Clerk, email: str) -> None:
+    user = _create(clerk, email)
+    second = clerk.email_addresses.create(
+        request={"user_id": user.id, "email_address": f"2-{email}", "verified": True}
+    )
+    assert second is not None
+    assert second.id is not None
+    assert second.verification is not None
+    clerk.email_addresses.update(email_address_id=second.id, primary=True)
+    assert clerk.users.get(user_id=user.id).primary_email_address_id == second.id
+    assert user.primary_email_address_id is not None
+    assert clerk.email_addresses.delete(email_address_id=user.primary_email_address_id).deleted
+    assert [one.id for one in clerk.users.get(user_id=user.id).email_addresses] == [second.id]
+
+
+def test_an_organization_and_its_members(clerk: Clerk, email: str) -> None:
+    founder, member = _create(clerk, email), _create(clerk, f"2-{email}")
+    club = clerk.organizations.create(request={"name": "Analytical Society", "created_by": founder.id})
+    assert club is not None
+    clerk.organization_memberships.create(organization_id=club.id, user_id=member.id, role="org:member")
+    members = clerk.organization_memberships.list(organization_id=club.id).data
+    roles = {one.public_user_data.user_id: one.role for one in members if one.public_user_data}
+    assert roles == {founder.id: "org:admin", member.id: "org:member"}
+    assert clerk.organizations.delete(organization_id=club.id).deleted

@@ -1,0 +1,82 @@
+"""What the page does with the API: campaigns, keys, tokens, and what it says when the API refuses."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.application import Application
+from tests.browser.visitor import Visitor
+
+
+def test_campaign_from_draft_to_archive(visitor: Visitor, application: Application) -> None:
+    user = visitor.sign_in()
+    page = visitor.page
+    page.get_by_role("link", name="Campaigns").click()
+    expect(page.get_by_text("No campaign yet")).to_be_visible()
+    page.get_by_role("link", name="New campaign").click()
+    page.get_by_label("Name").fill("Spring sale")
+    page.get_by_label("Channel").select_option("sms")
+    page.get_by_label("Budget").fill("1250.50")
+    page.get_by_label("Tags").fill("spring, sale")
+    page.get_by_role("button", name="Create campaign").click()
+    campaign = page.get_by_label("Campaigns", exact=True).get_by_role("listitem")
+    expect(campaign).to_contain_text("Spring sale")
+    expect(campaign).to_contain_text("draft")
+
+    page.get_by_role("link", name="Spring sale").click()
+    page.get_by_label("Name").fill("Summer sale")
+    page.get_by_label("Status").select_option("active")
+    page.get_by_role("button", name="Save changes").click()
+    expect(campaign).to_contain_text("Summer sale")
+    expect(campaign).to_contain_text("active")
+    visitor.picture("campaigns")
+
+    page.get_by_role("button", name="Archive Summer sale").click()
+    expect(campaign).to_contain_text("archived")
+    row = application.sql.row(
+        "SELECT c.* FROM campaigns c JOIN users USING (user_id) WHERE clerk_user_id = %s", user["id"]
+    )
+    assert (row["name"], row["channel"], row["status"], row["budget_minor"]) == (
+        "Summer sale",
+        "sms",
+        "archived",
+        125_050,
+    )
+
+
+def test_api_key_is_shown_once_and_works(visitor: Visitor) -> None:
+    visitor.sign_in()
+    page = visitor.page
+    page.get_by_role("link", name="API keys").click()
+    page.get_by_label("Name").fill("laptop")
+    page.get_by_role("button", name="Create key").click()
+    key = page.get_by_label("New API key").input_value()
+    visitor.picture("api-key")
+    assert visitor.call("/auth/me", key) == (200, None)
+    page.get_by_role("button", name="I have stored it").click()
+    page.reload()
+    listed = page.get_by_label("API keys", exact=True).get_by_role("listitem")
+    expect(listed).to_contain_text("laptop")
+    expect(listed).to_contain_text(key[-4:])
+    assert key not in page.content()
+    page.get_by_role("button", name=re.compile("^Revoke")).click()
+    page.get_by_role("button", name="Yes").click()
+    expect(listed).to_contain_text("revoked")
+    assert visitor.call("/auth/me", key) == (401, "api-key-revoked")
+
+
+def test_tokens_are_spent_up_to_the_quota(visitor: Visitor) -> None:
+    visitor.expect_refusals("402.*consume")
+    visitor.sign_in()
+    page = visitor.page
+    page.get_by_role("link", name="Usage").click()
+    meter = page.get_by_role("meter", name="Tokens used this month")
+    expect(meter).to_have_attribute("aria-valuenow", "0")
+    page.get_by_label("Amount").fill("2500")
+    page.get_by_role("button", name="Spend tokens").click()
+    expect(meter).to_have_attribute("aria-valuenow", "2500")
+    visitor.picture("usage")
+    page.get_by_label("Amount").fill("7501")
+    page.get_by_role("button", name="Spend tokens").click()
+    expect(page.get_by_role("alert")).to_contain_text("quota-exceeded")
+    expect(meter).to_have_attribute("aria-valuenow", "2500")
