@@ -8,7 +8,7 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 from flask_cors import CORS
 
-from clerk_emulator import bundles, context, emulator_api, public_api
+from clerk_emulator import bundles, context, emulator_api, origins, public_api
 from clerk_emulator.backend_api import backend_api
 from clerk_emulator.context import Emulator
 from clerk_emulator.errors import register_error_handlers
@@ -16,7 +16,6 @@ from clerk_emulator.frontend_api import frontend_api
 
 _MAX_BODY = 1024 * 1024
 _OVERRIDE = re.compile(r"(?:^|&)_method=(PATCH|PUT|DELETE)(?:&|$)")
-# Any page may use it, as with Clerk's development instances; what it may see depends on the browser's own token.
 _FRONTEND_API = r"/v1/(environment|dev_browser|client|me)(/.*)?"
 
 
@@ -50,6 +49,8 @@ def http_app(emulator: Emulator) -> Flask:
     app.register_blueprint(backend_api(), url_prefix="/v1")
     app.register_blueprint(frontend_api(), url_prefix="/v1")
     app.register_blueprint(emulator_api.blueprint, url_prefix="/emulator")
-    CORS(app, resources={_FRONTEND_API: {}}, origins=".*", supports_credentials=True)
+    app.before_request(origins.refuse_strangers)
+    allowed = [f"^({origins.LOOPBACK})$", *emulator.allowed_origins]
+    CORS(app, resources={_FRONTEND_API: {}}, origins=allowed, supports_credentials=True)
     app.wsgi_app = _MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
     return app

@@ -10,6 +10,7 @@ from clerk_emulator.errors import ClerkError, not_found
 from clerk_emulator.ids import new_id, random_base62
 
 _TOKEN_LENGTH = 43  # 256 bits
+_IDLE = 30 * 24 * 60 * 60 * 1000
 
 
 def create(db: sqlite3.Connection) -> sqlite3.Row:
@@ -67,9 +68,16 @@ def refuse_second_session(change: Change, client: sqlite3.Row, user_id: str | No
             "You're currently in single session mode. You can only be signed into one account at a time."
         )
         raise ClerkError(HTTPStatus.BAD_REQUEST, "session_exists", "Session already exists", message)
-    if user_id in {session["user_id"] for session in active}:
-        message = "You're already signed in."
-        raise ClerkError(HTTPStatus.BAD_REQUEST, "identifier_already_signed_in", message, message)
+    for session in active:
+        if session["user_id"] == user_id:
+            message = "You're already signed in."
+            raise ClerkError(
+                HTTPStatus.BAD_REQUEST,
+                "identifier_already_signed_in",
+                message,
+                message,
+                session_id=session["id"],  # to which Clerk's account switcher then changes
+            )
 
 
 def sign_in(
@@ -89,3 +97,14 @@ def sign_in(
     session = sessions.create(change, user, client_id=client["id"], actor=actor, lifetime=lifetime)
     update(change.db, client, last_active_session_id=session["id"], last_strategy=strategy)
     return session
+
+
+def forget_idle(db: sqlite3.Connection) -> None:
+    """Forget what was begun and left, and the browsers of a month ago: every script that asks for one is another."""
+    now = now_ms()
+    for table in ("sign_ups", "sign_ins"):
+        db.execute(f"DELETE FROM {table} WHERE abandon_at <= ?", (now,))  # noqa: S608 - our own names
+    db.execute(
+        "DELETE FROM clients WHERE updated_at <= ? AND id NOT IN (SELECT client_id FROM sessions WHERE status = 'active')",
+        (now - _IDLE,),
+    )

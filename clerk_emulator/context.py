@@ -22,6 +22,7 @@ class Emulator:
     url: str
     bundles: Path
     multi_session: bool = False
+    allowed_origins: tuple[str, ...] = ()  # besides those of this machine
 
 
 @dataclass(frozen=True)

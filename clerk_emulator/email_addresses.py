@@ -43,8 +43,7 @@ def prepare(change: Change, user: sqlite3.Row, email: sqlite3.Row, strategy: str
         message = f"{strategy} is not emulated."
         raise invalid_parameter("strategy", "form_param_value_invalid", "is invalid", message)
     if verifications.is_verified(change.db, email["id"]):
-        message = "This verification has already been verified."
-        raise ClerkError(HTTPStatus.BAD_REQUEST, "verification_already_verified", message, message)
+        raise verifications.already_done()
     verifications.prepare(change.db, email["id"], STRATEGY)
     emails.send_code(change, email["email_address"], email_address_id=email["id"], user=user)
 
@@ -74,20 +73,21 @@ def doubt(change: Change, email: sqlite3.Row) -> None:
 
 def remove(change: Change, user: sqlite3.Row, email: sqlite3.Row) -> None:
     """Take an address away; the oldest proved one takes the place of a primary one."""
-    others = change.db.execute(
-        "SELECT e.id FROM email_addresses AS e JOIN verifications AS v ON v.owner_id = e.id"
-        " WHERE e.user_id = ? AND e.id <> ? AND v.status = 'verified' ORDER BY e.created_at, e.rowid",
-        (user["id"], email["id"]),
-    ).fetchall()
-    is_proved = verifications.is_verified(change.db, email["id"])
-    if is_proved and not others and user["username"] is None:
-        message = "You cannot delete your last identification."
-        raise ClerkError(HTTPStatus.FORBIDDEN, "last_identification_deletion_failed", message, message)
+    others = _proved_addresses(change.db, user["id"], but=email["id"])
+    if verifications.is_verified(change.db, email["id"]) and user["username"] is None:
+        refuse_last_identification(change.db, user["id"], but=email["id"])
     change.db.execute("DELETE FROM email_addresses WHERE id = ?", (email["id"],))
     primary = user["primary_email_address_id"]
     if primary == email["id"]:
         primary = others[0]["id"] if others else None
     users.touch(change, user, {"primary_email_address_id": primary})
+
+
+def refuse_last_identification(db: sqlite3.Connection, user_id: str, *, but: str = "") -> None:
+    """Refuse to leave a user with no proved address, `but` the one of that id apart."""
+    if not _proved_addresses(db, user_id, but=but):
+        message = "You cannot delete your last identification."
+        raise ClerkError(HTTPStatus.FORBIDDEN, "last_identification_deletion_failed", message, message)
 
 
 def refuse_unproved(db: sqlite3.Connection, email_address_id: str) -> None:
@@ -104,3 +104,11 @@ def _announce_proof(change: Change, email_address_id: str) -> None:
     primary = user["primary_email_address_id"] or email_address_id
     store.update(change.db, "email_addresses", email_address_id, {"updated_at": now_ms()})
     users.touch(change, user, {"primary_email_address_id": primary})
+
+
+def _proved_addresses(db: sqlite3.Connection, user_id: str, *, but: str) -> list[sqlite3.Row]:
+    return db.execute(
+        "SELECT e.id FROM email_addresses AS e JOIN verifications AS v ON v.owner_id = e.id"
+        " WHERE e.user_id = ? AND e.id <> ? AND v.status = 'verified' ORDER BY e.created_at, e.rowid",
+        (user_id, but),
+    ).fetchall()

@@ -15,13 +15,21 @@ class ClerkError(Exception):
     """A refusal the caller can read. The status, code and texts are those of Clerk's error catalogue."""
 
     def __init__(
-        self, status: HTTPStatus, code: str, message: str, long_message: str, *, param: str | None = None
+        self,
+        status: HTTPStatus,
+        code: str,
+        message: str,
+        long_message: str,
+        *,
+        param: str | None = None,
+        session_id: str | None = None,
     ) -> None:
         super().__init__(long_message)
         self.status = status
         self.body: dict[str, Any] = {"message": message, "long_message": long_message, "code": code}
-        if param is not None:
-            self.body["meta"] = {"param_name": param}
+        meta = {"param_name": param, "session_id": session_id}
+        if known := {name: value for name, value in meta.items() if value is not None}:
+            self.body["meta"] = known
 
 
 def not_found(kind: str, identifier: str) -> ClerkError:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError
@@ -10,7 +11,7 @@ from clerk_emulator.errors import ClerkError, invalid_parameter
 
 # Deeper than any sane metadata, far from the depth at which Python's own JSON encoder gives up.
 _MAX_NESTING = 64
-_METADATA_LIMIT = 8 * 1024
+METADATA_LIMIT = 8 * 1024
 
 _EMAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -24,6 +25,7 @@ _REFUSALS = {
     "missing": ("form_param_missing", "is missing", "{param} must be included."),
     "value_error": ("form_param_format_invalid", "is invalid", "{param} is invalid: {reason}."),
     "string_pattern_mismatch": ("form_param_format_invalid", "is invalid", "{param} has an invalid format."),
+    "literal_error": ("form_param_value_invalid", "is invalid", "{param} is invalid, or not emulated."),
     "string_too_long": ("form_param_max_length_exceeded", "exceeds maximum length", "{param} is too long."),
     "greater_than_equal": ("form_param_value_invalid", "is invalid", "{param} is too small."),
     "less_than_equal": (
@@ -35,6 +37,12 @@ _REFUSALS = {
 _WRONG_TYPE = ("form_param_type_invalid", "is invalid", "`{param}` has the wrong type.")
 
 
+def _printable(value: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise ValueError("control characters are not allowed")
+    return value
+
+
 def _email_address(value: str) -> str:
     if not _EMAIL_ADDRESS.fullmatch(value):
         raise ValueError("must be a valid email address")
@@ -42,13 +50,15 @@ def _email_address(value: str) -> str:
 
 
 def _small_enough(value: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(value)) > _METADATA_LIMIT:
+    if len(json.dumps(value)) > METADATA_LIMIT:
         raise ValueError("metadata may not exceed 8 KB")
     return value
 
 
-EmailAddress = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email_address)]
-ShortText = Annotated[str, StringConstraints(max_length=256)]
+EmailAddress = Annotated[
+    str, StringConstraints(max_length=254), AfterValidator(_printable), AfterValidator(_email_address)
+]
+ShortText = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]
 Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
 Metadata = Annotated[dict[str, Any], AfterValidator(_small_enough)]
 TokenLifetime = Annotated[int, Field(ge=30, le=315_360_000)]

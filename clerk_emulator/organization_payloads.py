@@ -5,7 +5,7 @@ import sqlite3
 from typing import Any
 
 from clerk_emulator import roles
-from clerk_emulator.payloads import public_user_data
+from clerk_emulator.payloads import picture_url, public_user_data
 
 
 def organization_payload(
@@ -17,7 +17,7 @@ def organization_payload(
         "id": organization["id"],
         "name": organization["name"],
         "slug": organization["slug"],
-        "image_url": f"{base_url}/emulator/avatar.svg",
+        "image_url": picture_url(base_url, None),
         "has_image": False,
         "max_allowed_memberships": organization["max_allowed_memberships"],
         "admin_delete_enabled": bool(organization["admin_delete_enabled"]),

@@ -64,13 +64,13 @@ def delete(change: Change, organization: sqlite3.Row) -> dict[str, Any]:
     return payload
 
 
-def claims(db: sqlite3.Connection, session: sqlite3.Row) -> dict[str, Any]:
-    """Give what a session's tokens say of the organization it is in, if its user still belongs to that."""
+def claims(db: sqlite3.Connection, organization_id: str | None, user_id: str) -> dict[str, Any]:
+    """Give what a token says of the organization it is for, if the user still belongs to that."""
     row = db.execute(
         "SELECT o.id, o.slug, m.role FROM organization_memberships AS m"
         " JOIN organizations AS o ON o.id = m.organization_id"
         " WHERE m.organization_id = ? AND m.user_id = ?",
-        (session["last_active_organization_id"], session["user_id"]),
+        (organization_id, user_id),
     ).fetchone()
     if row is None:
         return {}

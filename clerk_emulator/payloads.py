@@ -9,7 +9,8 @@ from clerk_emulator.activity import activity_payload
 
 
 def user_payload(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> dict[str, Any]:
-    image_url = f"{base_url}/emulator/avatar.svg"
+    image_id = _profile_image_id(db, user["id"])
+    image_url = picture_url(base_url, image_id)
     return {
         "id": user["id"],
         "object": "user",
@@ -23,7 +24,7 @@ def user_payload(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> di
         "locale": user["locale"],
         "profile_image_url": image_url,
         "image_url": image_url,
-        "has_image": False,
+        "has_image": image_id is not None,
         "public_metadata": json.loads(user["public_metadata"]),
         "private_metadata": json.loads(user["private_metadata"]),
         "unsafe_metadata": json.loads(user["unsafe_metadata"]),
@@ -55,6 +56,11 @@ def user_payload(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> di
         "last_active_at": user["last_active_at"],
         "legal_accepted_at": None,
     }
+
+
+def picture_url(base_url: str, image_id: str | None) -> str:
+    """Give where a picture is, or the one of everybody who has none: Clerk's screens know it by `avatar_placeholder`."""
+    return f"{base_url}/emulator/" + (f"images/{image_id}" if image_id else "avatar_placeholder.svg")
 
 
 def public_user_data(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> dict[str, Any]:
@@ -110,3 +116,8 @@ def _email_addresses(db: sqlite3.Connection, user_id: str) -> list[dict[str, Any
         "SELECT * FROM email_addresses WHERE user_id = ? ORDER BY created_at, rowid", (user_id,)
     )
     return [email_address_payload(db, row) for row in rows]
+
+
+def _profile_image_id(db: sqlite3.Connection, user_id: str) -> str | None:
+    row = db.execute("SELECT id FROM profile_images WHERE user_id = ?", (user_id,)).fetchone()
+    return row["id"] if row else None

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from clerk_emulator import seeds
+from clerk_emulator import clients, seeds
 from clerk_emulator.app import http_app
 from clerk_emulator.context import Emulator
 from clerk_emulator.delivery import Dispatcher
@@ -61,8 +61,23 @@ class _QuietHandler(WSGIRequestHandler):
     help="Folder of @clerk/clerk-js and @clerk/ui, as `make frontend` fetches them or as a node_modules.",
 )
 @click.option("--multi-session", is_flag=True, help="Let several users be signed in on one browser.")
+@click.option(
+    "--allow-origin",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Another page that may sign in, as https://app.example.com; those of this machine may anyway.",
+)
 @click.option("--seed", is_flag=True, help="Create the demo users, if the state is new.")
-def main(port: int, state: Path, webhook_url: str, bundles: Path, *, multi_session: bool, seed: bool) -> None:
+def main(
+    port: int,
+    state: Path,
+    webhook_url: str,
+    bundles: Path,
+    *,
+    multi_session: bool,
+    allow_origin: tuple[str, ...],
+    seed: bool,
+) -> None:
     if os.environ.get("ENV", "").strip().lower() == "production":
         raise _ProductionRefusedError(
             "this emulator is not for production; unset ENV or use Clerk's own keys"
@@ -76,7 +91,10 @@ def main(port: int, state: Path, webhook_url: str, bundles: Path, *, multi_sessi
         path = state / "state.sqlite3"
         is_new = not path.exists()
         store = _open_store(path)
-        emulator = Emulator(load_instance(store), store, f"http://localhost:{port}", bundles, multi_session)
+        url = f"http://localhost:{port}"
+        emulator = Emulator(load_instance(store), store, url, bundles, multi_session, allow_origin)
+        with store.transaction() as db:
+            clients.forget_idle(db)
         if seed and is_new:
             seeds.plant(emulator)
         _serve(port, state, webhook_url, emulator)

@@ -13,7 +13,7 @@ from clerk_emulator.ids import new_id
 from clerk_emulator.instance import Instance
 from clerk_emulator.store import insert
 
-# How a session can be closed: signed out and kept on its client, signed out and gone, ended by the application.
+# How a session can be closed: by its end, by signing out of the browser, by the application.
 Closing = Literal["ended", "removed", "revoked"]
 
 _DAY = 24 * 60 * 60 * 1000
@@ -33,13 +33,17 @@ def find_active(db: sqlite3.Connection, session_id: str) -> sqlite3.Row:
     """Find a session that may still get tokens."""
     session = find(db, session_id)
     if session["status"] != "active":
-        raise ClerkError(
-            HTTPStatus.UNAUTHORIZED,
-            "authentication_invalid",
-            "Invalid authentication",
-            "Unable to authenticate the request, you need to supply an active session",
-        )
+        raise not_active()
     return session
+
+
+def not_active() -> ClerkError:
+    return ClerkError(
+        HTTPStatus.UNAUTHORIZED,
+        "authentication_invalid",
+        "Invalid authentication",
+        "Unable to authenticate the request, you need to supply an active session",
+    )
 
 
 def expire_overdue(db: sqlite3.Connection) -> None:
@@ -144,18 +148,24 @@ def token(
     db: sqlite3.Connection,
     instance: Instance,
     session: sqlite3.Row,
+    organization_id: str | None,
     *,
     lifetime: int = tokens.DEFAULT_LIFETIME,
     origin: str | None = None,
 ) -> str:
-    """Mint a token that also names the organization the session is in."""
-    organization = organizations.claims(db, session)
+    """Mint a token that says what the user is in this organization; None for none."""
+    organization = organizations.claims(db, organization_id, session["user_id"])
     return tokens.session_token(
         instance, session, lifetime=lifetime, origin=origin, organization=organization
     )
 
 
-def browser_token(change: Change, session: sqlite3.Row) -> str:
-    """Mint a token for the page that asks. A GET of the same origin does not say which it is: it is that of the sign-in."""
-    origin = change.origin or session["origin"]
-    return token(change.db, change.emulator.instance, session, origin=origin)
+def browser_token(change: Change, session: sqlite3.Row, organization_id: str | None) -> str:
+    """Mint a token for the page that asks."""
+    origin = origin_of(change, session)
+    return token(change.db, change.emulator.instance, session, organization_id, origin=origin)
+
+
+def origin_of(change: Change, session: sqlite3.Row) -> str | None:
+    """Tell which page asks. A GET of the same origin does not say so: it is that of the sign-in."""
+    return change.origin or session["origin"]

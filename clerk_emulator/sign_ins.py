@@ -1,6 +1,7 @@
 """Sign-ins: who somebody says they are, and the proofs they give."""
 
 import sqlite3
+from http import HTTPStatus
 from typing import Any
 
 from clerk_emulator import clients, emails, sessions, store, users, verifications
@@ -55,9 +56,10 @@ def identify(db: sqlite3.Connection, identifier: str) -> sqlite3.Row:
     row: sqlite3.Row | None = db.execute(
         "SELECT u.* FROM users AS u JOIN email_addresses AS e ON e.user_id = u.id"
         " JOIN verifications AS v ON v.owner_id = e.id"
-        " WHERE e.email_address = lower(:identifier) AND v.status = 'verified'"
+        " WHERE e.email_address = :address AND v.status = 'verified'"
         " UNION ALL SELECT * FROM users WHERE username = :identifier",
-        {"identifier": identifier.strip()},
+        # Lower case as addresses are stored: SQLite's own lower() knows ASCII only.
+        {"identifier": identifier.strip(), "address": identifier.strip().lower()},
     ).fetchone()
     if row is None:
         message = "Couldn't find your account."
@@ -67,17 +69,28 @@ def identify(db: sqlite3.Connection, identifier: str) -> sqlite3.Row:
 
 def require_user(db: sqlite3.Connection, sign_in: sqlite3.Row) -> sqlite3.Row:
     """Give the user of a sign-in that is under way."""
-    is_over = sign_in["status"] == "complete" or sign_in["abandon_at"] <= now_ms()
-    if sign_in["user_id"] is None or is_over:
-        message = "This sign in needs an identifier first, or is over already."
-        raise invalid_parameter("strategy", "form_param_value_invalid", "is invalid", message)
+    if sign_in["status"] == "complete" or sign_in["abandon_at"] <= now_ms():
+        message = "This sign in is over. Start a new one."
+        raise ClerkError(HTTPStatus.FORBIDDEN, "sign_in_forbidden", "Sign in is over", message)
+    if sign_in["user_id"] is None:
+        message = "This sign in needs an identifier first."
+        raise invalid_parameter("identifier", "form_param_missing", "is missing", message)
     return users.find(db, sign_in["user_id"])
 
 
-def prepare(change: Change, sign_in: sqlite3.Row, strategy: str) -> None:
-    """Send a code to the user's primary address."""
-    user = require_user(change.db, sign_in)
-    email = find_primary_email(change.db, user)
+def require_doubtful_user(db: sqlite3.Connection, sign_in: sqlite3.Row) -> sqlite3.Row:
+    """Give the user of a sign-in that still needs a proof. One that needs a new password takes nothing else."""
+    user = require_user(db, sign_in)
+    if sign_in["status"] != "needs_first_factor":
+        message = "This sign in needs a new password."
+        raise invalid_parameter("strategy", "form_param_value_invalid", "is invalid", message)
+    return user
+
+
+def prepare(change: Change, sign_in: sqlite3.Row, strategy: str, email_address_id: str | None = None) -> None:
+    """Send a code to the address that is named; else to the one that identified the user, or the primary one."""
+    user = require_doubtful_user(change.db, sign_in)
+    email = _choose_address(proved_addresses(change.db, user), sign_in["identifier"], email_address_id)
     if strategy not in _SLUGS or email is None:
         message = f"{strategy} is not available for this account, or not emulated."
         raise invalid_parameter("strategy", "strategy_for_user_invalid", "is invalid", message)
@@ -91,11 +104,10 @@ def attempt_code(
     change: Change, client: sqlite3.Row, sign_in: sqlite3.Row, strategy: str, code: str
 ) -> ClerkError | None:
     """Try a code. A wrong one is returned, for the attempt is to be committed too."""
-    require_user(change.db, sign_in)
+    require_doubtful_user(change.db, sign_in)
     prepared = verifications.find(change.db, sign_in["id"])
     if prepared is None or prepared["strategy"] != strategy:
-        message = "You need to send a verification code before attempting to verify."
-        raise invalid_parameter("strategy", "verification_missing", "No verification prepared", message)
+        raise verifications.missing()
     refusal = verifications.attempt(change.db, sign_in["id"], code)
     if refusal is None and strategy == RESET_PASSWORD:
         store.update(change.db, "sign_ins", sign_in["id"], {"status": "needs_new_password"})
@@ -128,16 +140,27 @@ def reset_password(
 ) -> None:
     """Give the user the new password and sign them in here; with `sign_out`, out everywhere else."""
     if sign_in["status"] != "needs_new_password":
-        message = "Verify the code that was sent for the reset first."
-        raise invalid_parameter("password", "verification_missing", "No verification prepared", message)
+        raise verifications.missing()
     user = users.update(change, require_user(change.db, sign_in), columns)
     if sign_out:
         sessions.close_all(change, user["id"], "revoked")
     complete(change, client, sign_in, RESET_PASSWORD)
 
 
-def find_primary_email(db: sqlite3.Connection, user: sqlite3.Row) -> sqlite3.Row | None:
-    row: sqlite3.Row | None = db.execute(
-        "SELECT * FROM email_addresses WHERE id = ?", (user["primary_email_address_id"],)
-    ).fetchone()
-    return row
+def proved_addresses(db: sqlite3.Connection, user: sqlite3.Row) -> list[sqlite3.Row]:
+    """List the addresses a code can be sent to, the primary one first."""
+    return db.execute(
+        "SELECT e.* FROM email_addresses AS e JOIN verifications AS v ON v.owner_id = e.id"
+        " WHERE e.user_id = ? AND v.status = 'verified' ORDER BY e.id = ? DESC, e.created_at, e.rowid",
+        (user["id"], user["primary_email_address_id"]),
+    ).fetchall()
+
+
+def _choose_address(
+    proved: list[sqlite3.Row], identifier: str | None, email_address_id: str | None
+) -> sqlite3.Row | None:
+    if email_address_id:
+        return next((email for email in proved if email["id"] == email_address_id), None)
+    said = (identifier or "").strip().lower()
+    primary = proved[0] if proved else None
+    return next((email for email in proved if email["email_address"] == said), primary)

@@ -33,7 +33,7 @@ def session_token(
     """
     now = int(time.time())
     claims = (
-        _common_claims(session, now, lifetime)
+        _common_claims(session, now, lifetime, origin)
         | {
             "fva": factor_verification_age(session),
             "sid": session["id"],
@@ -42,8 +42,6 @@ def session_token(
         }
         | (organization or {})
     )
-    if origin:
-        claims["azp"] = origin
     if session["actor"]:
         claims["act"] = json.loads(session["actor"])
     return _sign(instance, claims, _SESSION_CATEGORY)
@@ -54,9 +52,16 @@ def factor_verification_age(session: sqlite3.Row) -> list[int]:
     return [(int(time.time()) - session["created_at"] // 1000) // 60, _NO_SECOND_FACTOR]
 
 
-def template_token(instance: Instance, session: sqlite3.Row, lifetime: int = DEFAULT_LIFETIME) -> str:
+def template_token(
+    instance: Instance,
+    session: sqlite3.Row,
+    *,
+    lifetime: int = DEFAULT_LIFETIME,
+    origin: str | None = None,
+) -> str:
     """Mint the token of a JWT template that adds no claims. It has no `sid`, so it outlives its session."""
-    return _sign(instance, _common_claims(session, int(time.time()), lifetime), _TEMPLATE_CATEGORY)
+    claims = _common_claims(session, int(time.time()), lifetime, origin)
+    return _sign(instance, claims, _TEMPLATE_CATEGORY)
 
 
 def ticket(instance: Instance, ticket_id: str, kind: str, expire_at: int) -> str:
@@ -75,8 +80,8 @@ def key_set(instance: Instance) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _common_claims(session: sqlite3.Row, now: int, lifetime: int) -> dict[str, Any]:
-    return {
+def _common_claims(session: sqlite3.Row, now: int, lifetime: int, origin: str | None) -> dict[str, Any]:
+    claims = {
         "exp": now + lifetime,
         "iat": now,
         "iss": ISSUER,
@@ -84,6 +89,7 @@ def _common_claims(session: sqlite3.Row, now: int, lifetime: int) -> dict[str, A
         "nbf": now - _NOT_BEFORE_MARGIN,
         "sub": session["user_id"],
     }
+    return claims | {"azp": origin} if origin else claims
 
 
 def _sign(instance: Instance, claims: dict[str, Any], category: str) -> str:

@@ -45,8 +45,9 @@ def create(
 
 
 def update(change: Change, user: sqlite3.Row, columns: dict[str, Any]) -> sqlite3.Row:
-    """Write some columns and send `user.updated`; nothing to write sends nothing."""
-    if not columns:
+    """Write some columns and send `user.updated`; what changes nothing sends nothing."""
+    stored = store.with_text_metadata(columns)
+    if all(user[name] == value for name, value in stored.items()):
         return user
     refuse_taken_columns(change.db, columns, user["id"])
     _refuse_foreign_address(change.db, columns, user["id"])
@@ -61,20 +62,6 @@ def touch(change: Change, user: sqlite3.Row, columns: dict[str, Any] | None = No
     updated = find(change.db, user["id"])
     emit_user_event(change, "user.updated", updated)
     return updated
-
-
-def merge_metadata(current: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Merge at every depth; a null takes its key away."""
-    merged = dict(current)
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict):
-            inner = merged.get(key)
-            merged[key] = merge_metadata(inner if isinstance(inner, dict) else {}, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 def refuse_taken_columns(db: sqlite3.Connection, columns: dict[str, Any], user_id: str = "") -> None:

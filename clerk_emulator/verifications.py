@@ -42,16 +42,10 @@ def forget(db: sqlite3.Connection, owner_id: str) -> None:
 def attempt(db: sqlite3.Connection, owner_id: str, code: str) -> ClerkError | None:
     """Try a code. The refusal is returned and not raised, for the attempt is to be committed too."""
     row = find(db, owner_id)
-    if row is None or row["expire_at"] is None:
-        raise ClerkError(
-            HTTPStatus.BAD_REQUEST,
-            "verification_missing",
-            "No verification prepared",
-            "You need to send a verification code before attempting to verify.",
-        )
+    if row is None:
+        raise missing()
     if row["status"] == "verified":
-        message = "This verification has already been verified."
-        raise ClerkError(HTTPStatus.BAD_REQUEST, "verification_already_verified", message, message)
+        raise already_done()
     if row["expire_at"] <= now_ms():
         message = "This verification has expired. You must create a new one."
         raise ClerkError(HTTPStatus.BAD_REQUEST, "verification_expired", "Verification expired", message)
@@ -65,6 +59,16 @@ def attempt(db: sqlite3.Connection, owner_id: str, code: str) -> ClerkError | No
         if is_right
         else invalid_parameter("code", "form_code_incorrect", "is incorrect", "Incorrect code")
     )
+
+
+def missing() -> ClerkError:
+    message = "You need to send a verification code before attempting to verify."
+    return ClerkError(HTTPStatus.BAD_REQUEST, "verification_missing", "No verification prepared", message)
+
+
+def already_done() -> ClerkError:
+    message = "This verification has already been verified."
+    return ClerkError(HTTPStatus.BAD_REQUEST, "verification_already_verified", message, message)
 
 
 def payload(db: sqlite3.Connection, owner_id: str) -> dict[str, Any] | None:

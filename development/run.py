@@ -109,16 +109,12 @@ class Run:
         webhooks = f"http://localhost:{self._port}/api/webhooks"
         command = [
             "clerk_emulator",
-            "--port",
-            str(self._clerk_port),
-            "--state",
-            str(state),
-            "--webhook-url",
-            webhooks,
-            "--bundles",
-            str(bundles.FOLDER),
-            "--seed",
+            *("--port", str(self._clerk_port), "--state", str(state), "--webhook-url", webhooks),
+            *("--bundles", str(bundles.FOLDER), "--seed"),
         ]
+        # Pages that may call the API, as through a tunnel, may sign in too.
+        for origin in self._settings.cors_origins:
+            command += ["--allow-origin", origin]
         log = self._local / "logs" / "clerk.log"
         clerk = self._program("The local Clerk instance", command, log)
         url = f"http://localhost:{self._clerk_port}"

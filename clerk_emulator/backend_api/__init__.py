@@ -10,13 +10,14 @@ from clerk_emulator.backend_api import (
     organizations,
     sessions,
     tickets,
+    user_images,
     user_passwords,
     users,
 )
 from clerk_emulator.backend_api.authorization import require_secret_key
 
 _PARTS = (
-    *(instance, users, user_passwords, email_addresses),
+    *(instance, users, user_passwords, user_images, email_addresses),
     *(sessions, clients, tickets),
     *(organizations, memberships),
 )

@@ -1,12 +1,11 @@
 """Memberships of an organization, of a user, and all there are."""
 
-import json
 import sqlite3
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from clerk_emulator import memberships, organizations, users
+from clerk_emulator import memberships, metadata, organizations, users
 from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.membership_filters import select_page
 from clerk_emulator.backend_api.organizations import OrganizationMetadataBody
@@ -66,7 +65,7 @@ def merge_metadata(organization_id: str, user_id: str) -> Response:
     patch = read_body(OrganizationMetadataBody).model_dump(exclude_none=True)
     with begin_change() as change:
         membership = memberships.find(change.db, organization_id, user_id)
-        merged = {name: users.merge_metadata(json.loads(membership[name]), patch[name]) for name in patch}
+        merged = metadata.merged_columns(membership, patch)
         return _answer(change.db, memberships.update(change, membership, merged))
 
 

@@ -1,13 +1,12 @@
 """`/v1/organizations`."""
 
-import json
 import sqlite3
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import Field, StringConstraints
 
-from clerk_emulator import organizations, users
+from clerk_emulator import metadata, organizations
 from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.organization_filters import Selection
 from clerk_emulator.context import begin_change, current_emulator
@@ -75,7 +74,7 @@ def merge_metadata(organization_id: str) -> Response:
     patch = read_body(OrganizationMetadataBody).model_dump(exclude_none=True)
     with begin_change() as change:
         organization = organizations.find(change.db, organization_id)
-        merged = {name: users.merge_metadata(json.loads(organization[name]), patch[name]) for name in patch}
+        merged = metadata.merged_columns(organization, patch)
         return jsonify(_payload(change.db, organizations.update(change, organization, merged)))
 
 

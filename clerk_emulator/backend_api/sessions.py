@@ -75,7 +75,9 @@ def create_token(session_id: str) -> Response:
     emulator = current_emulator()
     with emulator.store.transaction() as db:
         session = sessions.find_active(db, session_id)
-        jwt = sessions.token(db, emulator.instance, session, lifetime=lifetime)
+        jwt = sessions.token(
+            db, emulator.instance, session, session["last_active_organization_id"], lifetime=lifetime
+        )
     return jsonify(object="token", jwt=jwt)
 
 
@@ -85,7 +87,7 @@ def create_template_token(session_id: str, template: str) -> Response:  # noqa: 
     emulator = current_emulator()
     with emulator.store.transaction() as db:
         session = sessions.find_active(db, session_id)
-    return jsonify(object="token", jwt=tokens.template_token(emulator.instance, session, lifetime))
+    return jsonify(object="token", jwt=tokens.template_token(emulator.instance, session, lifetime=lifetime))
 
 
 def start_session(

@@ -1,6 +1,5 @@
 """`/v1/users`."""
 
-import json
 import sqlite3
 from http import HTTPStatus
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from pydantic import Field
 
-from clerk_emulator import accounts, passwords, users
+from clerk_emulator import accounts, metadata, passwords, users
 from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.user_filters import Selection
 from clerk_emulator.context import begin_change, current_emulator
@@ -120,7 +119,7 @@ def merge_user_metadata(user_id: str) -> Response:
     patch = read_body(MetadataBody).model_dump(exclude_none=True)
     with begin_change() as change:
         user = users.find(change.db, user_id)
-        merged = {name: users.merge_metadata(json.loads(user[name]), patch[name]) for name in patch}
+        merged = metadata.merged_columns(user, patch)
         return jsonify(_payload(change.db, users.update(change, user, merged)))
 
 

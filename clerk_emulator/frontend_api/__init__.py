@@ -9,11 +9,12 @@ from clerk_emulator.frontend_api import (
     me,
     my_organizations,
     my_sessions,
+    profile_image,
     sessions,
     sign_ins,
     sign_ups,
 )
-from clerk_emulator.frontend_api.identity import keep_client_cookie
+from clerk_emulator.frontend_api.identity import add_headers
 
 _PARTS = (
     environment,
@@ -25,12 +26,13 @@ _PARTS = (
     my_organizations,
     my_sessions,
     email_addresses,
+    profile_image,
 )
 
 
 def frontend_api() -> Blueprint:
     blueprint = Blueprint("frontend_api", __name__)
-    blueprint.after_request(keep_client_cookie)
+    blueprint.after_request(add_headers)
     for part in _PARTS:
         blueprint.register_blueprint(part.blueprint)
     return blueprint

@@ -21,7 +21,8 @@ def create_dev_browser() -> Response:
 def get_client() -> Response:
     with begin_change() as change:
         client = find_client(change.db)
-        return answer(client and client_payload(change, client))
+        payload = client_payload(change, client) if client else None
+        return answer(payload, client=payload)
 
 
 @blueprint.put("/client")

@@ -6,7 +6,7 @@ from clerk_emulator import email_addresses
 from clerk_emulator.context import begin_change
 from clerk_emulator.fields import EmailAddress
 from clerk_emulator.frontend_api.answers import answer, answer_change
-from clerk_emulator.frontend_api.forms import Form, read_form
+from clerk_emulator.frontend_api.forms import Form, VerificationForm, read_form
 from clerk_emulator.frontend_api.identity import require_user
 from clerk_emulator.frontend_api.payloads import user_payload
 from clerk_emulator.payloads import email_address_payload
@@ -16,11 +16,6 @@ blueprint = Blueprint("email_addresses", __name__, url_prefix="/me/email_address
 
 class EmailAddressForm(Form):
     email_address: EmailAddress
-
-
-class VerificationForm(Form):
-    strategy: str = email_addresses.STRATEGY
-    code: str | None = None
 
 
 @blueprint.get("")

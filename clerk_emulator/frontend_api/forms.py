@@ -1,6 +1,6 @@
 """Request bodies of the Frontend API: forms, whose values are all text."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
@@ -15,6 +15,11 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+class VerificationForm(Form):
+    strategy: str = "email_code"
+    code: str | None = None
+
+
 FormT = TypeVar("FormT", bound=Form)
 
 
@@ -26,6 +31,8 @@ def _read_metadata(value: str | None) -> dict[str, Any]:
 
 
 FormMetadata = Annotated[Metadata, BeforeValidator(_read_metadata)]
+# What Clerk knows and this emulator does not: refused, for a sign-up without it would be another one than was asked for.
+NotEmulated = Literal["false"] | None
 Password = Annotated[str, StringConstraints(max_length=passwords.MAX_LENGTH)]
 
 

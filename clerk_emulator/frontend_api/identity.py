@@ -64,7 +64,9 @@ def _choose_session(client: sqlite3.Row, active: list[sqlite3.Row]) -> sqlite3.R
     return next((session for session in active if session["id"] == wanted), None)
 
 
-def keep_client_cookie(response: Response) -> Response:
-    if token := g.get("new_client_token"):
+def add_headers(response: Response) -> Response:
+    # After a refusal there is no such client: its transaction was undone.
+    if (token := g.get("new_client_token")) and response.status_code < HTTPStatus.BAD_REQUEST:
         response.set_cookie(_COOKIE, token, max_age=_TEN_YEARS, httponly=True, samesite="Lax")
+    response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -1,15 +1,14 @@
 """`/v1/me`: the account of whoever is signed in."""
 
-import json
 from http import HTTPStatus
 
 from flask import Blueprint, Response
 
-from clerk_emulator import accounts, email_addresses, passwords, sessions, users
+from clerk_emulator import accounts, email_addresses, metadata, passwords, sessions, users
 from clerk_emulator.context import begin_change
 from clerk_emulator.errors import ClerkError
 from clerk_emulator.fields import ShortText, Username
-from clerk_emulator.frontend_api.answers import answer, answer_change
+from clerk_emulator.frontend_api.answers import answer_change
 from clerk_emulator.frontend_api.forms import Form, FormMetadata, Password, read_form
 from clerk_emulator.frontend_api.identity import require_session, require_user
 from clerk_emulator.frontend_api.payloads import user_payload
@@ -31,7 +30,7 @@ class ProfileForm(MetadataForm):
 class PasswordForm(Form):
     current_password: str | None = None
     new_password: Password
-    sign_out_of_other_sessions: bool = False
+    sign_out_of_other_sessions: bool | None = None
 
 
 class RemovedPasswordForm(Form):
@@ -41,7 +40,7 @@ class RemovedPasswordForm(Form):
 @blueprint.get("")
 def get_me() -> Response:
     with begin_change() as change:
-        return answer(user_payload(change, require_user(change.db)))
+        return answer_change(change, user_payload(change, require_user(change.db)))
 
 
 @blueprint.patch("")
@@ -51,6 +50,8 @@ def update_me() -> Response:
         user = require_user(change.db)
         if email_address_id := columns.get("primary_email_address_id"):
             email_addresses.refuse_unproved(change.db, email_address_id)
+        if "username" in columns and columns["username"] is None:
+            email_addresses.refuse_last_identification(change.db, user["id"])
         return answer_change(change, user_payload(change, users.update(change, user, columns)))
 
 
@@ -59,9 +60,8 @@ def merge_metadata() -> Response:
     patch = read_form(MetadataForm).unsafe_metadata or {}
     with begin_change() as change:
         user = require_user(change.db)
-        merged = users.merge_metadata(json.loads(user["unsafe_metadata"]), patch)
-        updated = users.update(change, user, {"unsafe_metadata": merged})
-        return answer_change(change, user_payload(change, updated))
+        merged = metadata.merged_columns(user, {"unsafe_metadata": patch})
+        return answer_change(change, user_payload(change, users.update(change, user, merged)))
 
 
 @blueprint.delete("")
@@ -78,27 +78,35 @@ def delete_me() -> Response:
 def change_password() -> Response:
     form = read_form(PasswordForm)
     passwords.refuse_weak(form.new_password, "new_password")
-    _refuse_wrong_password(form.current_password)
+    session_id = _prove_password(form.current_password)
     columns = passwords.user_columns(form.new_password)
     with begin_change() as change:
-        session = require_session(change.db)
+        session = sessions.find_active(change.db, session_id)
         user = users.update(change, users.find(change.db, session["user_id"]), columns)
         if form.sign_out_of_other_sessions:
-            sessions.close_all(change, user["id"], "revoked", but=session["id"])
+            sessions.close_all(change, user["id"], "revoked", but=session_id)
         return answer_change(change, user_payload(change, user))
 
 
 @blueprint.post("/remove_password")
 def remove_password() -> Response:
-    _refuse_wrong_password(read_form(RemovedPasswordForm).current_password)
+    session_id = _prove_password(read_form(RemovedPasswordForm).current_password)
     with begin_change() as change:
-        user = users.update(change, require_user(change.db), passwords.user_columns(None))
-        return answer_change(change, user_payload(change, user))
+        session = sessions.find_active(change.db, session_id)
+        user = users.find(change.db, session["user_id"])
+        return answer_change(
+            change, user_payload(change, users.update(change, user, passwords.user_columns(None)))
+        )
 
 
-def _refuse_wrong_password(password: str | None) -> None:
-    """Demand the password of a user who has one, before it is changed or taken away."""
+def _prove_password(password: str | None) -> str:
+    """Demand the password of a user who has one; return the session that proved it.
+
+    The change is for that session: another tab may make another user's the active one meanwhile.
+    """
     with begin_change() as change:
-        user = require_user(change.db)
+        session = require_session(change.db)
+        user = users.find(change.db, session["user_id"])
     if user["password_hash"] is not None:
         passwords.refuse_wrong(user, password or "", "current_password")
+    return str(session["id"])

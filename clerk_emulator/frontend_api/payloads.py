@@ -12,21 +12,22 @@ from clerk_emulator.payloads import public_user_data
 from clerk_emulator.payloads import session_payload as backend_session_payload
 from clerk_emulator.payloads import user_payload as backend_user_payload
 
-_SIGN_UP_OPTIONAL_FIELDS = ["first_name", "last_name", "username"]
+_SIGN_UP_OPTIONAL_FIELDS = ["password", "first_name", "last_name", "username"]
 
 
 def client_payload(change: Change, client: sqlite3.Row) -> dict[str, Any]:
     db = change.db
     sign_in = client["sign_in_id"] and sign_ins.find(db, client, client["sign_in_id"])
     sign_up = client["sign_up_id"] and sign_ups.find(db, client, client["sign_up_id"])
+    now = now_ms()
     active = clients.active_sessions(db, client)
     last_active = clients.last_active(client, active)
     return {
         "object": "client",
         "id": client["id"],
         "sessions": [session_payload(change, row) for row in active],
-        "sign_in": sign_in and sign_in_payload(change, sign_in),
-        "sign_up": sign_up and sign_up_payload(db, sign_up),
+        "sign_in": sign_in_payload(change, sign_in) if sign_in and sign_in["abandon_at"] > now else None,
+        "sign_up": sign_up_payload(db, sign_up) if sign_up and sign_up["abandon_at"] > now else None,
         "last_active_session_id": last_active["id"] if last_active else None,
         "last_authentication_strategy": client["last_strategy"],
         "cookie_expires_at": None,
@@ -38,7 +39,11 @@ def client_payload(change: Change, client: sqlite3.Row) -> dict[str, Any]:
 
 def session_payload(change: Change, session: sqlite3.Row) -> dict[str, Any]:
     user = users.find(change.db, session["user_id"])
-    jwt = sessions.browser_token(change, session) if session["status"] == "active" else None
+    jwt = (
+        sessions.browser_token(change, session, session["last_active_organization_id"])
+        if session["status"] == "active"
+        else None
+    )
     return backend_session_payload(session) | {
         "factor_verification_age": tokens.factor_verification_age(session),
         "tasks": None,
@@ -67,7 +72,7 @@ def sign_up_payload(db: sqlite3.Connection, sign_up: sqlite3.Row) -> dict[str, A
         "object": "sign_up",
         "id": sign_up["id"],
         "status": _sign_up_status(sign_up),
-        "required_fields": ["email_address", "password"],
+        "required_fields": ["email_address"],
         "optional_fields": _SIGN_UP_OPTIONAL_FIELDS,
         "missing_fields": sign_ups.missing_fields(sign_up),
         "unverified_fields": sign_ups.unverified_fields(db, sign_up),
@@ -144,8 +149,13 @@ def _first_factors(db: sqlite3.Connection, user: sqlite3.Row) -> list[dict[str, 
     factors: list[dict[str, Any]] = []
     if user["password_hash"]:
         factors.append({"strategy": sign_ins.PASSWORD})
-    if email := sign_ins.find_primary_email(db, user):
-        to = {"email_address_id": email["id"], "safe_identifier": email["email_address"], "primary": True}
+    for email in sign_ins.proved_addresses(db, user):
+        is_primary = email["id"] == user["primary_email_address_id"]
+        to = {
+            "email_address_id": email["id"],
+            "safe_identifier": email["email_address"],
+            "primary": is_primary,
+        }
         factors.append({"strategy": sign_ins.EMAIL_CODE, **to})
         factors.append({"strategy": sign_ins.RESET_PASSWORD, **to})
     return factors

@@ -1,10 +1,12 @@
 """`/v1/client/sign_ins`."""
 
+from typing import Literal
+
 from flask import Blueprint, Response
 
 from clerk_emulator import passwords, sign_ins, tickets
 from clerk_emulator.context import begin_change
-from clerk_emulator.frontend_api.answers import answer, answer_change
+from clerk_emulator.frontend_api.answers import answer_change
 from clerk_emulator.frontend_api.forms import Form, Password, read_form
 from clerk_emulator.frontend_api.identity import require_client
 from clerk_emulator.frontend_api.payloads import sign_in_payload
@@ -14,20 +16,21 @@ blueprint = Blueprint("sign_ins", __name__, url_prefix="/client/sign_ins")
 
 class SignInForm(Form):
     identifier: str | None = None
-    strategy: str | None = None
+    strategy: Literal["password", "email_code", "reset_password_email_code", "ticket"] | None = None
     password: str | None = None
     ticket: str | None = None
 
 
 class FirstFactorForm(Form):
     strategy: str
+    email_address_id: str | None = None
     password: str | None = None
     code: str | None = None
 
 
 class ResetPasswordForm(Form):
     password: Password
-    sign_out_of_other_sessions: bool = True
+    sign_out_of_other_sessions: bool | None = None
 
 
 @blueprint.post("")
@@ -39,7 +42,7 @@ def create_sign_in() -> Response:
         client = require_client(change.db)
         user = sign_ins.identify(change.db, form.identifier) if form.identifier else None
         sign_in = sign_ins.create(change, client, user, form.identifier)
-        if user and form.strategy not in {None, sign_ins.PASSWORD}:
+        if user and form.strategy in {sign_ins.EMAIL_CODE, sign_ins.RESET_PASSWORD}:
             sign_ins.prepare(change, sign_in, form.strategy)
         response = answer_change(change, sign_in_payload(change, sign_in), client["id"])
     return _attempt_password(sign_in["id"], form.password) if user and form.password else response
@@ -49,16 +52,16 @@ def create_sign_in() -> Response:
 def get_sign_in(sign_in_id: str) -> Response:
     with begin_change() as change:
         sign_in = sign_ins.find(change.db, require_client(change.db), sign_in_id)
-        return answer(sign_in_payload(change, sign_in))
+        return answer_change(change, sign_in_payload(change, sign_in))
 
 
 @blueprint.post("/<sign_in_id>/prepare_first_factor")
 def prepare_first_factor(sign_in_id: str) -> Response:
-    strategy = read_form(FirstFactorForm).strategy
+    form = read_form(FirstFactorForm)
     with begin_change() as change:
         client = require_client(change.db)
         sign_in = sign_ins.find(change.db, client, sign_in_id)
-        sign_ins.prepare(change, sign_in, strategy)
+        sign_ins.prepare(change, sign_in, form.strategy, form.email_address_id)
         return answer_change(change, sign_in_payload(change, sign_in), client["id"])
 
 
@@ -86,7 +89,9 @@ def reset_password(sign_in_id: str) -> Response:
     with begin_change() as change:
         client = require_client(change.db)
         sign_in = sign_ins.find(change.db, client, sign_in_id)
-        sign_ins.reset_password(change, client, sign_in, columns, sign_out=form.sign_out_of_other_sessions)
+        sign_ins.reset_password(
+            change, client, sign_in, columns, sign_out=form.sign_out_of_other_sessions is not False
+        )
         sign_in = sign_ins.find(change.db, client, sign_in_id)
         return answer_change(change, sign_in_payload(change, sign_in), client["id"])
 
@@ -94,7 +99,7 @@ def reset_password(sign_in_id: str) -> Response:
 def _attempt_password(sign_in_id: str, password: str) -> Response:
     with begin_change() as change:
         sign_in = sign_ins.find(change.db, require_client(change.db), sign_in_id)
-        user = sign_ins.require_user(change.db, sign_in)
+        user = sign_ins.require_doubtful_user(change.db, sign_in)
     passwords.refuse_wrong(user, password)
     with begin_change() as change:
         client = require_client(change.db)

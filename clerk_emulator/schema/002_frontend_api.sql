@@ -34,12 +34,14 @@ CREATE TABLE sign_ups (
     locale TEXT,
     unsafe_metadata TEXT NOT NULL DEFAULT '{}',
     password_hash TEXT,
-    created_user_id TEXT,
+    created_user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
     created_session_id TEXT,
     created_at INTEGER NOT NULL,
     abandon_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sign_ups_by_client ON sign_ups (client_id);
+CREATE TRIGGER sign_ups_deleted AFTER DELETE ON sign_ups
+BEGIN DELETE FROM verifications WHERE owner_id = old.id; END;
 
 CREATE TABLE sign_ins (
     id TEXT PRIMARY KEY,
@@ -54,6 +56,8 @@ CREATE TABLE sign_ins (
     abandon_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sign_ins_by_client ON sign_ins (client_id);
+CREATE TRIGGER sign_ins_deleted AFTER DELETE ON sign_ins
+BEGIN DELETE FROM verifications WHERE owner_id = old.id; END;
 
 -- Sign-in and actor tokens: whoever shows one is signed in.
 CREATE TABLE tickets (
@@ -107,3 +111,11 @@ ALTER TABLE sessions ADD COLUMN user_agent TEXT;
 ALTER TABLE sessions ADD COLUMN origin TEXT;  -- of the page that signed in; tokens name it as azp
 ALTER TABLE sessions ADD COLUMN last_active_organization_id TEXT REFERENCES organizations (id) ON DELETE SET NULL;
 CREATE INDEX sessions_by_client ON sessions (client_id);
+CREATE INDEX sessions_by_end ON sessions (expire_at) WHERE status = 'active';
+
+CREATE TABLE profile_images (
+    user_id TEXT PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    id TEXT NOT NULL UNIQUE,
+    media_type TEXT NOT NULL,
+    content BLOB NOT NULL
+) STRICT;

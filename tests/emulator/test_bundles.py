@@ -52,7 +52,7 @@ def get(emulator: EmulatorProcess, path: str) -> requests.Response:
 def exchange(emulator: EmulatorProcess, path: str) -> tuple[int, Any]:
     """The path as it is written here: no library tidies it."""
     with socket.create_connection(("127.0.0.1", emulator.port), timeout=5) as connection:
-        connection.sendall(raw_request("GET", path, {}))
+        connection.sendall(raw_request("GET", path, {"Host": f"localhost:{emulator.port}"}))
         answer = b""
         while chunk := connection.recv(65_536):
             answer += chunk
@@ -106,7 +106,14 @@ class TestNotThere:
         assert status == 404
         assert json.loads(body)["errors"][0]["code"] == "resource_not_found"
 
-    def test_never_fetched(self, tmp_path: Path, shared_receiver: Receiver) -> None:
+    @pytest.mark.parametrize("manifest", [None, "", "{", "[]", "{}"])
+    def test_never_fetched_or_broken(
+        self, tmp_path: Path, shared_receiver: Receiver, manifest: str | None
+    ) -> None:
+        package = tmp_path / "none" / "@clerk" / "clerk-js"
+        if manifest is not None:
+            package.mkdir(parents=True)
+            (package / "package.json").write_text(manifest)
         emulator = EmulatorProcess(
             tmp_path / "state", shared_receiver.url, options=("--bundles", str(tmp_path / "none"))
         )

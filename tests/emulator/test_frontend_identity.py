@@ -1,13 +1,14 @@
 """Which browser a request comes from, and what pages of other origins may do."""
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from .browser import ORIGIN, Browser
-from .harness import EmulatorProcess
+from .harness import EmulatorProcess, Receiver
 
 UNAUTHORIZED = HTTPStatus.UNAUTHORIZED
 
@@ -27,9 +28,12 @@ class TestDevBrowser:
         session = browser.sign_up(email)
         with Browser(emulator) as other:
             assert other.client()["sessions"] == []
-            for path in ("tokens", "touch", "end", "remove"):
+            for path in ("end", "remove"):
                 refusal = other.refusal("POST", f"/client/sessions/{session['id']}/{path}")
                 assert refusal == (HTTPStatus.NOT_FOUND, "resource_not_found")
+            for path in ("tokens", "tokens/hasura", "touch"):
+                refusal = other.refusal("POST", f"/client/sessions/{session['id']}/{path}")
+                assert refusal == (UNAUTHORIZED, "authentication_invalid")
             refusal = other.refusal("GET", "/me", _clerk_session_id=session["id"])
             assert refusal == (UNAUTHORIZED, "signed_out")
         assert len(browser.client()["sessions"]) == 1
@@ -60,6 +64,12 @@ class TestCookie:
             assert browser.client() is None
             assert browser.call("PUT", "/client")["response"]["sessions"] == []
 
+    def test_refusal_founds_none(self, emulator: EmulatorProcess) -> None:
+        with Browser(emulator, by_cookie=True) as browser:
+            assert "Set-Cookie" not in browser.send("GET", "/client/sign_ins/sia_1").headers
+            form = {"identifier": "nobody@example.com"}
+            assert "Set-Cookie" not in browser.send("POST", "/client/sign_ins", form).headers
+
     def test_put_founds_a_client(self, emulator: EmulatorProcess) -> None:
         with Browser(emulator, by_cookie=True) as browser:
             founded = browser.call("PUT", "/client")["response"]
@@ -67,11 +77,47 @@ class TestCookie:
 
 
 class TestOrigins:
-    @pytest.mark.parametrize("origin", [ORIGIN, "https://app.example.com"])
-    def test_any_page_may_ask(self, emulator: EmulatorProcess, origin: str) -> None:
+    @pytest.mark.parametrize(
+        "origin", [ORIGIN, "http://127.0.0.1:3000", "http://[::1]", "https://app.localhost:5173"]
+    )
+    def test_pages_of_this_machine_may_ask(self, emulator: EmulatorProcess, origin: str) -> None:
         answer = requests.get(f"{emulator.url}/v1/environment", headers={"Origin": origin}, timeout=5)
         assert answer.headers["Access-Control-Allow-Origin"] == origin
         assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Origin": "https://evil.example"},
+            {"Origin": "https://localhost.evil.example"},
+            {"Origin": "http://127.0.0.1.evil.example"},
+            {"Origin": "null"},
+            {"Origin": ""},
+            {"Host": "evil.example"},
+            {"Host": "evil.example:5555"},
+        ],
+    )
+    def test_others_may_not(self, emulator: EmulatorProcess, email: str, headers: dict[str, str]) -> None:
+        """The code is known to all: a page of somebody else's could sign in as anybody."""
+        form = {"email_address": email}
+        answer = requests.post(f"{emulator.url}/v1/client/sign_ups", data=form, headers=headers, timeout=5)
+        assert answer.status_code == HTTPStatus.FORBIDDEN
+        assert answer.json()["errors"][0]["code"] == "origin_invalid"
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert "Set-Cookie" not in answer.headers
+
+    def test_others_can_be_allowed(self, tmp_path: Path, receiver: Receiver) -> None:
+        origin = "https://tunnel.example"
+        options = ("--allow-origin", origin, "--allow-origin", "https://second.example")
+        emulator = EmulatorProcess(tmp_path / "state", receiver.url, options=options)
+        emulator.start()
+        headers = {"Origin": origin, "Host": "tunnel.example"}
+        answer = requests.get(f"{emulator.url}/v1/environment", headers=headers, timeout=5)
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+        headers = {"Origin": "https://tunnel.example.evil.example"}
+        refused = requests.get(f"{emulator.url}/v1/environment", headers=headers, timeout=5)
+        assert refused.status_code == HTTPStatus.FORBIDDEN
+        emulator.stop()
 
     def test_refusals_can_be_read(self, emulator: EmulatorProcess) -> None:
         for path in ("/v1/me", "/v1/client/unknown"):
@@ -139,4 +185,8 @@ def test_environment_describes_the_form(browser: Browser) -> None:
     assert on == {"email_address", "password", "first_name", "last_name"}
     assert environment["user_settings"]["sign_up"]["captcha_enabled"] is False
     assert environment["user_settings"]["password_settings"]["min_length"] == 8
+    # The browser would ask another host otherwise.
+    assert environment["user_settings"]["password_settings"]["disable_hibp"] is True
+    assert environment["user_settings"]["password_settings"]["show_zxcvbn"] is False
+    assert environment["user_settings"]["actions"]["delete_self"] is True
     assert browser.call("PATCH", "/environment", {"action": "touch"}) == environment

@@ -61,6 +61,8 @@ class TestProfile:
     def test_nothing_sends_nothing(self, browser: Browser, user: Json, heard: Receiver) -> None:
         browser.call("PATCH", "/me", {"unknown": "ignored"})
         browser.call("PATCH", "/me", {"first_name": "Ada"})
+        browser.call("PATCH", "/me", {"first_name": "Ada"})
+        browser.call("PATCH", "/me/metadata", {"unsafe_metadata": "{}"})
         told(heard, user["id"], *SIGNED_UP, "user.updated")
 
     def test_metadata_is_merged(self, browser: Browser, user: Json) -> None:
@@ -68,6 +70,24 @@ class TestProfile:
         browser.call("PATCH", "/me/metadata", {"unsafe_metadata": '{"a": {"b": 1, "c": 2}, "d": 3}'})
         answer = browser.call("PATCH", "/me/metadata", {"unsafe_metadata": '{"a": {"b": null}, "e": 4}'})
         assert answer["response"]["unsafe_metadata"] == {"a": {"c": 2}, "d": 3, "e": 4}
+
+    def test_metadata_is_bounded_as_a_whole(self, browser: Browser, user: Json) -> None:
+        del user
+        browser.call("PATCH", "/me/metadata", {"unsafe_metadata": '{"a": "' + "x" * 5_000 + '"}'})
+        form = {"unsafe_metadata": '{"b": "' + "x" * 5_000 + '"}'}
+        refusal = browser.refusal("PATCH", "/me/metadata", form)
+        assert refusal == (UNPROCESSABLE, "form_param_exceeds_allowed_size")
+
+    def test_reload_brings_the_browsers_state(
+        self, emulator: EmulatorProcess, browser: Browser, user: Json
+    ) -> None:
+        """The SDK's reload() takes what changed from there."""
+        body = {"public_metadata": {"tier": "gold"}}
+        emulator.call("PATCH", f"/v1/users/{user['id']}/metadata", json=body)
+        session = browser.client()["sessions"][0]
+        for path in ("/me", f"/client/sessions/{session['id']}", "/client"):
+            client = browser.call("GET", path)["client"]
+            assert client["sessions"][0]["user"]["public_metadata"] == {"tier": "gold"}
 
     def test_server_side_metadata_cannot_be_written(
         self, emulator: EmulatorProcess, browser: Browser, user: Json
@@ -87,6 +107,27 @@ class TestProfile:
 
 
 class TestEmailAddresses:
+    def test_first_proved_one_is_primary(
+        self, emulator: EmulatorProcess, browser: Browser, email: str
+    ) -> None:
+        username = f"u{email[:12]}"
+        emulator.call("POST", "/v1/users", json={"username": username, "password": PASSWORD})
+        assert browser.sign_in(username)["user"]["primary_email_address_id"] is None
+        refusal = browser.refusal("PATCH", "/me", {"username": ""})
+        assert refusal == (HTTPStatus.FORBIDDEN, "last_identification_deletion_failed")
+        added = browser.call("POST", "/me/email_addresses", {"email_address": email})["response"]
+        path = f"/me/email_addresses/{added['id']}"
+        browser.call("POST", f"{path}/prepare_verification")
+        proved = browser.call("POST", f"{path}/attempt_verification", {"code": CODE})["response"]
+        assert proved["updated_at"] >= added["updated_at"]
+        assert browser.call("GET", "/me")["response"]["primary_email_address_id"] == added["id"]
+        assert browser.call("PATCH", "/me", {"username": ""})["response"]["username"] is None
+
+    def test_unproved_one_may_go(self, browser: Browser, user: Json, email: str) -> None:
+        added = browser.call("POST", "/me/email_addresses", {"email_address": f"second-{email}"})["response"]
+        browser.call("DELETE", f"/me/email_addresses/{added['id']}")
+        assert browser.call("GET", "/me")["response"]["email_addresses"] == user["email_addresses"]
+
     def test_life(self, browser: Browser, user: Json, email: str, heard: Receiver) -> None:
         second = f"second-{email}"
         added = browser.call("POST", "/me/email_addresses/", {"email_address": second})["response"]
@@ -170,8 +211,15 @@ class TestPassword:
     @pytest.mark.usefixtures("user")
     def test_short_one(self, browser: Browser) -> None:
         form = {"current_password": PASSWORD, "new_password": "short"}
-        refusal = browser.refusal("POST", "/me/change_password", form)
-        assert refusal == (UNPROCESSABLE, "form_password_length_too_short")
+        answer = browser.send("POST", "/me/change_password", form)
+        [error] = answer.json()["errors"]
+        assert error["code"] == "form_password_length_too_short"
+        assert error["meta"] == {"param_name": "new_password"}
+
+    @pytest.mark.usefixtures("user")
+    def test_null_is_no_answer(self, browser: Browser) -> None:
+        form = {"current_password": PASSWORD, "new_password": "difference engine"}
+        browser.call("POST", "/me/change_password", form | {"sign_out_of_other_sessions": ""})
 
 
 class TestDelete:

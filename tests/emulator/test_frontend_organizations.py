@@ -48,6 +48,27 @@ def test_session_goes_in_and_out(
     assert "o" not in claims(emulator, browser.session_token(session["id"]))
 
 
+def test_tabs_may_be_in_two(
+    emulator: EmulatorProcess, browser: Browser, session: Json, organization: Json
+) -> None:
+    body = {"name": "Difference Engines", "created_by": session["user"]["id"]}
+    second = emulator.call("POST", "/v1/organizations", json=body)
+    path = f"/client/sessions/{session['id']}"
+    browser.call("POST", f"{path}/touch", {"active_organization_id": organization["id"]})
+
+    def of(form: Json | None) -> str | None:
+        token = claims(emulator, browser.call("POST", f"{path}/tokens", form)["jwt"])
+        named: str | None = token.get("o", {}).get("id")
+        return named
+
+    assert of(None) == organization["id"]
+    assert of({"organization_id": second["id"]}) == second["id"]
+    assert of({"organization_id": ""}) is None
+    assert (
+        browser.refusal("POST", f"{path}/tokens", {"organization_id": "org_none"})[0] == HTTPStatus.NOT_FOUND
+    )
+
+
 def test_others_organizations_do_not_exist(emulator: EmulatorProcess, email: str, organization: Json) -> None:
     with Browser(emulator) as stranger:
         session = stranger.sign_up(f"stranger-{email}")

@@ -33,12 +33,14 @@ class TestTokens:
 
     def test_template(self, emulator: EmulatorProcess, browser: Browser, session: Json) -> None:
         answer = browser.call("POST", f"/client/sessions/{session['id']}/tokens/hasura")
-        assert "sid" not in claims(emulator, answer["jwt"])
+        token = claims(emulator, answer["jwt"])
+        assert "sid" not in token
+        assert token["azp"] == ORIGIN
 
     def test_unknown_session(self, browser: Browser, session: Json) -> None:
         del session
         refusal = browser.refusal("POST", "/client/sessions/sess_unknown/tokens")
-        assert refusal == (HTTPStatus.NOT_FOUND, "resource_not_found")
+        assert refusal == (UNAUTHORIZED, "authentication_invalid")
 
     def test_signed_out(self, browser: Browser, session: Json) -> None:
         browser.sign_out()
@@ -83,8 +85,9 @@ class TestEnd:
     ) -> None:
         emulator.call("DELETE", f"/v1/users/{session['user']['id']}")
         assert browser.client()["sessions"] == []
+        # The SDK reads its client anew after a 401, and not after a 404.
         refusal = browser.refusal("POST", f"/client/sessions/{session['id']}/tokens")
-        assert refusal == (HTTPStatus.NOT_FOUND, "resource_not_found")
+        assert refusal == (UNAUTHORIZED, "authentication_invalid")
 
 
 class TestElsewhere:
@@ -131,6 +134,9 @@ class TestSeveralAtOnce:
         form = {"identifier": "ada@example.com", "password": PASSWORD}
         refusal = browser.refusal("POST", "/client/sign_ins", form)
         assert refusal == (HTTPStatus.BAD_REQUEST, "identifier_already_signed_in")
+        # Clerk's form then changes to that session.
+        [error] = browser.send("POST", "/client/sign_ins", form).json()["errors"]
+        assert error["meta"] == {"session_id": ada["id"]}
 
         browser.call("POST", f"/client/sessions/{ada['id']}/touch", {"active_organization_id": ""})
         assert browser.client()["last_active_session_id"] == ada["id"]
@@ -141,6 +147,12 @@ class TestSeveralAtOnce:
         answer = browser.call("POST", f"/client/sessions/{ada['id']}/remove")
         assert [session["id"] for session in answer["client"]["sessions"]] == [grace["id"]]
         assert answer["client"]["last_active_session_id"] == grace["id"]
+        alan = browser.sign_up("alan@example.com")
+        browser.sign_up("katherine@example.com")
+        answer = browser.call("POST", f"/client/sessions/{answer['client']['sessions'][0]['id']}/remove")
+        newest = browser.client()["last_active_session_id"]
+        browser.call("POST", f"/client/sessions/{newest}/remove")
+        assert browser.client()["last_active_session_id"] == alan["id"]
         browser.sign_out()
         assert browser.client()["sessions"] == []
 

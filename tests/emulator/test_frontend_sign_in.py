@@ -47,6 +47,14 @@ class TestPassword:
         answer = browser.call("POST", f"{path}/attempt_first_factor", form)
         assert answer["client"]["sessions"][0]["user"]["id"] == user_id
 
+    def test_spelling_of_the_address(self, browser: Browser, email: str) -> None:
+        """Also of letters that SQLite's own lower() does not know."""
+        browser.sign_up(f"É{email}")
+        browser.sign_out()
+        assert browser.call("GET", "/client")["client"]["sessions"] == []
+        browser.sign_in(f"  É{email.upper()} ")
+        assert browser.client()["last_authentication_strategy"] == "password"
+
     def test_by_username(self, browser: Browser, email: str, user_id: str) -> None:
         assert browser.sign_in(email[:12])["user"]["id"] == user_id
 
@@ -65,6 +73,8 @@ class TestPassword:
     def test_user_without_one(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
         emulator.create_user(email)
         path = _begin(browser, email)
+        factors = browser.call("GET", path)["response"]["supported_first_factors"]
+        assert "password" not in {factor["strategy"] for factor in factors}
         form = {"strategy": "password", "password": PASSWORD}
         refusal = browser.refusal("POST", f"{path}/attempt_first_factor", form)
         assert refusal == (UNPROCESSABLE, "strategy_for_user_invalid")
@@ -88,6 +98,28 @@ class TestCode:
         browser.call("POST", path, {"strategy": "email_code", "code": CODE})
         assert len(browser.client()["sessions"]) == 1
 
+    def test_goes_to_the_address_that_was_given(
+        self, emulator: EmulatorProcess, browser: Browser, email: str, user_id: str, heard: Receiver
+    ) -> None:
+        body = {"user_id": user_id, "email_address": f"second-{email}", "verified": True}
+        second = emulator.call("POST", "/v1/email_addresses", json=body)
+        path = _begin(browser, f"second-{email}")
+        factors = browser.call("GET", path)["response"]["supported_first_factors"]
+        codes = [factor for factor in factors if factor["strategy"] == "email_code"]
+        assert [(to["safe_identifier"], to["primary"]) for to in codes] == [
+            (email, True),
+            (f"second-{email}", False),
+        ]
+        browser.call("POST", f"{path}/prepare_first_factor", {"strategy": "email_code"})
+        [mail] = sent_codes(heard, f"second-{email}")
+        assert mail["email_address_id"] == second["id"]
+        form = {"strategy": "email_code", "email_address_id": codes[0]["email_address_id"]}
+        browser.call("POST", f"{path}/prepare_first_factor", form)
+        assert len(sent_codes(heard, email)) == 1
+        form["email_address_id"] = emulator.create_user(f"o-{email}")["primary_email_address_id"]
+        refusal = browser.refusal("POST", f"{path}/prepare_first_factor", form)
+        assert refusal == (UNPROCESSABLE, "strategy_for_user_invalid")
+
     def test_wrong_one(self, browser: Browser, email: str) -> None:
         path = _begin(browser, email)
         browser.call("POST", f"{path}/prepare_first_factor", {"strategy": "email_code"})
@@ -101,7 +133,7 @@ class TestCode:
         path = _begin(browser, email)
         form = {"strategy": strategy, "code": CODE}
         refusal = browser.refusal("POST", f"{path}/attempt_first_factor", form)
-        assert refusal == (UNPROCESSABLE, "verification_missing")
+        assert refusal == (HTTPStatus.BAD_REQUEST, "verification_missing")
 
     def test_sent_for_something_else(self, browser: Browser, email: str) -> None:
         """A code for a new password signs nobody in by itself."""
@@ -109,7 +141,7 @@ class TestCode:
         browser.call("POST", f"{path}/prepare_first_factor", {"strategy": "reset_password_email_code"})
         form = {"strategy": "email_code", "code": CODE}
         refusal = browser.refusal("POST", f"{path}/attempt_first_factor", form)
-        assert refusal == (UNPROCESSABLE, "verification_missing")
+        assert refusal == (HTTPStatus.BAD_REQUEST, "verification_missing")
 
     @pytest.mark.parametrize("strategy", ["oauth_google", "phone_code", "passkey"])
     def test_strategy_that_is_not_emulated(self, browser: Browser, email: str, strategy: str) -> None:
@@ -120,6 +152,10 @@ class TestCode:
 
 @pytest.mark.usefixtures("user_id")
 class TestForgottenPassword:
+    def test_mail_says_what_it_is_for(self, browser: Browser, email: str, heard: Receiver) -> None:
+        self._verified(browser, email)
+        assert [mail["slug"] for mail in sent_codes(heard, email)] == ["reset_password_code"]
+
     def _verified(self, browser: Browser, email: str) -> str:
         path = _begin(browser, email)
         form = {"strategy": "reset_password_email_code", "code": CODE}
@@ -149,11 +185,15 @@ class TestForgottenPassword:
     def test_code_comes_first(self, browser: Browser, email: str) -> None:
         form = {"password": "difference engine"}
         refusal = browser.refusal("POST", f"{_begin(browser, email)}/reset_password", form)
-        assert refusal == (UNPROCESSABLE, "verification_missing")
+        assert refusal == (HTTPStatus.BAD_REQUEST, "verification_missing")
 
     def test_code_is_not_enough(self, browser: Browser, email: str) -> None:
         """Nothing but the new password leads on: the old one, and other codes, sign nobody in."""
         path = self._verified(browser, email)
+        code = {"strategy": "email_code", "code": CODE}
+        assert browser.refusal("POST", f"{path}/prepare_first_factor", code)[0] == UNPROCESSABLE
+        for form in (code, {"strategy": "password", "password": PASSWORD}):
+            assert browser.refusal("POST", f"{path}/attempt_first_factor", form)[0] == UNPROCESSABLE
         refusal = browser.refusal("POST", f"{path}/reset_password", {"password": "short"})
         assert refusal == (UNPROCESSABLE, "form_password_length_too_short")
         assert browser.client()["sessions"] == []
@@ -171,6 +211,8 @@ class TestNobody:
         with Browser(emulator) as owner:
             owner.sign_up(email)
             owner.call("POST", "/me/email_addresses", {"email_address": f"second-{email}"})
+            added = owner.call("GET", "/me/email_addresses")["response"][1]
+            owner.call("POST", f"/me/email_addresses/{added['id']}/prepare_verification")
         refusal = browser.refusal("POST", SIGN_INS, {"identifier": f"second-{email}"})
         assert refusal == (UNPROCESSABLE, "form_identifier_not_found")
 
@@ -198,6 +240,28 @@ class TestNobody:
         form = {"strategy": "password", "password": PASSWORD}
         refusal = browser.refusal("POST", f"{path}/attempt_first_factor", form)
         assert refusal == (HTTPStatus.FORBIDDEN, "user_banned")
+
+    def test_kept_out_before_any_proof(
+        self, emulator: EmulatorProcess, browser: Browser, email: str, user_id: str
+    ) -> None:
+        emulator.call("POST", f"/v1/users/{user_id}/ban")
+        refusal = browser.refusal("POST", SIGN_INS, {"identifier": email})
+        assert refusal == (HTTPStatus.FORBIDDEN, "user_banned")
+
+    def test_over_is_over(self, browser: Browser, email: str, user_id: str) -> None:
+        del user_id
+        path = _begin(browser, email)
+        form = {"strategy": "password", "password": PASSWORD}
+        done = browser.call("POST", f"{path}/attempt_first_factor", form)["response"]
+        assert (done["status"], done["first_factor_verification"]["strategy"]) == ("complete", "password")
+        assert done["first_factor_verification"]["status"] == "verified"
+        browser.sign_out()
+        refusal = browser.refusal("POST", f"{path}/attempt_first_factor", form)
+        assert refusal == (HTTPStatus.FORBIDDEN, "sign_in_forbidden")
+
+    def test_strategy_that_is_not_emulated(self, browser: Browser) -> None:
+        refusal = browser.refusal("POST", SIGN_INS, {"strategy": "oauth_google"})
+        assert refusal == (UNPROCESSABLE, "form_param_value_invalid")
 
     def test_deleted_half_way(
         self, emulator: EmulatorProcess, browser: Browser, email: str, user_id: str

@@ -67,6 +67,11 @@ class TestSignUp:
         done = browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
         assert done["client"]["sessions"][0]["user"]["password_enabled"] is False
 
+    def test_says_how_and_since_when(self, browser: Browser, email: str) -> None:
+        session = browser.sign_up(email)
+        assert browser.client()["last_authentication_strategy"] == "email_code"
+        assert session["user"]["password_last_updated_at"] >= session["user"]["created_at"] - 1_000
+
     def test_step_by_step(self, browser: Browser, email: str) -> None:
         path = _begin(browser, first_name="Ada")
         assert browser.call("GET", path)["response"]["missing_fields"] == ["email_address"]
@@ -119,6 +124,13 @@ class TestRefusals:
             ({"unsafe_metadata": '{"n": 1e999}'}, "form_param_format_invalid"),
             ({"unsafe_metadata": '{"deep":' + "[" * 5_000 + "]" * 5_000 + "}"}, "form_param_format_invalid"),
             ({"username": "no spaces"}, "form_param_format_invalid"),
+            ({"email_address": "a@b"}, "form_param_format_invalid"),
+            ({"email_address": "a\0b@example.com"}, "form_param_format_invalid"),
+            ({"first_name": "A\nB"}, "form_param_format_invalid"),
+            ({"strategy": "oauth_google"}, "form_param_value_invalid"),
+            ({"strategy": "ticket"}, "form_param_value_invalid"),
+            ({"phone_number": "+15555550100"}, "form_param_value_invalid"),
+            ({"transfer": "true"}, "form_param_value_invalid"),
         ],
     )
     def test_bad_values(self, browser: Browser, form: dict[str, str], code: str) -> None:
@@ -136,6 +148,29 @@ class TestRefusals:
         refusal = browser.refusal("POST", f"{path}/attempt_verification", {"code": CODE})
         assert refusal == (UNPROCESSABLE, "form_identifier_exists")
         assert browser.client()["sessions"] == []
+
+    def test_address_changed_to_a_taken_one(
+        self, emulator: EmulatorProcess, browser: Browser, email: str
+    ) -> None:
+        path = _begin(browser, email_address=email)
+        emulator.create_user(f"taken-{email}")
+        refusal = browser.refusal("PATCH", path, {"email_address": f"taken-{email}"})
+        assert refusal == (UNPROCESSABLE, "form_identifier_exists")
+
+    def test_signed_in_meanwhile(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
+        """Two tabs of one browser."""
+        path = _begin(browser, email_address=email)
+        browser.call("POST", f"{path}/prepare_verification")
+        emulator.create_user(f"other-{email}", password=PASSWORD)
+        browser.sign_in(f"other-{email}")
+        refusal = browser.refusal("POST", f"{path}/attempt_verification", {"code": CODE})
+        assert refusal == (HTTPStatus.BAD_REQUEST, "session_exists")
+        assert emulator.call("GET", "/v1/users", params={"email_address": email}) == []
+
+    def test_longest_password(self, browser: Browser, email: str) -> None:
+        browser.sign_up(email, password="x" * 72)
+        browser.sign_out()
+        browser.sign_in(email, "x" * 72)
 
     def test_only_one_session_at_a_time(self, browser: Browser, email: str) -> None:
         browser.sign_up(email)
