@@ -29,13 +29,11 @@ def get_bundle(package: str, version: str, name: str) -> Response:
 
 def _version(folder: Path) -> str:
     try:
-        manifest = json.loads((folder / "package.json").read_bytes())
-    except OSError:
+        return str(json.loads((folder / "package.json").read_bytes())["version"])
+    except (OSError, ValueError, KeyError, TypeError):
         raise ClerkError(
             HTTPStatus.NOT_FOUND,
             "resource_not_found",
             "browser bundles are missing",
             "Clerk's scripts for the browser were not fetched. Run: make frontend",
         ) from None
-    version: str = manifest["version"]
-    return version

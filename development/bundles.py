@@ -60,25 +60,27 @@ def fetch(folder: Path = FOLDER) -> None:
 def _is_there(bundle: Bundle, folder: Path) -> bool:
     try:
         manifest = json.loads((folder / "@clerk" / bundle.name / MANIFEST).read_bytes())
-    except OSError:
+        return bool(manifest["version"] == bundle.version)
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(manifest["version"] == bundle.version)
 
 
 def _fetch(bundle: Bundle, folder: Path) -> None:
-    """It appears whole, by a rename: what an interruption leaves is a draft, and thrown away by the next run."""
+    """It appears whole, by a rename: what a kill leaves is a draft, and thrown away by the next run."""
     draft = folder / f"{bundle.name}.new"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    npm("pack", f"@clerk/{bundle.name}@{bundle.version}", "--pack-destination", str(draft), cwd=draft)
-    (archive,) = draft.glob("*.tgz")
-    _check(bundle, archive)
-    _unpack(archive, draft / "package")
-    place = folder / "@clerk" / bundle.name
-    shutil.rmtree(place, ignore_errors=True)
-    place.parent.mkdir(exist_ok=True)
-    (draft / "package").rename(place)
-    shutil.rmtree(draft)
+    try:
+        npm("pack", f"@clerk/{bundle.name}@{bundle.version}", "--pack-destination", str(draft), cwd=draft)
+        (archive,) = draft.glob("*.tgz")
+        _check(bundle, archive)
+        _unpack(archive, draft / "package")
+        place = folder / "@clerk" / bundle.name
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(exist_ok=True)
+        (draft / "package").rename(place)
+    finally:
+        shutil.rmtree(draft)
 
 
 def _check(bundle: Bundle, archive: Path) -> None:

@@ -18,9 +18,12 @@ NOT_SOURCES = {"node_modules", "dist", "dist.new", "openapi.json"}
 def main() -> int:
     try:
         make_page(with_bundles=True)
-    except NodeError as error:
+    except (NodeError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The next run finishes it.", file=sys.stderr)
+        return 130
     print(f"The page is in {BUILT.relative_to(FRONTEND.parent)}/, and `make run` serves it.")
     return 0
 

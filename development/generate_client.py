@@ -19,9 +19,12 @@ def main() -> int:
         DESCRIPTION.write_text(describe())
         generate(DESCRIPTION, TYPES)
         run_tool("tsc", "--project", str(FRONTEND))
-    except NodeError as error:
+    except (NodeError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The next run finishes it.", file=sys.stderr)
+        return 130
     print("The TypeScript client in frontend/ is up to date.")
     return 0
 

@@ -39,12 +39,19 @@ class ToolsMissingError(NodeError):
 
 
 def check_node(lines: tuple[tuple[int, int], ...]) -> None:
-    """Raises ToolsMissingError when Node.js is not here, or too old."""
+    """Raises ToolsMissingError when Node.js is not here, does not work, or is too old."""
     if not (shutil.which("node") and shutil.which("npm")):
         # Whoever installs it now installs one for everything.
         raise ToolsMissingError(f"{_needed(FOR_VITE)}.")
-    said = subprocess.check_output(("node", "--version"), text=True).strip()
-    version = tuple(int(number) for number in said.removeprefix("v").split(".")[:2])
+    # A version manager's stand-in fails where no version was chosen.
+    result = subprocess.run(
+        ("node", "--version"), capture_output=True, text=True, errors="replace", check=False
+    )
+    said = " ".join((result.stdout + result.stderr).split())
+    found = re.match(r"v(\d+)\.(\d+)\.", result.stdout)
+    if result.returncode != 0 or not found:
+        raise ToolsMissingError(f"{_needed(lines)}; node --version says: {said or 'nothing'}.")
+    version = (int(found[1]), int(found[2]))
     if version < lines[-1] and not any(line[0] == version[0] and line <= version for line in lines):
         raise ToolsMissingError(f"{_needed(lines)}; this is {said}.")
 

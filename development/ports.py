@@ -1,5 +1,6 @@
 """Are the ports free? Asked before anything starts, so that the answer is one line."""
 
+import itertools
 import socket
 import time
 from collections.abc import Mapping
@@ -17,24 +18,33 @@ def check(ports: Mapping[str, int]) -> None:
         raise RunError(f"{' and '.join(ports)} must differ")
     give_up = time.monotonic() + HAND_OVER_SECONDS
     for variable, port in ports.items():
-        while not _is_free(variable, port):
-            if time.monotonic() > give_up:
-                raise RunError(
-                    f"Port {port} is in use{_by_whom(port)}. Stop that, or choose another: "
-                    f"make run {variable}={port + 1}"
-                )
-            time.sleep(0.1)
+        try:
+            while not _is_free(port):
+                if time.monotonic() > give_up:
+                    raise RunError(
+                        f"Port {port} is in use{_by_whom(port)}. Stop that, or choose another: "
+                        f"make run {variable}={_other(port + 1, ports)}"
+                    )
+                time.sleep(0.1)
+        except PermissionError:
+            raise RunError(
+                f"Port {port} needs root. Choose one from 1024 on: make run {variable}={_other(8000, ports)}"
+            ) from None
 
 
-def _is_free(variable: str, port: int) -> bool:
+def _other(port: int, ports: Mapping[str, int]) -> int:
+    """The next port that this command does not use already."""
+    return next(other for other in itertools.count(port) if other not in ports.values())
+
+
+def _is_free(port: int) -> bool:
+    """Raises PermissionError for a port that is root's."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except PermissionError:
-            raise RunError(
-                f"Port {port} needs root. Choose one from 1024 on: make run {variable}=8000"
-            ) from None
+            raise
         except OSError:
             return False
     # `localhost` may mean ::1 first: a frontend server that listens there would get our callers.

@@ -13,8 +13,6 @@ blueprint = Blueprint("site", __name__)
 
 BUILT = PROJECT / "frontend" / "dist"
 INDEX = "index.html"
-# In front of the local Clerk instance, whose host exists in no name server.
-CLERK_PROXY = "/__clerk"
 LINKS = {
     "docs": "/docs",
     "openapi": "/openapi.json",
@@ -28,9 +26,8 @@ FOREVER = "public, max-age=31536000, immutable"  # the name of a built file chan
 
 def register_site(app: Flask, settings: Settings) -> None:
     """Keep what the page is told, and what its browser may load."""
-    proxy = CLERK_PROXY if settings.uses_local_clerk else None
     app.extensions["site_config"] = SiteConfigOut(
-        publishable_key=settings.clerk_publishable_key or None, proxy_url=proxy
+        publishable_key=settings.clerk_publishable_key or None, proxy_url=None
     )
     app.extensions["site_headers"] = {
         "Content-Security-Policy": _content_security_policy(settings),

@@ -74,8 +74,8 @@ class LedgerEntry(NamedTuple):
     processed_at: datetime | None
 
 
-def read_newest(connection: Connection, clerk_user_id: str) -> list[LedgerEntry]:
-    """The newest events about a user and the user's sessions and subscription, newest first."""
+def read_newest(connection: Connection, clerk_user_id: str | None) -> list[LedgerEntry]:
+    """The newest events about a user and the user's sessions and subscription, newest first; none about nobody."""
     return [
         LedgerEntry._make(row) for row in connection.execute(READ_NEWEST, {"clerk_user_id": clerk_user_id})
     ]

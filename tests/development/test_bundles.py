@@ -97,6 +97,17 @@ class TestFetch:
         fetch(folder)
         assert files(folder) == {"package.json", "dist", "dist/ui.browser.js"}
 
+    @pytest.mark.parametrize("manifest", ["", "{", "[]", "{}"])
+    def test_a_broken_manifest_is_fetched_again(
+        self, registry: Registry, monkeypatch: pytest.MonkeyPatch, folder: Path, manifest: str
+    ) -> None:
+        (folder / "@clerk" / "ui").mkdir(parents=True)
+        (folder / "@clerk" / "ui" / "package.json").write_text(manifest)
+        publish(registry, monkeypatch, archive(GOOD))
+        assert not are_there(folder)
+        fetch(folder)
+        assert files(folder) == THERE
+
     def test_another_archive_under_the_same_version_is_refused(
         self, registry: Registry, monkeypatch: pytest.MonkeyPatch, folder: Path
     ) -> None:
@@ -105,7 +116,7 @@ class TestFetch:
         with pytest.raises(NodeError, match="SHA-512 differs"):
             fetch(folder)
         assert not are_there(folder)
-        assert not (folder / "@clerk").exists()
+        assert list(folder.iterdir()) == []
 
     def test_nothing_is_written_elsewhere(
         self, registry: Registry, monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path

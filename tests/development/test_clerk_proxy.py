@@ -5,83 +5,28 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 import requests
+from werkzeug.test import Client
+from werkzeug.wrappers import Response
 
 from config import LOCAL_CLERK_HOST
-from tests.api.traffic import exchange, raw_request
+from development import clerk_proxy
+from development.clerk_proxy import MAX_BODY_BYTES, ClerkProxy
+from tests.api.traffic import connect, exchange, raw_request
+from tests.development.clerk_upstream import BUNDLE, STALLED_SECONDS, running_upstream
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server, free_port, running_server
 
-BUNDLE = bytes(range(256)) * 8_000  # 2 MB
-
-
-class Upstream(BaseHTTPRequestHandler):
-    """Says what it was asked."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        if path == "/broken":
-            self.wfile.write(b"this is not HTTP\r\n\r\n")
-            self.close_connection = True
-        elif path == "/bundle":
-            self.answer(200, BUNDLE, ("Content-Type", "text/javascript"), ("ETag", '"1"'))
-        elif path == "/stream":
-            self.send_response(200)
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            self.wfile.write(b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n")
-        elif path == "/away":
-            self.answer(302, b"", ("Location", "http://localhost/elsewhere"))
-        elif path == "/wrong":
-            self.answer(422, b'{"errors": []}', ("Content-Type", "application/json"))
-        else:
-            self.answer(
-                200,
-                json.dumps(
-                    {
-                        "method": self.command,
-                        "path": self.path,
-                        "headers": {name.lower(): value for name, value in self.headers.items()},
-                        "body": self.rfile.read(int(self.headers.get("Content-Length", 0))).decode(),
-                    }
-                ).encode(),
-                ("Set-Cookie", "__client=a; HttpOnly; Path=/"),
-                ("Set-Cookie", "__client_uat=1; Path=/"),
-                ("Access-Control-Allow-Origin", "http://localhost:8000"),
-            )
-
-    do_POST = do_OPTIONS = do_HEAD = do_DELETE = do_GET  # noqa: N815
-
-    def answer(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers:
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, *_arguments: object) -> None:
-        return
-
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-    server.daemon_threads = True
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
+    with running_upstream() as port:
+        yield port
 
 
 def serve(settings: dict[str, str], folder: Path, port: int) -> AbstractContextManager[Server]:
@@ -148,6 +93,48 @@ class TestRequest:
     def test_body_of_unknown_length(self, server: Server) -> None:
         assert sent(server.request("POST", "/__clerk/x", data=iter([b"ab", b"cd"])))["body"] == "abcd"
 
+    def test_picture_of_ten_megabytes(self, server: Server) -> None:
+        picture = b"x" * 10_000_000
+        answer = server.request("POST", "/__clerk/length", files={"file": picture})
+        assert sent(answer)["length"] > len(picture)
+
+    @pytest.mark.parametrize("length", [MAX_BODY_BYTES + 1, 300_000_000])
+    def test_declared_too_long(self, server: Server, length: int) -> None:
+        """It is not waited for."""
+        with connect(server) as connection:
+            connection.sendall(raw_request("POST", "/__clerk/x", {"Content-Length": str(length)}))
+            answer = connection.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+
+    def test_without_end(self, server: Server) -> None:
+        """No more of it is read than what may come."""
+        body = b"x" * (MAX_BODY_BYTES + 1)
+        chunk = b"%x\r\n%s\r\n" % (len(body), body)
+        with connect(server) as connection:
+            connection.sendall(raw_request("POST", "/__clerk/x", {"Transfer-Encoding": "chunked"}, chunk))
+            answer = connection.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+
+    def test_of_unknown_length_too_long(self, server: Server) -> None:
+        answer = server.request("POST", "/__clerk/x", data=iter([b"x" * MAX_BODY_BYTES, b"x"]))
+        assert (answer.status_code, answer.json()["code"]) == (413, "payload-too-large")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["errors"][0]["message"] == answer.json()["detail"]
+
+    @pytest.mark.parametrize(
+        ("header", "body"),
+        [
+            ({"Content-Length": "20"}, b"email=ada@exampl"),
+            ({"Transfer-Encoding": "chunked"}, b"zz\r\nab\r\n"),
+        ],
+    )
+    def test_half_a_form_is_none(self, server: Server, header: dict[str, str], body: bytes) -> None:
+        with connect(server) as connection:
+            connection.sendall(raw_request("POST", "/__clerk/x", header, body))
+            connection.shutdown(socket.SHUT_WR)
+            answer = connection.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+
     def test_credentials_of_the_caller_alone(self, server: Server) -> None:
         headers = {"Authorization": "Bearer theirs"}
         assert sent(server.get("/__clerk/x", headers=headers))["headers"]["authorization"] == "Bearer theirs"
@@ -195,9 +182,18 @@ class TestNobodyThere:
         assert "Traceback" not in lonely.log.read_text()
         assert lonely.get("/healthz").status_code == 200
 
-    def test_broken(self, server: Server) -> None:
-        assert server.get("/__clerk/broken").status_code == 503
+    @pytest.mark.parametrize("path", ["/__clerk/broken", "/__clerk/cut"])
+    def test_broken(self, server: Server, path: str) -> None:
+        answer = server.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (503, "clerk-unavailable")
+        assert server.get("/healthz").json()["status"]  # on the same connection
         assert "Traceback" not in server.log.read_text()
+
+    def test_stalled_in_the_body(self, upstream: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(clerk_proxy, "TIMEOUT", STALLED_SECONDS / 10)
+        proxy = ClerkProxy(Response(status=404), "/__clerk", f"http://127.0.0.1:{upstream}")
+        answer = Client(proxy).get("/__clerk/stalled", environ_overrides={"RAW_URI": "/__clerk/stalled"})
+        assert (answer.status_code, answer.get_json()["code"]) == (503, "clerk-unavailable")
 
 
 class TestTheRest:

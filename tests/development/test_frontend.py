@@ -13,9 +13,11 @@ import psutil
 import pytest
 
 from config import PROJECT
+from development import bundles
 from development.node import FOR_VITE, ToolsMissingError, check_node
 
-MODULES = ("config.py", "setting_types.py", "weak_secrets.py", "development")
+MODULES = ("config.py", "setting_types.py", "weak_secrets.py", "development", "backend")
+COMMANDS = pytest.mark.parametrize("module", ["development.frontend", "development.generate_client"])
 MAKE_PAGE = """
 import sys
 from development.frontend import make_page
@@ -57,10 +59,12 @@ def project(tmp_path: Path) -> Path:
     frontend = folder / "frontend"
     (frontend / "src").mkdir(parents=True)
     (frontend / "tiny").mkdir()
-    (frontend / "tiny" / "package.json").write_text('{"name": "tiny", "version": "1.0.0"}')
+    tiny = {"name": "tiny", "version": "1.0.0", "scripts": {"postinstall": "echo ran > ../ran"}}
+    (frontend / "tiny" / "package.json").write_text(json.dumps(tiny))
     package = {"name": "page", "type": "module", "dependencies": {"tiny": "file:tiny"}}
     (frontend / "package.json").write_text(json.dumps(package | {"scripts": {"build": "node build.js"}}))
-    linked = {"node_modules/tiny": {"resolved": "tiny", "link": True}, "tiny": {"version": "1.0.0"}}
+    own = {"version": "1.0.0", "hasInstallScript": True}
+    linked = {"node_modules/tiny": {"resolved": "tiny", "link": True}, "tiny": own}
     lock = {"name": "page", "lockfileVersion": 3, "packages": {"": package, **linked}}
     (frontend / "package-lock.json").write_text(json.dumps(lock))
     (frontend / "build.js").write_text(BUILD)
@@ -76,9 +80,9 @@ def page(project: Path) -> str:
     return (project / "frontend" / "dist" / "index.html").read_text()
 
 
-def start(project: Path, **environment: str) -> subprocess.Popen[str]:
+def start(project: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", MAKE_PAGE],
+        [sys.executable, *(arguments or ("-c", MAKE_PAGE))],
         cwd=project,
         env=os.environ | environment,
         stdin=subprocess.DEVNULL,
@@ -86,6 +90,29 @@ def start(project: Path, **environment: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def command(
+    project: Path, module: str, interrupt_when: Path | None = None, **environment: str
+) -> tuple[int, str]:
+    """What a command of the Makefile says on stderr, and its exit code; Clerk's scripts are there already."""
+    for bundle in bundles.BUNDLES:
+        manifest = project / ".local" / "bundles" / "@clerk" / bundle.name / "package.json"
+        manifest.parent.mkdir(parents=True)
+        manifest.write_text(json.dumps({"version": bundle.version}))
+    process = start(project, "-m", module, **environment)
+    if interrupt_when:
+        wait_for(interrupt_when)
+        process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+def wait_for(file: Path) -> None:
+    give_up = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
 
 
 def make_page(project: Path, **environment: str) -> tuple[int, str, str]:
@@ -96,9 +123,14 @@ def make_page(project: Path, **environment: str) -> tuple[int, str, str]:
 
 def fake_node(folder: Path, version: str) -> str:
     """A PATH on which this version of Node.js is all that there is."""
+    return scripts(folder, f"echo {version}", f"echo {version}")
+
+
+def scripts(folder: Path, node: str, npm: str) -> str:
+    """A PATH with these shell scripts."""
     folder.mkdir()
-    for name in ("node", "npm"):
-        (folder / name).write_text(f"#!/bin/sh\necho {version}\n")
+    for name, script in (("node", node), ("npm", npm)):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
     return str(folder)
 
@@ -116,8 +148,18 @@ class TestBuild:
         write(project, "two")
         assert make_page(project, NODE_ENV="production") == (0, BUILDING, "")
         assert page(project) == "two"
+        source = project / "frontend" / "src" / "more.js"
+        source.touch()
+        assert make_page(project) == (0, BUILDING, "")
+        source.rename(source.with_name("else.js"))
+        assert make_page(project) == (0, BUILDING, "")
         (project / "frontend" / "openapi.json").write_text("{}")  # the page is not made of it
         assert make_page(project) == (0, "", "")
+
+    def test_packages_run_no_scripts(self, project: Path) -> None:
+        assert make_page(project) == (0, INSTALLING + BUILDING, "")
+        assert (project / "frontend" / "node_modules" / "tiny" / "package.json").is_file()
+        assert not (project / "frontend" / "ran").exists()
 
     def test_a_mistake_leaves_the_page_before(self, project: Path) -> None:
         assert make_page(project)[0] == 0
@@ -134,10 +176,7 @@ class TestBuild:
         write(project, "slow")
         process = start(project)
         draft = project / "frontend" / "dist.new"
-        give_up = time.monotonic() + 60
-        while not draft.exists():
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+        wait_for(draft)
         building = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
@@ -170,3 +209,38 @@ def test_no_node_is_one_line(project: Path, tmp_path: Path) -> None:
     code, output, errors = make_page(project, PATH=str(tmp_path))
     assert (code, output) == (1, "")
     assert errors == "Node.js 20.19, 22.12 or newer with npm is needed.\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo No version is set for command node >&2; exit 126", "No version is set for command node"),
+        ("exit 3", "nothing"),
+        ("echo v22.12.0; exit 1", "v22.12.0"),
+        ("echo hello; echo and more", "hello and more"),
+        ("echo vtwenty.1", "vtwenty.1"),
+        (r"printf '\377'", "\ufffd"),
+    ],
+)
+def test_a_node_that_does_not_work_is_one_line(project: Path, tmp_path: Path, script: str, said: str) -> None:
+    """As the stand-in of a version manager to which no version was named."""
+    code, output, errors = make_page(project, PATH=scripts(tmp_path / "bin", script, "exit 0"))
+    assert (code, output) == (1, "")
+    assert errors == f"Node.js 20.19, 22.12 or newer with npm is needed; node --version says: {said}.\n"
+
+
+@COMMANDS
+def test_ctrl_c_is_one_line(project: Path, tmp_path: Path, module: str) -> None:
+    started = tmp_path / "started"
+    path = scripts(tmp_path / "bin", "echo v24.0.0", f": > '{started}'; exec /bin/sleep 60")
+    code, errors = command(project, module, started, PATH=path)
+    assert (code, errors) == (130, "\nInterrupted. The next run finishes it.\n")
+
+
+@COMMANDS
+def test_what_the_system_refuses_is_one_line(project: Path, tmp_path: Path, module: str) -> None:
+    """Here: npm is done and has made no folder to write into."""
+    code, errors = command(project, module, PATH=fake_node(tmp_path / "bin", "v24.0.0"))
+    assert code == 1
+    assert "node_modules" in errors
+    assert errors.count("\n") == 1

@@ -138,6 +138,13 @@ def test_a_port_in_use_is_one_line_that_says_how_to_move_it(variable: str, tmp_p
     assert output.count("\n") == 1
 
 
+def test_the_other_port_is_none_of_the_same_command(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        output, _ = MakeRun(tmp_path, port, port + 1).process.communicate(timeout=60)
+    assert output.endswith(f"make run PORT={port + 2}\n")
+
+
 def test_make_help_lists_every_command() -> None:
     targets = re.findall(r"(?m)^([a-z]+):", (PROJECT / "Makefile").read_text())
     said = subprocess.check_output(("make", "help"), cwd=PROJECT, text=True)

@@ -41,8 +41,6 @@ def change_me(body: ProfileIn) -> AccountOut:
 def my_events() -> EventsOut:
     """Clerk's webhook events about the caller, newest first: what came, and what became of it."""
     clerk_user_id = get_caller().account.clerk_user_id
-    if clerk_user_id is None:
-        return EventsOut(data=[])
     return EventsOut.of(in_transaction(lambda connection: read_newest(connection, clerk_user_id)))
 
 
