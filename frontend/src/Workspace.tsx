@@ -1,7 +1,9 @@
-import { useEffect, useRef } from "react";
+import { useEffect } from "react";
 import { UserButton } from "@clerk/react";
+import { ErrorBoundary } from "./components/ErrorBoundary";
 import { LiveStrip } from "./components/LiveStrip";
 import { Logo } from "./components/Logo";
+import { useFocus } from "./hooks/useFocus";
 import { PAGES, useRoute } from "./hooks/useRoute";
 import { useWebhookEvents } from "./hooks/useWebhookEvents";
 import { AccountPage } from "./pages/AccountPage";
@@ -14,7 +16,8 @@ import { UsagePage } from "./pages/UsagePage";
 export function Workspace() {
   const [section = "", id] = useRoute();
   const feed = useWebhookEvents();
-  const main = useFocusOnArrival(`${section}/${id}`);
+  const route = `${section}/${id}`;
+  const main = useFocus(route);
   // What is no page of ours, as a step of Clerk's sign-in that is over, shows the account.
   const [current, title] = PAGES.find(([name]) => name === section) ?? PAGES[0];
 
@@ -46,25 +49,14 @@ export function Workspace() {
       </header>
       <LiveStrip feed={feed} />
       <main ref={main} tabIndex={-1}>
-        {current === "" && <AccountPage newestEvent={feed.events?.[0]?.event_id} />}
-        {current === "usage" && <UsagePage />}
-        {current === "campaigns" && (id ? <CampaignPage key={id} id={id} /> : <CampaignsPage />)}
-        {current === "keys" && <ApiKeysPage />}
-        {current === "sessions" && <SessionsPage />}
+        <ErrorBoundary key={route}>
+          {current === "" && <AccountPage newestEvent={feed.events?.[0]?.event_id} />}
+          {current === "usage" && <UsagePage />}
+          {current === "campaigns" && (id ? <CampaignPage id={id} /> : <CampaignsPage />)}
+          {current === "keys" && <ApiKeysPage />}
+          {current === "sessions" && <SessionsPage />}
+        </ErrorBoundary>
       </main>
     </>
   );
-}
-
-/** Whoever follows a link with the keyboard goes on from the new page, and a screen reader says that it is there. */
-function useFocusOnArrival(route: string) {
-  const main = useRef<HTMLElement>(null);
-  const shown = useRef(route);
-  useEffect(() => {
-    if (shown.current === route) return;
-    shown.current = route;
-    main.current?.focus({ preventScroll: true });
-    window.scrollTo(0, 0);
-  }, [route]);
-  return main;
 }

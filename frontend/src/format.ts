@@ -34,6 +34,11 @@ export function formatMoney({ amount_minor, currency }: Money): string {
   return format.format(amount_minor / 10 ** digitsOf(currency));
 }
 
+/** What an amount of this currency is counted in: 0.01, or 1 where there is nothing smaller. */
+export function smallestAmount(currency: string): number {
+  return 10 ** -digitsOf(currency);
+}
+
 /** As it is typed: 2500.00 */
 export function toAmount({ amount_minor, currency }: Money): string {
   return (amount_minor / 10 ** digitsOf(currency)).toFixed(digitsOf(currency));

@@ -5,9 +5,10 @@ import { ApiError, type Problem } from "./client";
 /** An error, as it is shown. */
 export type Failure = { title: string; detail: string; code?: string; requestId?: string; advice?: string };
 
+/** A page of ours threw while it was drawn. */
+export class RenderError extends Error {}
+
 const ADVICE: Partial<Record<Problem["code"], string>> = {
-  "clerk-unavailable": "Clerk does not answer. Nothing is lost: try again in a moment.",
-  "database-unavailable": "The database does not answer. Nothing is lost: try again in a moment.",
   forbidden: "Your role, plan or kind of sign-in does not allow this.",
   "user-banned": "Ask whoever runs this application.",
 };
@@ -15,6 +16,12 @@ const ADVICE: Partial<Record<Problem["code"], string>> = {
 export function describeFailure(error: unknown): Failure {
   if (error instanceof ApiError) return describeAnswer(error);
   if (isClerkAPIResponseError(error)) return describeClerk(error);
+  if (error instanceof RenderError) {
+    return {
+      title: "This page failed",
+      detail: "A fault in this page keeps it from being shown. Try again, or reload it; the other pages still work.",
+    };
+  }
   return {
     title: "No connection",
     detail: "The server could not be reached. Check the network, then try again.",
@@ -63,9 +70,12 @@ function quotaAdvice({ used = 0, limit = 0, resets_at }: Problem): string {
     : `${said} Delete one that is no longer needed, or change to a larger plan.`;
 }
 
-/** A regular expression helps nobody, and "Value error, " is how the validator marks a sentence of ours. */
+/** The validator's words for people: "Value error, " marks a sentence of ours; a regular expression helps nobody. */
 function readable(message: string): string {
   if (message.startsWith("String should match pattern")) return "Does not have the expected form";
-  const sentence = message.replace(/^Value error, /, "");
+  const sentence = message
+    .replace(/^Value error, /, "")
+    .replace(/^(String|List|Dictionary|Input) should/, "Should")
+    .replace(/ after validation, not \d+$/, "");
   return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }

@@ -24,7 +24,7 @@ export function ActiveSessions({ user, currentId }: Props) {
       <FailureNotice error={revoke.error} retry={revoke.retry} />
       <Loaded resource={sessions}>
         {(all) => (
-          <ul className="rows" aria-label="Active sessions">
+          <ul className="rows" tabIndex={-1} aria-label="Active sessions">
             {all.filter(isActive).map((session) => (
               <li key={session.id}>
                 <div className="row-text">
@@ -41,7 +41,7 @@ export function ActiveSessions({ user, currentId }: Props) {
                     label="Revoke"
                     question="Revoke it?"
                     about={`${deviceOf(session)}, ${session.id}`}
-                    disabled={revoke.isBusy}
+                    isBusy={revoke.isBusy}
                     onConfirm={() => revoke.run(session)}
                   />
                 )}

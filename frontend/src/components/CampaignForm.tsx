@@ -1,7 +1,7 @@
-import type { FormEvent } from "react";
+import { useState, type FormEvent } from "react";
 import { fieldErrors } from "../api/failures";
 import { NEXT, type Campaign, type Draft, type Status } from "../campaigns";
-import { fromAmount, fromLocalInput, toAmount, toLocalInput } from "../format";
+import { fromAmount, fromLocalInput, smallestAmount, toAmount, toLocalInput } from "../format";
 import { FailureNotice } from "./FailureNotice";
 import { Select, TextArea, TextField } from "./Field";
 import { Form } from "./Form";
@@ -27,7 +27,8 @@ type Props = {
 export function CampaignForm({ campaign, action, submitLabel, onSubmit }: Props) {
   const errors = fieldErrors(action.error);
   const status = campaign?.status ?? "draft";
-  const currency = campaign?.budget?.currency ?? "EUR";
+  const saved = campaign?.budget?.currency ?? "EUR";
+  const [currency, setCurrency] = useState(saved);
   return (
     <Form error={action.error} onSubmit={(event) => onSubmit(read(event, status))}>
       <div className="panel fields">
@@ -54,7 +55,7 @@ export function CampaignForm({ campaign, action, submitLabel, onSubmit }: Props)
           name="amount"
           type="number"
           min={0}
-          step="any"
+          step={smallestAmount(currency)}
           inputMode="decimal"
           defaultValue={campaign?.budget ? toAmount(campaign.budget) : ""}
           error={errors["budget.amount_minor"] ?? errors["budget"]}
@@ -62,8 +63,9 @@ export function CampaignForm({ campaign, action, submitLabel, onSubmit }: Props)
         <Select
           label="Currency"
           name="currency"
-          choices={[...new Set([...CURRENCIES, currency])].map((one) => [one, one])}
-          defaultValue={currency}
+          choices={[...new Set([...CURRENCIES, saved])].map((one) => [one, one])}
+          value={currency}
+          onChange={(event) => setCurrency(event.target.value)}
           error={errors["budget.currency"]}
         />
         <TextField
@@ -96,7 +98,7 @@ export function CampaignForm({ campaign, action, submitLabel, onSubmit }: Props)
       </div>
       <FailureNotice error={action.error} retry={action.retry} />
       <div className="actions">
-        <button type="submit" className="primary" disabled={action.isBusy}>
+        <button type="submit" className="primary" aria-disabled={action.isBusy}>
           {submitLabel}
         </button>
         <a href="#/campaigns">Cancel</a>

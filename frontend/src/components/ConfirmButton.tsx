@@ -1,25 +1,20 @@
-import { useRef, useState } from "react";
+import { useState } from "react";
 
-type Props = { label: string; question: string; about: string; disabled?: boolean; onConfirm: () => void };
+type Props = { label: string; question: string; about: string; isBusy: boolean; onConfirm: () => void };
 
 /** A button that asks once more. `about` says for what, to those who hear one button of many. */
-export function ConfirmButton({ label, question, about, disabled, onConfirm }: Props) {
-  const [isAsking, setIsAsking] = useState(false);
-  const opener = useRef<HTMLButtonElement>(null);
+export function ConfirmButton({ label, question, about, isBusy, onConfirm }: Props) {
+  const [asking, setAsking] = useState<"never" | "now" | "before">("never");
+  const close = () => setAsking("before");
 
-  function close() {
-    setIsAsking(false);
-    requestAnimationFrame(() => opener.current?.focus());
-  }
-
-  if (!isAsking) {
+  if (asking !== "now") {
     return (
       <button
-        ref={opener}
         type="button"
-        disabled={disabled}
+        autoFocus={asking === "before"}
+        aria-disabled={isBusy}
         aria-label={`${label}: ${about}`}
-        onClick={() => setIsAsking(true)}
+        onClick={() => !isBusy && setAsking("now")}
       >
         {label}
       </button>

@@ -38,8 +38,12 @@ export function ConflictNotice({ id, mine, changed, onOverwrite, onDiscard }: Pr
                 {changed.map((member) => (
                   <tr key={member}>
                     <th scope="row">{member.replace("_", " ")}</th>
-                    <td>{showMember(theirs, member)}</td>
-                    <td>{showMember(mine, member)}</td>
+                    <td>
+                      <bdi>{showMember(theirs, member)}</bdi>
+                    </td>
+                    <td>
+                      <bdi>{showMember(mine, member)}</bdi>
+                    </td>
                   </tr>
                 ))}
               </tbody>

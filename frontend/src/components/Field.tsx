@@ -1,4 +1,4 @@
-import { useId, type ComponentProps, type ReactNode } from "react";
+import { useEffect, useId, useState, type ComponentProps, type ReactNode } from "react";
 
 type Shared = { label: string; hint?: string | undefined; error?: string | undefined };
 
@@ -25,9 +25,19 @@ function Labelled({ label, hint, error, children }: Shared & { children: (attrib
 }
 
 export function TextField({ label, hint, error, ...input }: Shared & ComponentProps<"input">) {
+  const [refusal, setRefusal] = useState("");
+  const { step } = input;
+  useEffect(() => setRefusal(""), [step]); // what was too fine for one currency is not for another
   return (
-    <Labelled label={label} hint={hint} error={error}>
-      {(attributes) => <input {...attributes} {...input} />}
+    <Labelled label={label} hint={hint} error={refusal || error}>
+      {(attributes) => (
+        <input
+          onInvalid={(event) => setRefusal(event.currentTarget.validationMessage)}
+          onInput={() => setRefusal("")}
+          {...attributes}
+          {...input}
+        />
+      )}
     </Labelled>
   );
 }

@@ -14,10 +14,18 @@ export function Form({ onSubmit, error, children }: Props) {
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        onSubmit(event);
+        const unsendable = [...event.currentTarget.elements].filter(isUnsendable);
+        unsendable.forEach((input) => input.checkValidity()); // its field hears of it, and shows why
+        if (unsendable[0]) unsendable[0].focus();
+        else onSubmit(event);
       }}
     >
       {children}
     </form>
   );
+}
+
+/** What was typed is not what would be sent: half a date reads as none, and a tenth of a cent would be rounded off. */
+function isUnsendable(control: Element): control is HTMLInputElement {
+  return control instanceof HTMLInputElement && (control.validity.badInput || control.validity.stepMismatch);
 }

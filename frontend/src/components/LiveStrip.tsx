@@ -41,7 +41,7 @@ function Stub({ event }: { event: WebhookEvent }) {
   return (
     <li className="stub" data-status={event.status} data-type={event.type}>
       <p className="stub-head">
-        <code>{event.type ?? "unreadable"}</code>
+        <code>{event.type}</code>
         <time dateTime={event.received_at}>{formatClock(event.received_at)}</time>
       </p>
       <p className="stub-path">

@@ -50,7 +50,12 @@ export function NewKeyForm({ onMade }: { onMade: (key: Schemas["NewKeyOut"]) => 
           <TextField label="Name" name="name" required placeholder="laptop" error={errors["name"]} />
           <Select label="Valid for" name="days" choices={LIVES} error={errors["expires_at"]} />
         </div>
-        <fieldset ref={fields} aria-describedby={errors["scopes"] ? "scopes-error" : undefined}>
+        <fieldset
+          ref={fields}
+          tabIndex={-1}
+          aria-invalid={errors["scopes"] ? true : undefined}
+          aria-describedby={errors["scopes"] ? "scopes-error" : undefined}
+        >
           <legend>Scopes</legend>
           <div className="checks">
             {SCOPES.map(([scope, meaning]) => (
@@ -70,7 +75,7 @@ export function NewKeyForm({ onMade }: { onMade: (key: Schemas["NewKeyOut"]) => 
         </fieldset>
         <FailureNotice error={create.error} retry={create.retry} />
         <div className="actions">
-          <button type="submit" className="primary" disabled={create.isBusy}>
+          <button type="submit" className="primary" aria-disabled={create.isBusy}>
             Create key
           </button>
         </div>

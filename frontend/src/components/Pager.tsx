@@ -1,15 +1,20 @@
-type Props = { number: number; back: (() => void) | undefined; next: (() => void) | undefined };
+type Props = {
+  number: number;
+  isTurning: boolean;
+  back: (() => void) | undefined;
+  next: (() => void) | undefined;
+};
 
 /** Nothing when there is one page only. */
-export function Pager({ number, back, next }: Props) {
-  if (!back && !next) return null;
+export function Pager({ number, isTurning, back, next }: Props) {
+  if (!back && !next && !isTurning) return null;
   return (
-    <nav className="pager" aria-label="Pages">
-      <button type="button" disabled={!back} onClick={back}>
+    <nav className="pager" aria-label="Pages" aria-busy={isTurning}>
+      <button type="button" aria-disabled={!back} onClick={back}>
         Previous
       </button>
       <span role="status">Page {number}</span>
-      <button type="button" disabled={!next} onClick={next}>
+      <button type="button" aria-disabled={!next} onClick={next}>
         Next
       </button>
     </nav>

@@ -61,7 +61,7 @@ export function ProfileForm({ user, onSaved }: Props) {
         <SocialLinks links={user.social_links} errors={errors} />
         <FailureNotice error={save.error} retry={save.retry} />
         <div className="actions">
-          <button type="submit" className="primary" disabled={save.isBusy}>
+          <button type="submit" className="primary" aria-disabled={save.isBusy}>
             {save.isBusy ? "Saving …" : "Save profile"}
           </button>
           <p role="status" className="fine">

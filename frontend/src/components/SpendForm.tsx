@@ -35,7 +35,7 @@ export function SpendForm({ onSpent }: { onSpent: () => void }) {
           defaultValue={250}
           error={fieldErrors(spend.error)["amount"]}
         />
-        <button type="submit" className="primary" disabled={spend.isBusy}>
+        <button type="submit" className="primary" aria-disabled={spend.isBusy}>
           Spend tokens
         </button>
         <p role="status" className="fine">

@@ -8,12 +8,18 @@ type Load<T> = (api: Api, cursor: string | undefined, signal: AbortSignal) => Pr
 export function usePages<T extends { next_cursor: string | null }>(name: string, load: Load<T>) {
   const [cursors, setCursors] = useState<string[]>([]);
   const cursor = cursors.at(-1);
-  const page = useResource(`${name} ${cursor}`, (api, signal) => load(api, cursor, signal));
-  const next = page.data?.next_cursor;
+  const page = useResource(`${name} ${cursor}`, async (api, signal) => {
+    return { ...(await load(api, cursor, signal)), cursor };
+  });
+  // Until the answer comes, the page before is shown, whose next one is the one that was asked for.
+  const isShown = page.data?.cursor === cursor;
+  const isTurning = page.data !== undefined && !isShown && page.error === undefined;
+  const next = isShown && page.data?.next_cursor;
   return {
     page,
     number: cursors.length + 1,
-    back: cursors.length > 0 ? () => setCursors(cursors.slice(0, -1)) : undefined,
+    isTurning,
+    back: cursors.length > 0 && !isTurning ? () => setCursors(cursors.slice(0, -1)) : undefined,
     next: next ? () => setCursors([...cursors, next]) : undefined,
   };
 }

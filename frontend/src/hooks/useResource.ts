@@ -28,5 +28,13 @@ export function useResource<T>(key: string, load: (api: Api, signal: AbortSignal
     return () => controller.abort();
   }, [key, attempt]);
 
-  return { ...state, reload: () => setAttempt((n) => n + 1), replace: (data) => setState({ data }) };
+  const reload = () => setAttempt((n) => n + 1);
+
+  // A load that began before the change was made would bring back what was there: begin anew.
+  function replace(data: T) {
+    setState({ data });
+    reload();
+  }
+
+  return { ...state, reload, replace };
 }

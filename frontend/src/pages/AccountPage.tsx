@@ -61,7 +61,8 @@ function Column({ name, value, note, width }: ColumnProps) {
     <div className={width}>
       <dt>{name}</dt>
       <dd>
-        {value || <span className="null">null</span>} {note && <span className="pill">{note}</span>}
+        {value ? <bdi>{value}</bdi> : <span className="null">null</span>}{" "}
+        {note && <span className="pill">{note}</span>}
       </dd>
     </div>
   );

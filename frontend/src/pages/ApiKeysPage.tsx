@@ -15,12 +15,13 @@ type Key = Schemas["KeyOut"];
 const PAGE = 10;
 
 export function ApiKeysPage() {
-  const [made, setMade] = useState<Schemas["NewKeyOut"] | null>(null);
+  const [made, setMade] = useState<Schemas["NewKeyOut"][]>([]);
   const { page, ...pager } = usePages("keys", async (api, cursor, signal) => {
     return (await api.get("/api/keys", { query: { limit: PAGE, cursor }, signal })).data;
   });
   const revoke = useAction(async ({ api }, key: Key) => {
     await api.delete("/api/keys/{key_id}", { path: { key_id: key.key_id } });
+    forget(key.key_id);
     page.reload();
   });
   const rotate = useAction(async ({ api, idempotencyKey }, key: Key) => {
@@ -29,8 +30,12 @@ export function ApiKeysPage() {
   });
 
   function show(key: Schemas["NewKeyOut"]) {
-    setMade(key);
+    setMade((shown) => [key, ...shown]);
     page.reload();
+  }
+
+  function forget(id: Key["key_id"]) {
+    setMade((shown) => shown.filter(({ key_id }) => key_id !== id));
   }
 
   return (
@@ -39,14 +44,16 @@ export function ApiKeysPage() {
       <p className="lead">
         For programs that act as you without a browser. A key can do what its scopes say, and nothing else.
       </p>
-      {made && <NewKey key={made.key_id} made={made} onDone={() => setMade(null)} />}
+      {made.map((key) => (
+        <NewKey key={key.key_id} made={key} onDone={() => forget(key.key_id)} />
+      ))}
       <FailureNotice error={revoke.error} retry={revoke.retry} />
       <FailureNotice error={rotate.error} retry={rotate.retry} />
       <Loaded resource={page} missing="This backend has no API keys yet.">
         {({ keys }) => (
           <>
             {keys.length > 0 && (
-              <ul className="rows" aria-label="API keys">
+              <ul className="rows" tabIndex={-1} aria-label="API keys">
                 {keys.map((key) => (
                   <Row
                     key={key.key_id}
@@ -67,10 +74,16 @@ export function ApiKeysPage() {
   );
 }
 
+/** It appears far from the button that made it. A function of its own: React calls it once, when the element comes. */
+const focus = (element: HTMLElement | null) => element?.focus();
+
 function NewKey({ made, onDone }: { made: Schemas["NewKeyOut"]; onDone: () => void }) {
+  const title = `new-${made.key_id}`;
   return (
-    <section className="notice notice-good" aria-labelledby="new-key">
-      <h2 id="new-key">Copy “{made.name}” now</h2>
+    <section ref={focus} tabIndex={-1} className="notice notice-good" aria-labelledby={title}>
+      <h2 id={title}>
+        Copy “<bdi>{made.name}</bdi>” now
+      </h2>
       <p>This is the only time the key is shown. Only a fingerprint of it is kept.</p>
       <CopyField label="New API key" value={made.key} />
       <button type="button" onClick={onDone}>
@@ -95,7 +108,9 @@ function Row({ apiKey, isBusy, onRotate, onRevoke }: RowProps) {
     <li className={ended ? "ended" : undefined}>
       <div className="row-text">
         <p>
-          <strong>{name}</strong>
+          <strong>
+            <bdi>{name}</bdi>
+          </strong>
           <code>
             {prefix}…{last_four}
           </code>
@@ -105,14 +120,18 @@ function Row({ apiKey, isBusy, onRotate, onRevoke }: RowProps) {
       </div>
       {!ended && (
         <div className="row-actions">
-          <button type="button" disabled={isBusy} aria-label={`Rotate: ${name}`} onClick={onRotate}>
-            Rotate
-          </button>
+          <ConfirmButton
+            label="Rotate"
+            question="Replace the key by a new one?"
+            about={name}
+            isBusy={isBusy}
+            onConfirm={onRotate}
+          />
           <ConfirmButton
             label="Revoke"
             question="Revoke for good?"
             about={name}
-            disabled={isBusy}
+            isBusy={isBusy}
             onConfirm={onRevoke}
           />
         </div>

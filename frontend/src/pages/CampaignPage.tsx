@@ -11,6 +11,7 @@ import { useResource } from "../hooks/useResource";
 import { navigate } from "../hooks/useRoute";
 
 const LIST = "#/campaigns";
+const toList = () => navigate(LIST);
 
 /** A new campaign, or one to change. */
 export function CampaignPage({ id }: { id: string }) {
@@ -25,8 +26,7 @@ export function CampaignPage({ id }: { id: string }) {
 function NewCampaign() {
   const create = useAction(async ({ api, idempotencyKey }, { status: _, ...body }: Draft) => {
     await api.post("/api/campaigns", { body, header: { "Idempotency-Key": idempotencyKey } });
-    navigate(LIST);
-  });
+  }, toList);
   return (
     <>
       <h1>New campaign</h1>
@@ -45,7 +45,9 @@ function ExistingCampaign({ id }: { id: number }) {
   });
   return (
     <>
-      <h1>{opened.data?.campaign.name ?? "Campaign"}</h1>
+      <h1>
+        <bdi>{opened.data?.campaign.name ?? "Campaign"}</bdi>
+      </h1>
       <Loaded resource={opened} missing="There is no such campaign.">
         {(version) => <Editor key={version.etag} version={version} onReload={opened.reload} />}
       </Loaded>
@@ -64,12 +66,10 @@ function Editor({ version: { campaign, etag }, onReload }: EditorProps) {
     setMine(draft);
     const header = { "Idempotency-Key": idempotencyKey, "If-Match": over };
     await api.patch("/api/campaigns/{campaign_id}", { path, header, body: changesOf(campaign, draft) });
-    navigate(LIST);
-  });
+  }, toList);
   const remove = useAction(async ({ api, idempotencyKey }) => {
     await api.delete("/api/campaigns/{campaign_id}", { path, header: { "Idempotency-Key": idempotencyKey } });
-    navigate(LIST);
-  });
+  }, toList);
   const isConflict = hasCode(save.error, "precondition-failed") && mine !== null;
 
   return (
@@ -95,7 +95,7 @@ function Editor({ version: { campaign, etag }, onReload }: EditorProps) {
           label="Delete campaign"
           question="Delete this campaign?"
           about={campaign.name}
-          disabled={remove.isBusy}
+          isBusy={remove.isBusy}
           onConfirm={remove.run}
         />
       </p>

@@ -1,3 +1,4 @@
+import { Fragment } from "react";
 import type { Campaign } from "../campaigns";
 import { FailureNotice } from "../components/FailureNotice";
 import { Loaded } from "../components/Loaded";
@@ -36,7 +37,7 @@ export function CampaignsPage() {
           campaigns.length === 0 ? (
             <p className="empty">No campaign yet. The first one starts as a draft.</p>
           ) : (
-            <ul className="rows" aria-label="Campaigns">
+            <ul className="rows" tabIndex={-1} aria-label="Campaigns">
               {campaigns.map((campaign) => (
                 <Row
                   key={campaign.campaign_id}
@@ -62,27 +63,35 @@ function Row({ campaign, isBusy, onMove }: RowProps) {
     <li>
       <div className="row-text">
         <p>
-          <a href={`#/campaigns/${campaign.campaign_id}`}>{campaign.name}</a>
+          <a href={`#/campaigns/${campaign.campaign_id}`}>
+            <bdi>{campaign.name}</bdi>
+          </a>
           <span className="pill" data-status={campaign.status}>
             {campaign.status}
           </span>
         </p>
-        <p className="fine">{summary(campaign)}</p>
+        <Facts campaign={campaign} />
       </div>
-      <button type="button" disabled={isBusy} aria-label={`${label} ${campaign.name}`} onClick={onMove}>
+      <button type="button" aria-disabled={isBusy} aria-label={`${label} ${campaign.name}`} onClick={onMove}>
         {label}
       </button>
     </li>
   );
 }
 
-function summary({ channel, budget, starts_at, ends_at, tags }: Campaign): string {
+function Facts({ campaign: { channel, budget, starts_at, ends_at, tags } }: { campaign: Campaign }) {
   const period = [starts_at && `from ${formatDay(starts_at)}`, ends_at && `until ${formatDay(ends_at)}`];
-  const parts = [
-    channel,
-    budget && formatMoney(budget),
-    period.filter(Boolean).join(" "),
-    tags.map((tag) => `#${tag}`).join(" "),
-  ];
-  return parts.filter(Boolean).join(" · ");
+  const facts = [channel, budget && formatMoney(budget), period.filter(Boolean).join(" ")];
+  return (
+    <p className="fine">
+      {facts.filter(Boolean).join(" · ")}
+      {tags.length > 0 && " ·"}
+      {tags.map((tag) => (
+        <Fragment key={tag}>
+          {" "}
+          <bdi>#{tag}</bdi>
+        </Fragment>
+      ))}
+    </p>
+  );
 }

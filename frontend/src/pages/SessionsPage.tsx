@@ -55,14 +55,14 @@ function CurrentSession({ id }: { id: string }) {
         <button type="button" onClick={check.reload}>
           Check again
         </button>
-        <button type="button" disabled={leave.isBusy} onClick={leave.run}>
+        <button type="button" aria-disabled={leave.isBusy} onClick={leave.run}>
           Sign out
         </button>
         <ConfirmButton
           label="End at the backend"
           question="End this session?"
           about="this session"
-          disabled={end.isBusy}
+          isBusy={end.isBusy}
           onConfirm={end.run}
         />
       </div>
