@@ -1,5 +1,6 @@
 """One PostgreSQL a test process, one migrated database, one gunicorn; every test finds the tables empty."""
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,11 @@ from tests.support.scheduling import ByFile
 from tests.support.server import PROJECT, Server, running_server
 
 SHARED_DATA = PROJECT.parent / "shared" / "data"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a quarter of the time tests wait, for a server, a clock or a lock."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:

@@ -65,7 +65,7 @@ def ids(browser: Browser, email: str) -> dict[str, str]:
 def _send(browser: Browser, method: str, path: str) -> None:
     forms = [None, *(dict.fromkeys(FIELDS, value) for value in VALUES)]
     answers = [browser.send(method, path, form) for form in forms]
-    answers += [browser.send(method, path, _clerk_session_id=value[:200]) for value in VALUES]
+    answers.append(browser.send(method, path, _clerk_session_id=VALUES[-1]))
     for answer in answers:
         assert answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR, answer.text
         assert answer.ok or answer.json()["errors"][0]["code"]
