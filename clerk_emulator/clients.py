@@ -24,7 +24,9 @@ def create(db: sqlite3.Connection) -> sqlite3.Row:
 
 
 def find(db: sqlite3.Connection, client_id: str) -> sqlite3.Row:
-    row: sqlite3.Row = db.execute("SELECT * FROM clients WHERE id = ?", (client_id,)).fetchone()
+    row: sqlite3.Row | None = db.execute("SELECT * FROM clients WHERE id = ?", (client_id,)).fetchone()
+    if row is None:
+        raise not_found("client", client_id)
     return row
 
 

@@ -23,6 +23,15 @@ def find(db: sqlite3.Connection, email_address_id: str, *, user_id: str | None =
     return row
 
 
+def proved(db: sqlite3.Connection, user: sqlite3.Row) -> list[sqlite3.Row]:
+    """List the addresses the user proved, the primary one first, then the oldest."""
+    return db.execute(
+        "SELECT e.* FROM email_addresses AS e JOIN verifications AS v ON v.owner_id = e.id"
+        " WHERE e.user_id = ? AND v.status = 'verified' ORDER BY e.id = ? DESC, e.created_at, e.rowid",
+        (user["id"], user["primary_email_address_id"]),
+    ).fetchall()
+
+
 def add(change: Change, user: sqlite3.Row, address: str, *, verified_by: str | None = None) -> sqlite3.Row:
     """Give the user another address, which nobody has yet; `verified_by` is the strategy that proved it, None for unproved."""
     users.refuse_taken_addresses(change.db, [address])
@@ -73,9 +82,9 @@ def doubt(change: Change, email: sqlite3.Row) -> None:
 
 def remove(change: Change, user: sqlite3.Row, email: sqlite3.Row) -> None:
     """Take an address away; the oldest proved one takes the place of a primary one."""
-    others = _proved_addresses(change.db, user["id"], but=email["id"])
+    others = [other for other in proved(change.db, user) if other["id"] != email["id"]]
     if verifications.is_verified(change.db, email["id"]) and user["username"] is None:
-        refuse_last_identification(change.db, user["id"], but=email["id"])
+        refuse_last_identification(others)
     change.db.execute("DELETE FROM email_addresses WHERE id = ?", (email["id"],))
     primary = user["primary_email_address_id"]
     if primary == email["id"]:
@@ -83,9 +92,9 @@ def remove(change: Change, user: sqlite3.Row, email: sqlite3.Row) -> None:
     users.touch(change, user, {"primary_email_address_id": primary})
 
 
-def refuse_last_identification(db: sqlite3.Connection, user_id: str, *, but: str = "") -> None:
-    """Refuse to leave a user with no proved address, `but` the one of that id apart."""
-    if not _proved_addresses(db, user_id, but=but):
+def refuse_last_identification(left: list[sqlite3.Row]) -> None:
+    """Refuse to leave a user with no proved address and no username; `left` is what would remain of the former."""
+    if not left:
         message = "You cannot delete your last identification."
         raise ClerkError(HTTPStatus.FORBIDDEN, "last_identification_deletion_failed", message, message)
 
@@ -104,11 +113,3 @@ def _announce_proof(change: Change, email_address_id: str) -> None:
     primary = user["primary_email_address_id"] or email_address_id
     store.update(change.db, "email_addresses", email_address_id, {"updated_at": now_ms()})
     users.touch(change, user, {"primary_email_address_id": primary})
-
-
-def _proved_addresses(db: sqlite3.Connection, user_id: str, *, but: str) -> list[sqlite3.Row]:
-    return db.execute(
-        "SELECT e.id FROM email_addresses AS e JOIN verifications AS v ON v.owner_id = e.id"
-        " WHERE e.user_id = ? AND e.id <> ? AND v.status = 'verified' ORDER BY e.created_at, e.rowid",
-        (user_id, but),
-    ).fetchall()

@@ -1,7 +1,5 @@
 """Demo users, so that one can sign in before one signs up."""
 
-import sqlite3
-
 from clerk_emulator import passwords, users
 from clerk_emulator.context import Change, Emulator
 
@@ -21,14 +19,8 @@ def plant(emulator: Emulator) -> list[str]:
     with emulator.store.transaction() as db:
         change = Change(db, emulator, client_ip="127.0.0.1", user_agent="clerk_emulator", origin=None)
         for address, (first_name, last_name) in _USERS.items():
-            if not _is_taken(db, address):
+            if not users.is_address_taken(db, address):
                 names = {"first_name": first_name, "last_name": last_name}
                 users.create(change, names | password, [address])
                 planted.append(address)
     return planted
-
-
-def _is_taken(db: sqlite3.Connection, address: str) -> bool:
-    return (
-        db.execute("SELECT 1 FROM email_addresses WHERE email_address = ?", (address,)).fetchone() is not None
-    )

@@ -4,14 +4,13 @@ import sqlite3
 from http import HTTPStatus
 from typing import Literal
 
-from clerk_emulator import organizations, tokens, users
+from clerk_emulator import organizations, store, tokens, users
 from clerk_emulator.clock import now_ms
 from clerk_emulator.context import Change
 from clerk_emulator.errors import ClerkError, not_found
 from clerk_emulator.events import emit_session_event
 from clerk_emulator.ids import new_id
 from clerk_emulator.instance import Instance
-from clerk_emulator.store import insert
 
 # How a session can be closed: by its end, by signing out of the browser, by the application.
 Closing = Literal["ended", "removed", "revoked"]
@@ -86,7 +85,7 @@ def create(
         "user_agent": change.user_agent,
         "last_active_organization_id": organization_id,
     }
-    insert(change.db, "sessions", row)
+    store.insert(change.db, "sessions", row)
     session = find(change.db, row["id"])
     emit_session_event(change, "session.created", session)
     # Clerk keeps a user's last activity with the precision of a day.
@@ -96,7 +95,7 @@ def create(
 
 def touch(db: sqlite3.Connection, session: sqlite3.Row) -> None:
     """Note that somebody is there. Clerk sends no event for that."""
-    db.execute("UPDATE sessions SET last_active_at = ? WHERE id = ?", (now_ms(), session["id"]))
+    store.update(db, "sessions", session["id"], {"last_active_at": now_ms()})
 
 
 def close(change: Change, session: sqlite3.Row, how: Closing) -> sqlite3.Row:

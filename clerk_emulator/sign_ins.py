@@ -4,7 +4,7 @@ import sqlite3
 from http import HTTPStatus
 from typing import Any
 
-from clerk_emulator import clients, emails, sessions, store, users, verifications
+from clerk_emulator import clients, email_addresses, emails, sessions, store, users, verifications
 from clerk_emulator.clock import now_ms
 from clerk_emulator.context import Change
 from clerk_emulator.errors import ClerkError, invalid_parameter, not_found
@@ -90,7 +90,7 @@ def require_doubtful_user(db: sqlite3.Connection, sign_in: sqlite3.Row) -> sqlit
 def prepare(change: Change, sign_in: sqlite3.Row, strategy: str, email_address_id: str | None = None) -> None:
     """Send a code to the address that is named; else to the one that identified the user, or the primary one."""
     user = require_doubtful_user(change.db, sign_in)
-    email = _choose_address(proved_addresses(change.db, user), sign_in["identifier"], email_address_id)
+    email = _choose_address(email_addresses.proved(change.db, user), sign_in["identifier"], email_address_id)
     if strategy not in _SLUGS or email is None:
         message = f"{strategy} is not available for this account, or not emulated."
         raise invalid_parameter("strategy", "strategy_for_user_invalid", "is invalid", message)
@@ -145,15 +145,6 @@ def reset_password(
     if sign_out:
         sessions.close_all(change, user["id"], "revoked")
     complete(change, client, sign_in, RESET_PASSWORD)
-
-
-def proved_addresses(db: sqlite3.Connection, user: sqlite3.Row) -> list[sqlite3.Row]:
-    """List the addresses a code can be sent to, the primary one first."""
-    return db.execute(
-        "SELECT e.* FROM email_addresses AS e JOIN verifications AS v ON v.owner_id = e.id"
-        " WHERE e.user_id = ? AND v.status = 'verified' ORDER BY e.id = ? DESC, e.created_at, e.rowid",
-        (user["id"], user["primary_email_address_id"]),
-    ).fetchall()
 
 
 def _choose_address(

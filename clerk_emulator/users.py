@@ -72,9 +72,14 @@ def refuse_taken_columns(db: sqlite3.Connection, columns: dict[str, Any], user_i
             raise _taken(column, label)
 
 
+def is_address_taken(db: sqlite3.Connection, address: str) -> bool:
+    found = db.execute("SELECT 1 FROM email_addresses WHERE email_address = ?", (address,)).fetchone()
+    return found is not None
+
+
 def refuse_taken_addresses(db: sqlite3.Connection, email_addresses: list[str]) -> None:
     for address in email_addresses:
-        if db.execute("SELECT 1 FROM email_addresses WHERE email_address = ?", (address,)).fetchone():
+        if is_address_taken(db, address):
             raise _taken("email_address", "email address")
 
 

@@ -7,7 +7,6 @@ from flask import Blueprint, Response, jsonify
 
 from clerk_emulator import clients, sessions
 from clerk_emulator.context import current_emulator
-from clerk_emulator.errors import not_found
 from clerk_emulator.payloads import session_payload
 
 blueprint = Blueprint("clients", __name__, url_prefix="/clients")
@@ -16,10 +15,7 @@ blueprint = Blueprint("clients", __name__, url_prefix="/clients")
 @blueprint.get("/<client_id>")
 def get_client(client_id: str) -> Response:
     with current_emulator().store.transaction() as db:
-        client = clients.find(db, client_id)
-        if client is None:
-            raise not_found("client", client_id)
-        return jsonify(_payload(db, client))
+        return jsonify(_payload(db, clients.find(db, client_id)))
 
 
 def _payload(db: sqlite3.Connection, client: sqlite3.Row) -> dict[str, Any]:

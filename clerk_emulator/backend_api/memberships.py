@@ -45,11 +45,11 @@ def list_members(organization_id: str) -> Response:
 @blueprint.post("/organizations/<organization_id>/memberships")
 def create_membership(organization_id: str) -> Response:
     body = read_body(NewMembershipBody)
-    metadata = body.model_dump(include={"public_metadata", "private_metadata"}, exclude_none=True)
+    given = body.model_dump(include={"public_metadata", "private_metadata"}, exclude_none=True)
     with begin_change() as change:
         organization = organizations.find(change.db, organization_id)
         user = users.find(change.db, body.user_id)
-        return _answer(change.db, memberships.create(change, organization, user, body.role, metadata))
+        return _answer(change.db, memberships.create(change, organization, user, body.role, given))
 
 
 @blueprint.patch("/organizations/<organization_id>/memberships/<user_id>")

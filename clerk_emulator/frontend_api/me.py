@@ -51,7 +51,7 @@ def update_me() -> Response:
         if email_address_id := columns.get("primary_email_address_id"):
             email_addresses.refuse_unproved(change.db, email_address_id)
         if "username" in columns and columns["username"] is None:
-            email_addresses.refuse_last_identification(change.db, user["id"])
+            email_addresses.refuse_last_identification(email_addresses.proved(change.db, user))
         return answer_change(change, user_payload(change, users.update(change, user, columns)))
 
 

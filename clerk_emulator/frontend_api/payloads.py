@@ -4,7 +4,17 @@ import json
 import sqlite3
 from typing import Any
 
-from clerk_emulator import clients, memberships, sessions, sign_ins, sign_ups, tokens, users, verifications
+from clerk_emulator import (
+    clients,
+    email_addresses,
+    memberships,
+    sessions,
+    sign_ins,
+    sign_ups,
+    tokens,
+    users,
+    verifications,
+)
 from clerk_emulator.clock import now_ms
 from clerk_emulator.context import Change
 from clerk_emulator.organization_payloads import membership_payload as backend_membership_payload
@@ -149,7 +159,7 @@ def _first_factors(db: sqlite3.Connection, user: sqlite3.Row) -> list[dict[str, 
     factors: list[dict[str, Any]] = []
     if user["password_hash"]:
         factors.append({"strategy": sign_ins.PASSWORD})
-    for email in sign_ins.proved_addresses(db, user):
+    for email in email_addresses.proved(db, user):
         is_primary = email["id"] == user["primary_email_address_id"]
         to = {
             "email_address_id": email["id"],
