@@ -12,6 +12,30 @@ from sqlalchemy.engine import make_url
 
 from config import PROJECT
 
+# TRUNCATE makes each table and index a new file, 25 ms for all: it is for tables that were filled, or grew by many tests.
+# The lock waits for what is still being written behind an answer, as TRUNCATE does.
+EMPTY_ALL = """
+DO $$
+DECLARE
+    tables text[];
+    largest bigint;
+BEGIN
+    SELECT array_agg(relname), max(pg_relation_size(oid)) INTO tables, largest FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version';
+    IF largest > 256 * 1024 THEN
+        EXECUTE 'TRUNCATE ' || array_to_string(tables, ', ') || ' RESTART IDENTITY';
+    ELSE
+        EXECUTE 'LOCK TABLE ' || array_to_string(tables, ', ');
+        SET LOCAL session_replication_role = replica;
+        FOR number IN 1 .. cardinality(tables) LOOP
+            EXECUTE 'DELETE FROM ' || tables[number];
+        END LOOP;
+        PERFORM setval(sequencename::regclass, start_value, false) FROM pg_sequences
+        WHERE schemaname = 'public' AND last_value IS NOT NULL;
+    END IF;
+END $$
+"""
+
 
 def driver_url(url: str, database: str | None = None) -> str:
     """The URL for psycopg2, of another database where one is named."""
@@ -44,11 +68,8 @@ class Sql:
         return self.row("SELECT * FROM users WHERE clerk_user_id = %s", clerk_user_id)
 
     def empty_all(self) -> None:
-        """Empty every table but the migration's."""
-        tables = self.rows(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-        )
-        self.rows(f"TRUNCATE {', '.join(table['tablename'] for table in tables)} RESTART IDENTITY CASCADE")
+        """Empty every table but the migration's; numbers begin at 1 again."""
+        self.rows(EMPTY_ALL)
 
     def close(self) -> None:
         self._connection.close()
