@@ -22,13 +22,6 @@ LATER = "Counted requests will be written later"
 REQUESTS = "SELECT user_id, api_requests FROM usage_metrics ORDER BY user_id"
 
 
-def stop(server: Server, how: signal.Signals = signal.SIGTERM) -> None:
-    """Ask gunicorn to end, and wait until it has. Idle connections would hold a worker up."""
-    server.http.close()
-    server.process.send_signal(how)
-    server.process.wait(30)
-
-
 def counted(sql: Sql) -> dict[int, int]:
     return {row["user_id"]: row["api_requests"] for row in sql.rows(REQUESTS)}
 
@@ -55,7 +48,7 @@ class TestWhatCounts:
         assert own.get("/auth/me", clerk.token(sub="user_1")).status_code == 403
         assert own.get("/auth/me", clerk.token(sub="user_2", sid="sess_2")).status_code == 401
         assert own.get("/auth/me", clerk.token(sub="user_2", exp=1)).status_code == 401
-        stop(own)
+        own.stop()
         assert counted(sql) == {banned: 0, ended: 0}
 
     def test_every_outcome(self, own: Server, clerk: Instance, sql: Sql) -> None:
@@ -73,7 +66,7 @@ class TestWhatCounts:
             own.get("/auth/me", clerk.token(sub="user_1", act={"sub": "user_support"})),
         ]
         assert [answer.status_code for answer in outcomes] == [200, 200, 200, 402, 403, 404, 422, 415, 200]
-        stop(own)
+        own.stop()
         assert counted(sql) == {user_id: len(outcomes)}
 
     def test_key(self, own: Server, clerk: Instance, sql: Sql) -> None:
@@ -84,7 +77,7 @@ class TestWhatCounts:
             owner.use(key).status_code,
             own.get("/api/tokens", headers={"X-API-Key": key["key"]}).status_code,
         ] == [403, 200]
-        stop(own)
+        own.stop()
         assert list(counted(sql).values()) == [3]
 
     def test_nothing_is_written_in_a_request(self, own: Server, clerk: Instance, sql: Sql) -> None:
@@ -94,7 +87,7 @@ class TestWhatCounts:
         for _ in range(20):
             assert own.get("/auth/me", token).json()["usage"]["api_requests"] == 0
         assert sql.rows("SELECT *, xmin::text FROM usage_metrics") == before
-        stop(own)
+        own.stop()
         assert counted(sql) == {user_id: 21}
 
 
@@ -111,13 +104,14 @@ class TestStop:
                 for _ in range(10 * number)
             ]
             assert {answer.status_code for answer in in_parallel(jobs)} == {200}
-            stop(server, how)
+            server.stop(how)
         assert counted(sql) == {user_id: 10 * number for user_id, number in users.items()}
 
     def test_reload(self, settings: dict[str, str], clerk: Instance, sql: Sql, tmp_path: Path) -> None:
         """SIGHUP: the old workers write what they have, the new ones go on."""
         user_id = add_user(sql, clerk_user_id="user_1")
         with running_server(tmp_path, settings) as server:
+            server.hang_up()
             for _ in range(2):
                 for _ in range(7):
                     get_me(server, clerk.token(sub="user_1"))
@@ -137,6 +131,7 @@ class TestStop:
         user_id = add_user(sql, clerk_user_id="user_1")
         monkeypatch.setenv("GUNICORN_CMD_ARGS", "--max-requests 5")
         with running_server(tmp_path, settings) as server:
+            server.hang_up()
             (first,) = server.worker_pids()
             answered = 0
             while first in server.worker_pids():
@@ -144,7 +139,7 @@ class TestStop:
                     answered += get_me(server, clerk.token(sub="user_1"), timeout=60).ok
                 except requests.ConnectionError:
                     continue
-            stop(server)
+            server.stop()
         assert answered >= 5
         assert counted(sql) == {user_id: answered}
 
@@ -156,7 +151,7 @@ class TestStop:
         with running_server(tmp_path, settings) as server:
             get_me(server, clerk.token(sub="user_1"))
             with locked(database_url, "usage_metrics"):
-                stop(server)
+                server.stop()
             assert server.process.returncode == 0
             assert "The last counted requests were lost" in server.log.read_text()
 
@@ -190,4 +185,5 @@ class TestFlush:
             (worker,) = server.worker_pids()
             os.kill(worker, signal.SIGKILL)
             wait_for(lambda: server.worker_pids() not in ([worker], []))
+            server.get("/healthz")  # gunicorn waits 20 s for a worker that it stops while it begins
         assert counted(sql) == {user_id: 3}

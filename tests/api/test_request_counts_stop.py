@@ -14,7 +14,7 @@ from flask import Flask
 from backend.api.request_counts import MANY_USERS, RequestCounter
 from tests.api.admins import add_user
 from tests.api.test_provisioning import wait_for
-from tests.api.test_request_counts import counted, stop
+from tests.api.test_request_counts import counted
 from tests.api.traffic import get_me
 from tests.support.clerk import Instance
 from tests.support.database import Sql
@@ -31,11 +31,6 @@ def held(database_url: str, *user_ids: int) -> Iterator[None]:
             "SELECT FROM usage_metrics WHERE user_id = ANY (%s) FOR NO KEY UPDATE", (list(user_ids),)
         )
         yield
-
-
-def begin_to_stop(server: Server) -> None:
-    server.http.close()
-    server.process.send_signal(signal.SIGTERM)
 
 
 class TestStop:
@@ -55,7 +50,7 @@ class TestStop:
     def test_row_that_is_released(self, own: Server, users: list[int], sql: Sql, database_url: str) -> None:
         """The worker tries again until the row is free, and then it ends."""
         with held(database_url, users[0]):
-            begin_to_stop(own)
+            own.begin_to_stop()
             wait_for(lambda: counted(sql) == {users[0]: 0, users[1]: 2})
         own.process.wait(30)
         assert counted(sql) == {users[0]: 1, users[1]: 2}
@@ -65,7 +60,7 @@ class TestStop:
     def test_hurried(self, own: Server, users: list[int], sql: Sql, database_url: str) -> None:
         """SIGQUIT while the last flush runs does not cut it off; gunicorn waits two seconds more."""
         with held(database_url, users[0]):
-            begin_to_stop(own)
+            own.begin_to_stop()
             wait_for(lambda: counted(sql)[users[1]] == 2)
             own.process.send_signal(signal.SIGQUIT)
             time.sleep(0.7)
@@ -75,7 +70,7 @@ class TestStop:
     def test_row_that_stays_held(self, own: Server, users: list[int], sql: Sql, database_url: str) -> None:
         """The worker gives it up by itself and says so; it need not be killed, and nobody else's requests are lost."""
         with held(database_url, users[0]):
-            stop(own)
+            own.stop()
         log = own.log.read_text()
         assert counted(sql) == {users[0]: 0, users[1]: 2}
         assert own.process.returncode == 0

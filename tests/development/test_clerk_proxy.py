@@ -1,7 +1,6 @@
 """`/__clerk` of `make run`: what comes there reaches the local Clerk instance as it was sent, and its answer comes back."""
 
 import json
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -208,9 +207,7 @@ class TestTheRest:
     def test_requests_are_counted(self, lonely: Server, clerk: Instance, sql: Sql) -> None:
         """gunicorn.conf.py finds the application behind the proxy: it writes when a worker ends."""
         assert lonely.get("/auth/me", clerk.token(sub="user_1")).status_code == 200
-        lonely.http.close()
-        lonely.process.send_signal(signal.SIGTERM)
-        lonely.process.wait(30)
+        lonely.stop()
         assert sql.value("SELECT api_requests FROM usage_metrics") == 1
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from config import Settings
 
@@ -67,6 +68,24 @@ class Server:
             **options,
         )
 
+    def hang_up(self) -> None:
+        """Close idle connections: a worker that ends waits 5 s for each.
+
+        Session.close() closes none while an answer or an error refers to the pool it came from.
+        """
+        pools = cast("HTTPAdapter", self.http.get_adapter(self.url)).poolmanager.pools
+        for key in pools.keys():  # noqa: SIM118 - it is no dictionary
+            pools[key].close()
+        self.http.close()
+
+    def begin_to_stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        self.hang_up()
+        self.process.send_signal(how)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        self.begin_to_stop(how)
+        self.process.wait(30)
+
     def complaints(self) -> str:
         """The newest lines of the log but for what went well."""
         lines = [
@@ -115,11 +134,9 @@ def running_server(
         _wait_until_ready(server, ready)
         yield server
     finally:
-        server.http.close()
-        # Not SIGTERM: a worker then waits for idle connections, 5 s for each server a test starts.
-        process.send_signal(signal.SIGQUIT)
         try:
-            process.wait(15)
+            # Not SIGTERM: a worker notices that only after a second, and waits for the connections of other clients.
+            server.stop(signal.SIGQUIT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
