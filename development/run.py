@@ -155,7 +155,9 @@ class Run:
             origins = dict.fromkeys((*self._settings.allowed_origins, *pages))
             self._environment["CORS_ORIGINS"] = ",".join(origins)
         app = "development.site:app" if self._is_clerk_proxied else "wsgi:app"
-        api = self._program("The API", ("gunicorn", "-b", f"127.0.0.1:{self._port}", app))
+        # Ctrl-C waits until idle connections of browsers end: 5 s in production. More than a second: so often the page asks.
+        options = ("-b", f"127.0.0.1:{self._port}", "--keep-alive", "2")
+        api = self._program("The API", ("gunicorn", *options, app))
         api.wait_until(lambda: answers(self._port, "/readyz"), f"does not answer 200 at {pages[0]}/readyz")
 
     def _program(self, name: str, module: Sequence[str], log: Path | None = None) -> Program:
