@@ -1,9 +1,10 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig, loadEnv } from "vite";
 
-// `make run` starts both. Keep the Host header: tokens name the origin they were made for.
-const api = { target: "http://localhost:8000", changeOrigin: false };
-const clerk = { target: "http://localhost:5555", changeOrigin: false };
+// Where `make run` serves the API and, under /__clerk, the local Clerk instance: PORT=8100 npm run dev.
+const { PORT = "8000" } = loadEnv("", ".", "PORT");
+// Keep the Host header: tokens name the origin they were made for.
+const backend = { target: `http://localhost:${PORT}`, changeOrigin: false };
 
 export default defineConfig({
   plugins: [react()],
@@ -11,12 +12,12 @@ export default defineConfig({
     port: 5173,
     strictPort: true, // the API's CORS and Clerk's tokens know this origin and no other
     proxy: {
-      "/__clerk": { ...clerk, rewrite: (path) => path.replace(/^\/__clerk/, "") },
-      "/api": api,
-      "/auth": api,
-      "/protected": api,
-      "/config.json": api,
-      "/healthz": api,
+      "/__clerk": backend,
+      "/api": backend,
+      "/auth": backend,
+      "/protected": backend,
+      "/config.json": backend,
+      "/healthz": backend,
     },
   },
   build: {
