@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from tests.api.conftest import Post
-from tests.api.test_provisioning import BLOCKED, wait_for
+from tests.api.test_provisioning import BLOCKED
 from tests.api.traffic import get_me, in_parallel
 from tests.support.clerk import Instance, clerk_id, session_data, user_data
 from tests.support.database import Sql
@@ -25,6 +25,7 @@ from tests.support.legacy import (
     trail,
 )
 from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 
 class TestOrder:

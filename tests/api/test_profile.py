@@ -9,11 +9,12 @@ import requests
 
 from tests.api.admins import add_user
 from tests.api.keys import KeyOwner, at, is_problem
-from tests.api.test_provisioning import BLOCKED, wait_for
+from tests.api.test_provisioning import BLOCKED
 from tests.conftest import Deliver
 from tests.support.clerk import Instance, user_data
 from tests.support.database import Sql
 from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 ROW = "SELECT * FROM users WHERE clerk_user_id = 'user_1'"
 LINKS = {"github": "https://github.com/ada", "mastodon": "https://mastodon.social/@ada"}

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from tests.conftest import Deliver
 from tests.support.clerk import Instance, clerk_id, session_data, user_data
 from tests.support.database import Sql
 from tests.support.server import Server, running_server
+from tests.support.waiting import wait_for
 
 COUNTS = """
 SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM subscriptions) AS subscriptions,
@@ -26,13 +25,6 @@ BLOCKED = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND d
 
 def counts(sql: Sql) -> tuple[int, ...]:
     return tuple(sql.row(COUNTS).values())
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    give_up = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen"
-        time.sleep(0.02)
 
 
 class TestFirstRequest:

@@ -12,11 +12,12 @@ import requests
 
 from tests.api.admins import add_user
 from tests.api.keys import KeyOwner
-from tests.api.test_provisioning import BLOCKED, wait_for
+from tests.api.test_provisioning import BLOCKED
 from tests.api.traffic import get_me, in_parallel
 from tests.support.clerk import Instance
 from tests.support.database import Sql, locked
 from tests.support.server import Server, running_server
+from tests.support.waiting import wait_for
 
 LATER = "Counted requests will be written later"
 REQUESTS = "SELECT user_id, api_requests FROM usage_metrics ORDER BY user_id"

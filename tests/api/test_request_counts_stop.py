@@ -13,12 +13,12 @@ from flask import Flask
 
 from backend.api.request_counts import MANY_USERS, RequestCounter
 from tests.api.admins import add_user
-from tests.api.test_provisioning import wait_for
 from tests.api.test_request_counts import counted
 from tests.api.traffic import get_me
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server, running_server
+from tests.support.waiting import wait_for
 
 LOST = "The last counted requests were lost"
 

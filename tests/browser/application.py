@@ -9,7 +9,8 @@ from typing import Any
 
 from tests.emulator.harness import EmulatorProcess
 from tests.support.database import Sql
-from tests.support.make_run import MakeRun, free_ports
+from tests.support.make_run import MakeRun
+from tests.support.ports import free_ports
 
 PASSWORD = "correct horse battery staple"
 

@@ -18,7 +18,7 @@ from tests.api.admins import add_user
 from tests.support.clerk import Instance
 from tests.support.clerk_api import SECRET_KEY
 from tests.support.database import Sql
-from tests.support.server import free_port
+from tests.support.ports import free_port
 
 USER = "user_1"
 LEGACY_SECRET = "".join(f"{number:02x}" for number in range(0, 256, 7))

@@ -19,7 +19,8 @@ from tests.api.traffic import connect, exchange, raw_request
 from tests.development.clerk_upstream import BUNDLE, STALLED_SECONDS, running_upstream
 from tests.support.clerk import Instance
 from tests.support.database import Sql
-from tests.support.server import Server, free_port, running_server
+from tests.support.ports import free_port
+from tests.support.server import Server, running_server
 
 
 @pytest.fixture(scope="module")

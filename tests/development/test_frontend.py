@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -15,6 +14,7 @@ import pytest
 from config import PROJECT
 from development import bundles
 from development.node import FOR_VITE, ToolsMissingError, check_node
+from tests.support.waiting import wait_for
 
 MODULES = ("config.py", "setting_types.py", "weak_secrets.py", "development", "backend")
 COMMANDS = pytest.mark.parametrize("module", ["development.frontend", "development.generate_client"])
@@ -102,17 +102,10 @@ def command(
         manifest.write_text(json.dumps({"version": bundle.version}))
     process = start(project, "-m", module, **environment)
     if interrupt_when:
-        wait_for(interrupt_when)
+        wait_for(interrupt_when.exists, 60)
         process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     return process.returncode, errors
-
-
-def wait_for(file: Path) -> None:
-    give_up = time.monotonic() + 60
-    while not file.exists():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 def make_page(project: Path, **environment: str) -> tuple[int, str, str]:
@@ -176,7 +169,7 @@ class TestBuild:
         write(project, "slow")
         process = start(project)
         draft = project / "frontend" / "dist.new"
-        wait_for(draft)
+        wait_for(draft.exists, 60)
         building = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)

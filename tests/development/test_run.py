@@ -16,7 +16,8 @@ import requests
 
 from config import PROJECT
 from development import bundles
-from tests.support.make_run import MakeRun, free_ports
+from tests.support.make_run import MakeRun
+from tests.support.ports import free_ports
 
 Start = Callable[[], MakeRun]
 

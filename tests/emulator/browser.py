@@ -6,7 +6,9 @@ from typing import Any, Self
 import jwt
 import requests
 
-from .harness import Delivery, EmulatorProcess, Receiver, wait_until
+from tests.support.waiting import wait_for
+
+from .harness import Delivery, EmulatorProcess, Receiver
 
 CODE = "424242"
 PASSWORD = "analytical engine"
@@ -110,7 +112,7 @@ def told(receiver: Receiver, user_id: str, *types: str) -> list[Delivery]:
         return [delivery.event["type"] for delivery in about() if delivery.event["type"] != "email.created"]
 
     try:
-        wait_until(lambda: heard() == list(types))
+        wait_for(lambda: heard() == list(types))
     except AssertionError:
         assert heard() == list(types)
     return about()
@@ -123,5 +125,5 @@ def sent_codes(receiver: Receiver, email: str) -> list[Json]:
         events = [delivery.event for delivery in list(receiver.deliveries)]
         return [event["data"] for event in events if event["data"].get("to_email_address") == email]
 
-    wait_until(lambda: bool(sent()))
+    wait_for(lambda: bool(sent()))
     return sent()

@@ -3,12 +3,9 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,27 +14,15 @@ from typing import Any
 import requests
 from svix.webhooks import Webhook
 
+from tests.support.ports import free_port
+from tests.support.waiting import wait_for
+
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in {"ENV", "CLERK_EMULATOR_STATE"}}
     return kept | extra
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not happen in time")
-        time.sleep(0.02)
 
 
 @dataclass
@@ -63,7 +48,7 @@ class EmulatorProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(self._answers)
+        wait_for(self._answers)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self._process.send_signal(number)
@@ -165,7 +150,7 @@ class Receiver:
         return [delivery.event["type"] for delivery in self.deliveries]
 
     def wait_for(self, count: int) -> list[Delivery]:
-        wait_until(lambda: len(self.deliveries) >= count)
+        wait_for(lambda: len(self.deliveries) >= count)
         return self.deliveries
 
     def close(self) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import jwt
 
+from tests.support.ports import free_port
+
 from .browser import Browser
-from .harness import EmulatorProcess, free_port
+from .harness import EmulatorProcess
 
 COMMANDS = {
     *("sign-up", "sign-in", "sign-out", "token", "curl", "ticket"),

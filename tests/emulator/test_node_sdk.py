@@ -11,9 +11,11 @@ import requests
 
 from config import PROJECT
 from development.node import ToolsMissingError
+from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 
 from .browser import ORIGIN, Browser, told
-from .harness import EmulatorProcess, Receiver, free_port, wait_until
+from .harness import EmulatorProcess, Receiver
 from .node_sdk import FOLDER, PACKAGES, NodeSdk, environment, install
 
 EXAMPLE = PROJECT / "examples" / "express"
@@ -152,7 +154,7 @@ def express(node: None, emulator: EmulatorProcess, tmp_path_factory: pytest.Temp
             ("node", "server.mjs"), cwd=folder, env=settings, stdout=output, stderr=output
         )
     url = f"http://127.0.0.1:{port}"
-    wait_until(lambda: process.poll() is not None or _answers(url))
+    wait_for(lambda: process.poll() is not None or _answers(url))
     assert process.poll() is None, (folder / "output.log").read_text()
     yield url
     process.terminate()

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from .harness import EmulatorProcess, Receiver, wait_until
+from tests.support.waiting import wait_for
+
+from .harness import EmulatorProcess, Receiver
 
 NOT_FOUND = (HTTPStatus.NOT_FOUND, "resource_not_found")
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -44,7 +46,7 @@ def _told(heard: Receiver, organization_id: str, count: int) -> list[dict[str, A
             if organization_id in {event["data"]["id"], event["data"].get("organization", {}).get("id")}
         ]
 
-    wait_until(lambda: len(about()) >= count)
+    wait_for(lambda: len(about()) >= count)
     return about()
 
 

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import jwt
 
-from .harness import ROOT, EmulatorProcess, Receiver, clean_environment, free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.waiting import wait_for
+
+from .harness import ROOT, EmulatorProcess, Receiver, clean_environment
 
 PUBLISHABLE_KEY = "pk_test_ZW11bGF0b3IubG9jYWxob3N0LmNsZXJrLmFjY291bnRzLmRldiQ"
 
@@ -85,8 +88,8 @@ def test_everything_survives_a_kill(own_emulator: EmulatorProcess, receiver: Rec
     key = jwt.PyJWKClient(own_emulator.keys["CLERK_JWKS_URL"]).get_signing_key_from_jwt(token)
     assert jwt.decode(token, key, algorithms=["RS256"])["sub"] == user["id"]
     message_id = first.headers["svix-id"]
-    wait_until(lambda: [one.headers["svix-id"] for one in receiver.deliveries].count(message_id) == 2)
-    wait_until(lambda: {"user.created", "session.created", "user.updated"} <= set(receiver.types))
+    wait_for(lambda: [one.headers["svix-id"] for one in receiver.deliveries].count(message_id) == 2)
+    wait_for(lambda: {"user.created", "session.created", "user.updated"} <= set(receiver.types))
 
 
 def test_it_leaves_at_once_even_when_an_endpoint_hangs(

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from svix.webhooks import WebhookVerificationError
 
-from .harness import Delivery, EmulatorProcess, Receiver, wait_until
+from tests.support.waiting import wait_for
+
+from .harness import Delivery, EmulatorProcess, Receiver
 
 MESSAGE_ID = re.compile(r"msg_[0-9A-Za-z]{27}")
 
@@ -21,7 +23,7 @@ def _status(emulator: EmulatorProcess, message_id: str) -> dict[str, Any]:
 
 
 def _wait_for_status(emulator: EmulatorProcess, message_id: str, status: str) -> None:
-    wait_until(lambda: _status(emulator, message_id)["status"] == status)
+    wait_for(lambda: _status(emulator, message_id)["status"] == status)
 
 
 def test_a_new_user_is_told_of_in_clerks_envelope(emulator: EmulatorProcess, heard: Receiver) -> None:
@@ -110,7 +112,7 @@ def test_a_crowd_is_told_of_once_and_in_order(emulator: EmulatorProcess, heard: 
 
     with ThreadPoolExecutor(20) as pool:
         user_ids = list(pool.map(live, range(60)))
-    wait_until(lambda: heard.types.count("user.deleted") == len(user_ids))
+    wait_for(lambda: heard.types.count("user.deleted") == len(user_ids))
     told: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
     for event in (delivery.event for delivery in heard.deliveries):
         told[event["data"].get("user_id") or event["data"]["id"]].append(event["type"])
@@ -155,7 +157,7 @@ def test_a_message_given_up_can_be_replayed(own_emulator: EmulatorProcess, recei
     own_emulator.create_user("ada@example.com")
     [delivery] = receiver.wait_for(1)
     message_id = delivery.headers["svix-id"]
-    wait_until(lambda: _status(own_emulator, message_id)["attempts"] == 1)
+    wait_for(lambda: _status(own_emulator, message_id)["attempts"] == 1)
     own_emulator.stop()
     # Stands for the minutes of the schedule: all attempts but the last have been made.
     with sqlite3.connect(own_emulator.state / "state.sqlite3") as db:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -18,15 +18,9 @@ from development.database import server_pid
 from tests.api.traffic import get_me, post_event
 from tests.support.clerk import Instance
 from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 RETRY_SECONDS = 0.1  # Svix waits 5 s before its first repetition; here time is short
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import Delivery, Senders, wait_for
+from tests.faults.harness import Delivery, Senders
 from tests.support.clerk import Instance, clerk_id, session_data, user_data
 from tests.support.database import Sql
 from tests.support.server import Server, running_server
+from tests.support.waiting import wait_for
 
 WORKERS = 2
 STATE = """

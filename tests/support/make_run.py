@@ -1,8 +1,6 @@
 """`make run` with everything it starts, on free ports and in a folder of its own."""
 
-import contextlib
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +8,6 @@ from pathlib import Path
 import psutil
 
 from config import PROJECT, Settings
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 class MakeRun:

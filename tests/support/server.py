@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from config import Settings
+from tests.support.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 30
@@ -34,13 +34,6 @@ def setting_names() -> list[str]:
         aliases = getattr(info.validation_alias, "choices", None)
         names += [str(alias) for alias in aliases] if aliases else [name.upper()]
     return names
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
