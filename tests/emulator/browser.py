@@ -13,6 +13,7 @@ from .harness import Delivery, EmulatorProcess, Receiver
 CODE = "424242"
 PASSWORD = "analytical engine"
 ORIGIN = "http://localhost:8000"
+SIGN_INS = "/client/sign_ins"
 
 Json = dict[str, Any]
 
@@ -80,8 +81,14 @@ class Browser:
         session: Json = answer["client"]["sessions"][-1]
         return session
 
+    def begin_sign_in(self, identifier: str) -> str:
+        """The path of a sign-in that wants its first factor."""
+        answer = self.call("POST", SIGN_INS, {"identifier": identifier})
+        assert answer["response"]["status"] == "needs_first_factor"
+        return f"{SIGN_INS}/{answer['response']['id']}"
+
     def sign_in(self, email: str, password: str = PASSWORD) -> Json:
-        answer = self.call("POST", "/client/sign_ins", {"identifier": email, "password": password})
+        answer = self.call("POST", SIGN_INS, {"identifier": email, "password": password})
         assert answer["response"]["status"] == "complete"
         session: Json = answer["client"]["sessions"][-1]
         return session

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
-from .browser import Browser
+from .browser import PASSWORD, Browser, Json
 from .harness import EmulatorProcess, Receiver
 
 
@@ -69,6 +69,22 @@ def browser(emulator: EmulatorProcess) -> Iterator[Browser]:
 def email() -> str:
     """An address that no other test uses."""
     return f"{uuid.uuid4().hex[:12]}@example.com"
+
+
+@pytest.fixture
+def user_id(emulator: EmulatorProcess, email: str, heard: Receiver) -> str:
+    """A user whom somebody created, with PASSWORD and a username."""
+    del heard  # which hears of the creation too
+    user_id: str = emulator.create_user(email, password=PASSWORD, username=email[:12])["id"]
+    return user_id
+
+
+@pytest.fixture
+def user(browser: Browser, email: str, heard: Receiver) -> Json:
+    """A user who signed up, with PASSWORD, in `browser`."""
+    del heard  # which hears of the sign-up too
+    user: Json = browser.sign_up(email)["user"]
+    return user
 
 
 @pytest.fixture

@@ -4,25 +4,10 @@ from http import HTTPStatus
 
 import pytest
 
-from .browser import CODE, PASSWORD, Browser, sent_codes
+from .browser import CODE, PASSWORD, SIGN_INS, Browser, sent_codes
 from .harness import EmulatorProcess, Receiver
 
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
-SIGN_INS = "/client/sign_ins"
-
-
-@pytest.fixture
-def user_id(emulator: EmulatorProcess, email: str, heard: Receiver) -> str:
-    del heard  # which hears of the creation too
-    user_id: str = emulator.create_user(email, password=PASSWORD, username=email[:12])["id"]
-    return user_id
-
-
-def _begin(browser: Browser, identifier: str) -> str:
-    answer = browser.call("POST", SIGN_INS, {"identifier": identifier})
-    assert answer["response"]["status"] == "needs_first_factor"
-    path: str = f"{SIGN_INS}/{answer['response']['id']}"
-    return path
 
 
 @pytest.mark.usefixtures("user_id")
@@ -32,7 +17,7 @@ class TestForgottenPassword:
         assert [mail["slug"] for mail in sent_codes(heard, email)] == ["reset_password_code"]
 
     def _verified(self, browser: Browser, email: str) -> str:
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         form = {"strategy": "reset_password_email_code", "code": CODE}
         browser.call("POST", f"{path}/prepare_first_factor", form)
         answer = browser.call("POST", f"{path}/attempt_first_factor", form)
@@ -59,7 +44,7 @@ class TestForgottenPassword:
 
     def test_code_comes_first(self, browser: Browser, email: str) -> None:
         form = {"password": "difference engine"}
-        refusal = browser.refusal("POST", f"{_begin(browser, email)}/reset_password", form)
+        refusal = browser.refusal("POST", f"{browser.begin_sign_in(email)}/reset_password", form)
         assert refusal == (HTTPStatus.BAD_REQUEST, "verification_missing")
 
     def test_code_is_not_enough(self, browser: Browser, email: str) -> None:

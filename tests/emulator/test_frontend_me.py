@@ -11,13 +11,6 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 SIGNED_UP = ("user.created", "session.created", "user.updated")
 
 
-@pytest.fixture
-def user(browser: Browser, email: str, heard: Receiver) -> Json:
-    del heard  # which hears of the sign-up too
-    user: Json = browser.sign_up(email)["user"]
-    return user
-
-
 class TestAnonymous:
     @pytest.mark.parametrize(
         ("method", "path"),

@@ -4,25 +4,10 @@ from http import HTTPStatus
 
 import pytest
 
-from .browser import CODE, PASSWORD, Browser, sent_codes, told
+from .browser import CODE, PASSWORD, SIGN_INS, Browser, sent_codes, told
 from .harness import EmulatorProcess, Receiver
 
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
-SIGN_INS = "/client/sign_ins"
-
-
-@pytest.fixture
-def user_id(emulator: EmulatorProcess, email: str, heard: Receiver) -> str:
-    del heard  # which hears of the creation too
-    user_id: str = emulator.create_user(email, password=PASSWORD, username=email[:12])["id"]
-    return user_id
-
-
-def _begin(browser: Browser, identifier: str) -> str:
-    answer = browser.call("POST", SIGN_INS, {"identifier": identifier})
-    assert answer["response"]["status"] == "needs_first_factor"
-    path: str = f"{SIGN_INS}/{answer['response']['id']}"
-    return path
 
 
 class TestPassword:
@@ -35,7 +20,7 @@ class TestPassword:
         assert answer["client"]["sign_in"] is None
 
     def test_in_two_requests(self, browser: Browser, email: str, user_id: str) -> None:
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         sign_in = browser.call("GET", path)["response"]
         assert [factor["strategy"] for factor in sign_in["supported_first_factors"]] == [
             "password",
@@ -72,7 +57,7 @@ class TestPassword:
 
     def test_user_without_one(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
         emulator.create_user(email)
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         factors = browser.call("GET", path)["response"]["supported_first_factors"]
         assert "password" not in {factor["strategy"] for factor in factors}
         form = {"strategy": "password", "password": PASSWORD}
@@ -83,7 +68,7 @@ class TestPassword:
 @pytest.mark.usefixtures("user_id")
 class TestCode:
     def test_right_one_signs_in(self, browser: Browser, email: str, heard: Receiver) -> None:
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         browser.call("POST", f"{path}/prepare_first_factor", {"strategy": "email_code"})
         form = {"strategy": "email_code", "code": CODE}
         answer = browser.call("POST", f"{path}/attempt_first_factor", form)
@@ -103,7 +88,7 @@ class TestCode:
     ) -> None:
         body = {"user_id": user_id, "email_address": f"second-{email}", "verified": True}
         second = emulator.call("POST", "/v1/email_addresses", json=body)
-        path = _begin(browser, f"second-{email}")
+        path = browser.begin_sign_in(f"second-{email}")
         factors = browser.call("GET", path)["response"]["supported_first_factors"]
         codes = [factor for factor in factors if factor["strategy"] == "email_code"]
         assert [(to["safe_identifier"], to["primary"]) for to in codes] == [
@@ -121,7 +106,7 @@ class TestCode:
         assert refusal == (UNPROCESSABLE, "strategy_for_user_invalid")
 
     def test_wrong_one(self, browser: Browser, email: str) -> None:
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         browser.call("POST", f"{path}/prepare_first_factor", {"strategy": "email_code"})
         form = {"strategy": "email_code", "code": "000000"}
         refusal = browser.refusal("POST", f"{path}/attempt_first_factor", form)
@@ -130,14 +115,14 @@ class TestCode:
 
     @pytest.mark.parametrize("strategy", ["email_code", "reset_password_email_code"])
     def test_that_was_never_sent(self, browser: Browser, email: str, strategy: str) -> None:
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         form = {"strategy": strategy, "code": CODE}
         refusal = browser.refusal("POST", f"{path}/attempt_first_factor", form)
         assert refusal == (HTTPStatus.BAD_REQUEST, "verification_missing")
 
     def test_sent_for_something_else(self, browser: Browser, email: str) -> None:
         """A code for a new password signs nobody in by itself."""
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         browser.call("POST", f"{path}/prepare_first_factor", {"strategy": "reset_password_email_code"})
         form = {"strategy": "email_code", "code": CODE}
         refusal = browser.refusal("POST", f"{path}/attempt_first_factor", form)
@@ -145,7 +130,7 @@ class TestCode:
 
     @pytest.mark.parametrize("strategy", ["oauth_google", "phone_code", "passkey"])
     def test_strategy_that_is_not_emulated(self, browser: Browser, email: str, strategy: str) -> None:
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         refusal = browser.refusal("POST", f"{path}/prepare_first_factor", {"strategy": strategy})
         assert refusal == (UNPROCESSABLE, "strategy_for_user_invalid")
 
@@ -186,7 +171,7 @@ class TestNobody:
     def test_kept_out_half_way(
         self, emulator: EmulatorProcess, browser: Browser, email: str, user_id: str
     ) -> None:
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         emulator.call("POST", f"/v1/users/{user_id}/ban")
         form = {"strategy": "password", "password": PASSWORD}
         refusal = browser.refusal("POST", f"{path}/attempt_first_factor", form)
@@ -201,7 +186,7 @@ class TestNobody:
 
     def test_over_is_over(self, browser: Browser, email: str, user_id: str) -> None:
         del user_id
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         form = {"strategy": "password", "password": PASSWORD}
         done = browser.call("POST", f"{path}/attempt_first_factor", form)["response"]
         assert (done["status"], done["first_factor_verification"]["strategy"]) == ("complete", "password")
@@ -217,7 +202,7 @@ class TestNobody:
     def test_deleted_half_way(
         self, emulator: EmulatorProcess, browser: Browser, email: str, user_id: str
     ) -> None:
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         emulator.call("DELETE", f"/v1/users/{user_id}")
         assert browser.client()["sign_in"] is None
         form = {"strategy": "password", "password": PASSWORD}
@@ -227,7 +212,7 @@ class TestNobody:
         self, emulator: EmulatorProcess, browser: Browser, email: str, user_id: str
     ) -> None:
         del user_id
-        path = _begin(browser, email)
+        path = browser.begin_sign_in(email)
         form = {"strategy": "password", "password": PASSWORD}
         with Browser(emulator) as other:
             refusal = other.refusal("POST", f"{path}/attempt_first_factor", form)

@@ -38,13 +38,6 @@ def _refusal(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, body["errors"][0]["code"]
 
 
-@pytest.fixture
-def user(browser: Browser, email: str, heard: Receiver) -> Json:
-    del heard  # which hears of the sign-up too
-    user: Json = browser.sign_up(email)["user"]
-    return user
-
-
 class TestAnonymous:
     @pytest.mark.parametrize("by_cookie", [False, True])
     def test_is_signed_out(self, emulator: EmulatorProcess, by_cookie: bool) -> None:

@@ -33,13 +33,6 @@ def _refusal(emulator: EmulatorProcess, path: str, body: Any) -> tuple[int, str]
     return answer.status_code, answer.json()["errors"][0]["code"]
 
 
-@pytest.fixture
-def user_id(emulator: EmulatorProcess, email: str, heard: Receiver) -> str:
-    del heard  # which hears of the creation too
-    user_id: str = emulator.create_user(email)["id"]
-    return user_id
-
-
 class TestSignInToken:
     def test_signs_one_browser_in_once(
         self, emulator: EmulatorProcess, browser: Browser, user_id: str, heard: Receiver
