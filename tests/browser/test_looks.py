@@ -1,8 +1,11 @@
 """Every page on a phone and in the dark: pictures to look at, and what a picture does not show."""
 
+import secrets
+
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.application import Application
 from tests.browser.conftest import Meet
 from tests.browser.visitor import PHONE
 
@@ -24,6 +27,41 @@ def test_phone(meet: Meet, scheme: str) -> None:
         expect(page.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
         assert page.evaluate(OVERFLOW) == 0, name
         visitor.picture(f"phone-{scheme}-{name.lower().replace(' ', '-')}")
+
+
+def test_phone_with_long_names(meet: Meet, application: Application) -> None:
+    """As long as the API takes them, and an address of the longest parts: no place to break a line."""
+    visitor = meet(viewport=PHONE, has_touch=True, is_mobile=True)
+    address = f"{secrets.token_hex(32)}@{'d' * 63}.{'e' * 63}.example.com"
+    visitor.sign_in(application.add_user(email_address=[address], first_name="A" * 100, last_name="B" * 100))
+    page, name = visitor.page, "W" * 100
+    expect(page.get_by_label("Database row")).to_contain_text(address)
+    assert page.evaluate(OVERFLOW) == 0
+    visitor.picture("phone-long-account")
+    made = visitor.send("POST", "/api/campaigns", name=name, channel="email", tags=["t" * 50])
+
+    page.get_by_role("link", name="Campaigns").click()
+    expect(page.get_by_role("link", name=name)).to_be_visible()
+    assert page.evaluate(OVERFLOW) == 0
+    visitor.picture("phone-long-campaigns")
+    page.get_by_role("link", name=name).click()
+    page.get_by_role("button", name="Delete campaign").click()
+    visitor.send("PATCH", f"/api/campaigns/{made['campaign_id']}", name="V" * 100)
+    page.get_by_label("Name").fill("U" * 100)
+    visitor.expect_refusals("412")
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_role("button", name="Save mine over it")).to_be_visible()
+    assert page.evaluate(OVERFLOW) == 0
+    expect(page.get_by_role("alert")).to_be_in_viewport()
+    visitor.picture("phone-long-campaign")
+
+    page.get_by_role("link", name="API keys").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Create key").click()
+    page.get_by_role("button", name="Rotate").click()
+    expect(page.get_by_role("button", name="Yes")).to_be_visible()
+    assert page.evaluate(OVERFLOW) == 0
+    visitor.picture("phone-long-keys")
 
 
 def test_dark(meet: Meet) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.application import PASSWORD, Application, email_of
 from tests.browser.conftest import Meet
-from tests.browser.visitor import CODE, Visitor, complaint
+from tests.browser.visitor import CODE, Visitor, complaint, tab_to
 
 NEW_PASSWORD = "another good long password"
 
@@ -92,15 +92,3 @@ def test_keyboard_alone(visitor: Visitor, application: Application, user: dict[s
     tab_to(page, "Campaigns")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Campaigns")).to_be_visible()
-
-
-def tab_to(page: Page, name: str) -> None:
-    """Press Tab until the control with this name or text has the focus."""
-    for _ in range(30):
-        page.keyboard.press("Tab")
-        focused = page.evaluate(
-            "[document.activeElement.labels?.[0]?.innerText, document.activeElement.innerText]"
-        )
-        if name in focused:
-            return
-    raise AssertionError(f"{name} is not reached by keyboard")

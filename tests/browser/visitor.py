@@ -79,6 +79,13 @@ class Visitor:
         answer = self.context.request.get(path, headers={"Authorization": f"Bearer {token}"})
         return answer.status, answer.json().get("code")
 
+    def send(self, method: str, path: str, **body: Any) -> Any:
+        """A write as this user, past the page, as from another device: the answer's JSON."""
+        headers = {"Authorization": f"Bearer {self.token()}"}
+        answer = self.context.request.fetch(path, method=method, headers=headers, data=body)
+        assert answer.ok, answer.text()
+        return answer.json() if answer.body() else None
+
     def wait_for_webhooks(self) -> None:
         """Until all that Clerk had to tell was told."""
         clerk = self.application.clerk
@@ -122,6 +129,18 @@ class Visitor:
 def complaint(page: Page) -> Locator:
     """What Clerk's form says of a field."""
     return page.get_by_test_id("form-feedback-error")
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the control with this name or text has the focus."""
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            "[document.activeElement.labels?.[0]?.innerText, document.activeElement.innerText]"
+        )
+        if name in focused:
+            return
+    raise AssertionError(f"{name} is not reached by keyboard")
 
 
 def _is_local(url: str) -> bool:

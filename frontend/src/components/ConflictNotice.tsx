@@ -1,4 +1,5 @@
 import { showMember, type Draft, type Member } from "../campaigns";
+import { focusOnArrival } from "../hooks/useFocus";
 import { useResource } from "../hooks/useResource";
 import { Loaded } from "./Loaded";
 
@@ -17,7 +18,7 @@ export function ConflictNotice({ id, mine, changed, onOverwrite, onDiscard }: Pr
     return { theirs: data, etag: response.headers.get("ETag") ?? "" };
   });
   return (
-    <div className="notice notice-failure" role="alert">
+    <div ref={focusOnArrival} tabIndex={-1} className="notice notice-failure" role="alert">
       <p>
         <strong>This campaign was changed elsewhere</strong>
         <code>precondition-failed</code>

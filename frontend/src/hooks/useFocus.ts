@@ -34,6 +34,12 @@ export function useFocus(route: string) {
   return main;
 }
 
+/**
+ * The `ref` of what appears far from the button that brought it. A function of its own: React calls it once, when the
+ * element comes.
+ */
+export const focusOnArrival = (element: HTMLElement | null) => element?.focus();
+
 /** The element itself first, `top` last. */
 function ancestors(element: HTMLElement, top: HTMLElement): HTMLElement[] {
   const parent = element.parentElement;

@@ -8,6 +8,7 @@ import { NewKeyForm } from "../components/NewKeyForm";
 import { Pager } from "../components/Pager";
 import { formatDay } from "../format";
 import { useAction } from "../hooks/useAction";
+import { focusOnArrival } from "../hooks/useFocus";
 import { usePages } from "../hooks/usePages";
 
 type Key = Schemas["KeyOut"];
@@ -74,13 +75,10 @@ export function ApiKeysPage() {
   );
 }
 
-/** It appears far from the button that made it. A function of its own: React calls it once, when the element comes. */
-const focus = (element: HTMLElement | null) => element?.focus();
-
 function NewKey({ made, onDone }: { made: Schemas["NewKeyOut"]; onDone: () => void }) {
   const title = `new-${made.key_id}`;
   return (
-    <section ref={focus} tabIndex={-1} className="notice notice-good" aria-labelledby={title}>
+    <section ref={focusOnArrival} tabIndex={-1} className="notice notice-good" aria-labelledby={title}>
       <h2 id={title}>
         Copy “<bdi>{made.name}</bdi>” now
       </h2>

@@ -1,0 +1,88 @@
+"""What goes wrong on the way, and what the page lets its user do about it."""
+
+from playwright.sync_api import Route, expect
+
+from tests.browser.application import Application
+from tests.browser.visitor import Visitor
+
+LIST, NAME = "**/api/campaigns?*", "Spring sale"
+
+
+def test_network_that_comes_back(visitor: Visitor, application: Application) -> None:
+    visitor.expect_refusals("ERR_FAILED.*/api/campaigns")
+    user = visitor.sign_in()
+    page = visitor.page
+    alert, again = page.get_by_role("alert"), page.get_by_role("button", name="Try again")
+    page.route(LIST, lambda route: route.abort())
+    page.get_by_role("link", name="Campaigns").click()
+    expect(alert).to_contain_text("No connection")
+    page.unroute(LIST)
+    again.click()
+    expect(page.get_by_text("No campaign yet")).to_be_visible()
+    expect(alert).to_have_count(0)
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/campaigns", lose_the_answer, times=1)
+    page.get_by_role("link", name="New campaign").click()
+    page.get_by_label("Name").fill(NAME)
+    page.get_by_role("button", name="Create campaign").click()
+    expect(alert).to_contain_text("No connection")
+    expect(page.get_by_label("Name")).to_have_value(NAME)
+    again.click()
+    expect(page.get_by_role("link", name=NAME)).to_be_visible()
+    names = "SELECT name FROM campaigns JOIN users USING (user_id) WHERE clerk_user_id = %s"
+    assert application.sql.rows(names, user["id"]) == [{"name": NAME}]
+
+
+def test_refusal_is_told_and_tried_again(visitor: Visitor) -> None:
+    """A sixth API key is one too many, until one of the others is gone. The page forgets it when it is left."""
+    visitor.expect_refusals("402.*/api/keys")
+    visitor.sign_in()
+    others = [visitor.send("POST", "/api/keys", name=str(n), scopes=["profile:read"]) for n in range(5)]
+    page = visitor.page
+    page.get_by_role("link", name="API keys").click()
+    page.get_by_label("Name").fill("laptop")
+    with page.expect_response("**/api/keys") as refused:
+        page.get_by_role("button", name="Create key").click()
+    alert = page.get_by_role("alert")
+    expect(alert.get_by_role("code")).to_have_text(["quota-exceeded", refused.value.headers["x-request-id"]])
+    expect(alert).to_contain_text("5 of 5 are used. Delete one")
+    visitor.send("DELETE", f"/api/keys/{others[0]['key_id']}")
+    page.get_by_role("button", name="Try again").click()
+    shown = page.get_by_label("New API key")
+    key = shown.input_value()
+    expect(alert).to_have_count(0)
+    assert visitor.call("/auth/me", key) == (200, None)
+
+    page.get_by_role("link", name="Usage").click()
+    expect(page.get_by_role("meter", name="API keys")).to_have_attribute("aria-valuenow", "5")
+    page.go_back()
+    listed = page.get_by_label("API keys", exact=True).get_by_role("listitem")
+    expect(listed.first).to_contain_text(key[-4:])
+    expect(shown).to_have_count(0)
+    assert key not in page.content()
+
+
+def test_page_that_cannot_be_drawn(visitor: Visitor) -> None:
+    """An answer without a member that the page counts on, as from a server of another version."""
+    visitor.expect_refusals("TypeError")
+    visitor.sign_in()
+    page = visitor.page
+
+    def alter(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "history": None})
+
+    page.route("**/api/tokens", alter)
+    page.get_by_role("link", name="Usage").click()
+    expect(page.get_by_role("alert")).to_contain_text("This page failed")
+    page.get_by_role("link", name="Campaigns").click()
+    expect(page.get_by_text("No campaign yet")).to_be_visible()
+    page.get_by_role("link", name="Usage").click()
+    expect(page.get_by_role("alert")).to_contain_text("This page failed")
+    page.unroute("**/api/tokens")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("meter", name="Tokens used this month")).to_be_visible()

@@ -1,0 +1,48 @@
+"""What is typed and not saved yet stays, whatever arrives meanwhile."""
+
+from playwright.sync_api import expect
+
+from tests.browser.application import Application
+from tests.browser.visitor import Visitor
+
+
+def test_row_is_read_again_while_somebody_types(visitor: Visitor, application: Application) -> None:
+    user = visitor.sign_in(first_name="Ada")
+    page = visitor.page
+    bio = page.get_by_label("Bio")
+    bio.press_sequentially("I write prog")
+    visitor.send("PATCH", "/api/me", bio="Of another device", website="https://example.com/ada")
+    application.clerk.call("PATCH", f"/v1/users/{user['id']}", json={"first_name": "Augusta"})
+    expect(page.get_by_label("Database row")).to_contain_text("Augusta")
+    expect(page.get_by_label("Website")).to_have_value("https://example.com/ada")
+    expect(bio).to_be_focused()
+    page.keyboard.type("rams.")
+    expect(bio).to_have_value("I write programs.")
+
+
+def test_campaign_that_was_changed_elsewhere(visitor: Visitor, application: Application) -> None:
+    visitor.expect_refusals("412.*/api/campaigns/")
+    visitor.sign_in()
+    number = visitor.send("POST", "/api/campaigns", name="First", channel="email")["campaign_id"]
+    path = f"/api/campaigns/{number}"
+    page = visitor.open(f"/#/campaigns/{number}")
+    name, notice = page.get_by_label("Name"), page.get_by_role("alert")
+
+    name.fill("Mine")
+    visitor.send("PATCH", path, name="Theirs")
+    page.get_by_role("button", name="Save changes").click()
+    expect(notice).to_contain_text("precondition-failed")
+    expect(notice.get_by_role("row").last).to_have_text("nameTheirsMine")
+    expect(notice).to_be_focused()  # it is above the form, on a phone out of sight from the button
+    expect(name).to_have_value("Mine")
+    page.get_by_role("button", name="Discard mine").click()
+    expect(name).to_have_value("Theirs")
+    expect(notice).to_have_count(0)
+
+    name.fill("Mine again")
+    visitor.send("PATCH", path, name="Theirs again", channel="sms")
+    page.get_by_role("button", name="Save changes").click()
+    page.get_by_role("button", name="Save mine over it").click()
+    expect(page.get_by_role("link", name="Mine again")).to_be_visible()
+    row = application.sql.row("SELECT name, channel FROM campaigns WHERE campaign_id = %s", number)
+    assert row == {"name": "Mine again", "channel": "sms"}
