@@ -3,6 +3,7 @@
 from playwright.sync_api import Route, expect
 
 from tests.browser.application import Application
+from tests.browser.conftest import Meet
 from tests.browser.visitor import Visitor
 
 LIST, NAME = "**/api/campaigns?*", "Spring sale"
@@ -64,6 +65,22 @@ def test_refusal_is_told_and_tried_again(visitor: Visitor) -> None:
     expect(listed.first).to_contain_text(key[-4:])
     expect(shown).to_have_count(0)
     assert key not in page.content()
+
+
+def test_refusal_comes_into_view(meet: Meet) -> None:
+    """It is shown above the list; on a phone the button that brought it may be far below."""
+    visitor = meet(viewport={"width": 390, "height": 320})  # no higher than the list of three is long
+    visitor.expect_refusals("404.*/api/campaigns/")
+    visitor.sign_in()
+    made = [visitor.send("POST", "/api/campaigns", name=f"Number {n}", channel="email") for n in range(3)]
+    page = visitor.page
+    page.get_by_role("link", name="Campaigns").click()
+    archive = page.get_by_role("button", name="Archive Number 0")
+    archive.scroll_into_view_if_needed()
+    expect(page.get_by_role("heading", name="Campaigns")).not_to_be_in_viewport()
+    visitor.send("DELETE", f"/api/campaigns/{made[0]['campaign_id']}")
+    archive.click()
+    expect(page.get_by_role("alert")).to_be_in_viewport(ratio=1)
 
 
 def test_page_that_cannot_be_drawn(visitor: Visitor) -> None:

@@ -2,6 +2,9 @@ import { describeFailure, fieldErrors } from "../api/failures";
 
 type Props = { error: unknown; retry?: (() => void) | undefined };
 
+/** On a phone the button that brought it may be a page further down. */
+const showOnArrival = (element: HTMLElement | null) => element?.scrollIntoView({ block: "nearest" });
+
 /** What went wrong, what to do about it, and what to tell support. Nothing without an error. */
 export function FailureNotice({ error, retry }: Props) {
   if (error === undefined) return null;
@@ -9,7 +12,7 @@ export function FailureNotice({ error, retry }: Props) {
   const errors = fieldErrors(error);
   const isInput = Object.keys(errors).length > 0;
   return (
-    <div className="notice notice-failure" role="alert">
+    <div ref={showOnArrival} className="notice notice-failure" role="alert">
       <p>
         <strong>{isInput ? "Please look at what you entered" : title}</strong>
         {code && <code>{code}</code>}

@@ -16,7 +16,7 @@ export function CampaignsPage() {
   const move = useAction(async ({ api, idempotencyKey }, campaign: Campaign) => {
     const request = {
       path: { campaign_id: campaign.campaign_id },
-      header: { "Idempotency-Key": idempotencyKey, "If-Match": `"${campaign.version}"` },
+      header: { "Idempotency-Key": idempotencyKey },
     };
     if (campaign.status === "archived") await api.post("/api/campaigns/{campaign_id}/restore", request);
     else await api.post("/api/campaigns/{campaign_id}/archive", request);
