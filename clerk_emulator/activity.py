@@ -31,6 +31,7 @@ def activity_payload(session: sqlite3.Row) -> dict[str, Any] | None:
         "browser_name": browser,
         "browser_version": version,
         "ip_address": session["client_ip"],
-        "city": None,
+        # Clerk's screen has brackets for both and prints them empty.
+        "city": "this machine",
         "country": None,
     }

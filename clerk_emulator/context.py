@@ -23,6 +23,7 @@ class Emulator:
     bundles: Path
     multi_session: bool = False
     allowed_origins: tuple[str, ...] = ()  # besides those of this machine
+    application_name: str = "My Application"
 
 
 @dataclass(frozen=True)

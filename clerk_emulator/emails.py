@@ -7,8 +7,6 @@ from clerk_emulator.context import Change
 from clerk_emulator.ids import new_id
 from clerk_emulator.verifications import CODE
 
-APPLICATION = "Counterfoil"
-
 
 def send_code(
     change: Change,
@@ -19,6 +17,7 @@ def send_code(
     slug: str = "verification_code",
 ) -> None:
     """Tell the webhooks of a code, as Clerk does for applications that send their e-mails themselves."""
+    application = change.emulator.application_name
     user_id = user["id"] if user else None
     text = f"{CODE} is your verification code"
     data = {
@@ -30,10 +29,10 @@ def send_code(
         "email_address_id": email_address_id,
         "user_id": user_id,
         "subject": text,
-        "body": f"<p>{text} for {APPLICATION}.</p>",
-        "body_plain": f"{text} for {APPLICATION}.\n",
+        "body": f"<p>{text} for {application}.</p>",
+        "body_plain": f"{text} for {application}.\n",
         "status": "queued",
         "delivered_by_clerk": True,
-        "data": {"app": {"name": APPLICATION}, "otp_code": CODE},
+        "data": {"app": {"name": application}, "otp_code": CODE},
     }
     outbox.emit(change, "email.created", data, user_id=user_id or address)

@@ -60,6 +60,9 @@ class _QuietHandler(WSGIRequestHandler):
     show_default=True,
     help="Folder of @clerk/clerk-js and @clerk/ui, as `make frontend` fetches them or as a node_modules.",
 )
+@click.option(
+    "--application-name", default="My Application", show_default=True, help="What Clerk's screens say."
+)
 @click.option("--multi-session", is_flag=True, help="Let several users be signed in on one browser.")
 @click.option(
     "--allow-origin",
@@ -68,12 +71,13 @@ class _QuietHandler(WSGIRequestHandler):
     help="Another page that may sign in, as https://app.example.com; those of this machine may anyway.",
 )
 @click.option("--seed", is_flag=True, help="Create the demo users, if the state is new.")
-def main(
+def main(  # noqa: PLR0913 - one for each option
     port: int,
     state: Path,
     webhook_url: str,
     bundles: Path,
     *,
+    application_name: str,
     multi_session: bool,
     allow_origin: tuple[str, ...],
     seed: bool,
@@ -92,7 +96,9 @@ def main(
         is_new = not path.exists()
         store = _open_store(path)
         url = f"http://localhost:{port}"
-        emulator = Emulator(load_instance(store), store, url, bundles, multi_session, allow_origin)
+        emulator = Emulator(
+            load_instance(store), store, url, bundles, multi_session, allow_origin, application_name
+        )
         with store.transaction() as db:
             clients.forget_idle(db)
         if seed and is_new:

@@ -63,15 +63,16 @@ def update(change: Change, client: sqlite3.Row, sign_up: sqlite3.Row, columns: d
 
 def prepare(change: Change, sign_up: sqlite3.Row, strategy: str) -> None:
     """Send the code to the address."""
-    if strategy != STRATEGY or sign_up["email_address"] is None:
-        message = f"{strategy} is not available for this sign up, or not emulated."
-        raise invalid_parameter("strategy", "form_param_value_invalid", "is invalid", message)
+    _refuse_other_strategy(sign_up, strategy)
     verifications.prepare(change.db, sign_up["id"], STRATEGY)
     emails.send_code(change, sign_up["email_address"])
 
 
-def attempt(change: Change, client: sqlite3.Row, sign_up: sqlite3.Row, code: str) -> ClerkError | None:
+def attempt(
+    change: Change, client: sqlite3.Row, sign_up: sqlite3.Row, strategy: str, code: str
+) -> ClerkError | None:
     """Try a code; the right one completes a sign-up that lacks nothing else. A wrong one is returned, to be committed."""
+    _refuse_other_strategy(sign_up, strategy)
     refusal = verifications.attempt(change.db, sign_up["id"], code)
     if refusal is None:
         complete_if_ready(change, client, sign_up)
@@ -96,12 +97,23 @@ def complete_if_ready(change: Change, client: sqlite3.Row, sign_up: sqlite3.Row)
     if sign_up["password_hash"]:
         columns["password_last_updated_at"] = now_ms()
     columns["unsafe_metadata"] = json.loads(sign_up["unsafe_metadata"])
-    user = users.create(change, columns, [sign_up["email_address"]], verified_by=STRATEGY)
+    try:
+        user = users.create(change, columns, [sign_up["email_address"]], verified_by=STRATEGY)
+    except ClerkError as taken_meanwhile:
+        # The screen that asks for the code has no such field: it shows what concerns none.
+        taken_meanwhile.body.pop("meta", None)
+        raise
     session = clients.sign_in(change, client, user, STRATEGY)
     done = {"created_user_id": user["id"], "created_session_id": session["id"]}
     store.update(change.db, "sign_ups", sign_up["id"], done)
     clients.update(change.db, client, sign_up_id=None)
     return find(change.db, client, sign_up["id"])
+
+
+def _refuse_other_strategy(sign_up: sqlite3.Row, strategy: str) -> None:
+    if strategy != STRATEGY or sign_up["email_address"] is None:
+        message = f"{strategy} is not available for this sign up, or not emulated."
+        raise invalid_parameter("strategy", "form_param_value_invalid", "is invalid", message)
 
 
 def _refuse_taken(db: sqlite3.Connection, columns: dict[str, Any]) -> None:

@@ -110,7 +110,7 @@ class Run:
         command = [
             "clerk_emulator",
             *("--port", str(self._clerk_port), "--state", str(state), "--webhook-url", webhooks),
-            *("--bundles", str(bundles.FOLDER), "--seed"),
+            *("--bundles", str(bundles.FOLDER), "--application-name", "Counterfoil", "--seed"),
         ]
         # Pages that may call the API, as through a tunnel, may sign in too.
         for origin in self._settings.cors_origins:

@@ -5,8 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from clerk_emulator import passwords
-from clerk_emulator.context import current_emulator
-from clerk_emulator.emails import APPLICATION
+from clerk_emulator.context import Emulator, current_emulator
 
 blueprint = Blueprint("environment", __name__, url_prefix="/environment")
 
@@ -26,7 +25,7 @@ def get_environment() -> Response:
             "reverification": False,
             "claimed_at": None,
         },
-        display_config=_display_config(emulator.url),
+        display_config=_display_config(emulator),
         user_settings=_USER_SETTINGS,
         organization_settings={
             "enabled": False,
@@ -48,12 +47,12 @@ def get_environment() -> Response:
     )
 
 
-def _display_config(url: str) -> dict[str, Any]:
+def _display_config(emulator: Emulator) -> dict[str, Any]:
     return {
         "object": "display_config",
         "id": "display_config",
         "instance_environment_type": "development",
-        "application_name": APPLICATION,
+        "application_name": emulator.application_name,
         "branded": False,
         "preferred_sign_in_strategy": "password",
         "logo_image_url": None,
@@ -63,7 +62,7 @@ def _display_config(url: str) -> dict[str, Any]:
         "captcha_widget_type": None,
         "show_devmode_warning": False,
         "support_email": None,
-        "home_url": url,
+        "home_url": emulator.url,
     }
 
 

@@ -31,7 +31,8 @@ def find_client(db: sqlite3.Connection) -> sqlite3.Row | None:
                 "are not being blocked by the browser.",
             )
         return client
-    cookie = request.cookies.get(_COOKIE)
+    # A later transaction of this request must find the browser that an earlier one founded.
+    cookie = g.get("new_client_token") or request.cookies.get(_COOKIE)
     return clients.find_by_token(db, cookie) if cookie else None
 
 
@@ -65,7 +66,7 @@ def _choose_session(client: sqlite3.Row, active: list[sqlite3.Row]) -> sqlite3.R
 
 
 def add_headers(response: Response) -> Response:
-    # After a refusal there is no such client: its transaction was undone.
+    # After a refusal there is mostly no such client: its transaction was undone.
     if (token := g.get("new_client_token")) and response.status_code < HTTPStatus.BAD_REQUEST:
         response.set_cookie(_COOKIE, token, max_age=_TEN_YEARS, httponly=True, samesite="Lax")
     response.headers.setdefault("Cache-Control", "no-store")

@@ -48,11 +48,13 @@ def update_me() -> Response:
     columns = read_form(ProfileForm).model_dump(exclude_unset=True)
     with begin_change() as change:
         user = require_user(change.db)
-        if email_address_id := columns.get("primary_email_address_id"):
-            email_addresses.refuse_unproved(change.db, email_address_id)
         if "username" in columns and columns["username"] is None:
             email_addresses.refuse_last_identification(email_addresses.proved(change.db, user))
-        return answer_change(change, user_payload(change, users.update(change, user, columns)))
+        updated = users.update(change, user, columns)
+        # After that: an address that is not the user's is refused as such.
+        if email_address_id := columns.get("primary_email_address_id"):
+            email_addresses.refuse_unproved(change.db, email_address_id)
+        return answer_change(change, user_payload(change, updated))
 
 
 @blueprint.patch("/metadata")

@@ -88,10 +88,11 @@ def prepare_verification(sign_up_id: str) -> Response:
 
 @blueprint.post("/<sign_up_id>/attempt_verification")
 def attempt_verification(sign_up_id: str) -> Response:
-    code = read_form(VerificationForm).code or ""
+    form = read_form(VerificationForm)
     with begin_change() as change:
         client = require_client(change.db)
-        refusal = sign_ups.attempt(change, client, sign_ups.find_open(change.db, client, sign_up_id), code)
+        sign_up = sign_ups.find_open(change.db, client, sign_up_id)
+        refusal = sign_ups.attempt(change, client, sign_up, form.strategy, form.code or "")
         sign_up = sign_ups.find(change.db, client, sign_up_id)
         response = answer_change(change, sign_up_payload(change.db, sign_up), client["id"])
     if refusal:

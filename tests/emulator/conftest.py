@@ -26,8 +26,10 @@ def emulator(
     """Share one emulator among the tests of a file, since a start takes a second; each uses its own users."""
     emulator = EmulatorProcess(tmp_path_factory.mktemp("emulator") / "state", shared_receiver.url)
     emulator.start()
+    shared_receiver.secret = emulator.keys["CLERK_WEBHOOK_SECRET"]
     yield emulator
     assert emulator.stop() == 0
+    assert shared_receiver.forged == []
 
 
 @pytest.fixture

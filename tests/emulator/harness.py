@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from svix.webhooks import Webhook
+from svix.webhooks import Webhook, WebhookVerificationError
 
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -120,8 +120,13 @@ class Delivery:
         event: dict[str, Any] = json.loads(self.body)
         return event
 
-    def verify(self, secret: str) -> None:
-        Webhook(secret).verify(self.body, self.headers)
+    def is_genuine(self, secret: str) -> bool:
+        """As svix sees it."""
+        try:
+            Webhook(secret).verify(self.body, self.headers)
+        except WebhookVerificationError:
+            return False
+        return True
 
 
 class _Server(ThreadingHTTPServer):
@@ -134,6 +139,8 @@ class Receiver:
 
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
+        self.secret = ""  # of the emulator that sends, once it has one
+        self.forged: list[Delivery] = []
         self.answers: list[int] = []  # one a delivery, then 200
         self.redirect_to = ""
         self.hold = threading.Event()
@@ -159,6 +166,8 @@ class Receiver:
         self._server.server_close()
 
     def _take(self, delivery: Delivery) -> int:
+        if self.secret and not delivery.is_genuine(self.secret):
+            self.forged.append(delivery)
         self.deliveries.append(delivery)
         status = self.answers.pop(0) if self.answers else 200
         self.hold.wait(10)
@@ -169,7 +178,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # the emulator was stopped amid sending it
                 status = receiver._take(Delivery({k.lower(): v for k, v in self.headers.items()}, body))
                 self.send_response(status)
                 if receiver.redirect_to:

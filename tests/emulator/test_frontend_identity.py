@@ -58,6 +58,12 @@ class TestCookie:
             assert len(browser.client()["sessions"]) == 1
             assert "Set-Cookie" not in browser.send("PUT", "/client").headers
 
+    def test_first_request_signs_in(self, emulator: EmulatorProcess, email: str, user_id: str) -> None:
+        """The browser is founded in one transaction, and the password is looked at in others."""
+        with Browser(emulator, by_cookie=True) as browser:
+            assert browser.sign_in(email)["user"]["id"] == user_id
+            assert len(browser.client()["sessions"]) == 1
+
     def test_unknown_one_becomes_a_new_browser(self, emulator: EmulatorProcess) -> None:
         with Browser(emulator, by_cookie=True) as browser:
             browser.http.cookies.set("__client", "dvb_unknown")

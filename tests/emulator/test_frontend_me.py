@@ -167,8 +167,9 @@ class TestEmailAddresses:
             assert other.refusal("DELETE", theirs) == missing
             assert other.refusal("POST", f"{theirs}/prepare_verification") == missing
             assert other.refusal("POST", f"{theirs}/attempt_verification", {"code": CODE}) == missing
-            form = {"primary_email_address_id": user["primary_email_address_id"]}
-            assert other.refusal("PATCH", "/me", form) == (UNPROCESSABLE, "form_resource_not_found")
+            for email_address_id in (user["primary_email_address_id"], "idn_nobodys"):
+                form = {"primary_email_address_id": email_address_id}
+                assert other.refusal("PATCH", "/me", form) == (UNPROCESSABLE, "form_resource_not_found")
 
 
 class TestPassword:

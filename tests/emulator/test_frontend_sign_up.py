@@ -1,6 +1,7 @@
 """Signing up at the Frontend API, and what the application hears of it."""
 
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
@@ -56,7 +57,7 @@ class TestSignUp:
 
         created, *_ = deliveries = told(heard, user["id"], "user.created", "session.created", "user.updated")
         for delivery in deliveries:
-            delivery.verify(emulator.keys["CLERK_WEBHOOK_SECRET"])
+            assert delivery.is_genuine(emulator.keys["CLERK_WEBHOOK_SECRET"])
         [address] = created.event["data"]["email_addresses"]
         assert address["verification"]["status"] == "verified"
 
@@ -102,6 +103,24 @@ class TestSignUp:
         assert browser.client()["sessions"] == []
         browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
         assert len(browser.client()["sessions"]) == 1
+
+    def test_address_that_was_taken_meanwhile(
+        self, emulator: EmulatorProcess, browser: Browser, email: str
+    ) -> None:
+        path = _begin(browser, email_address=email)
+        browser.call("POST", f"{path}/prepare_verification")
+        emulator.create_user(email)
+        answer = browser.send("POST", f"{path}/attempt_verification", {"code": CODE})
+        [error] = answer.json()["errors"]
+        assert (answer.status_code, error["code"]) == (UNPROCESSABLE, "form_identifier_exists")
+        assert "meta" not in error  # Clerk's screen for the code would show nothing
+
+    def test_other_ways_to_prove_it_are_refused(self, browser: Browser, email: str) -> None:
+        path = _begin(browser, email_address=email)
+        browser.call("POST", f"{path}/prepare_verification")
+        form = {"strategy": "email_link", "code": CODE}
+        refusal = browser.refusal("POST", f"{path}/attempt_verification", form)
+        assert refusal == (UNPROCESSABLE, "form_param_value_invalid")
 
     def test_is_over_when_it_is_done(self, browser: Browser, email: str) -> None:
         path = _begin(browser, email_address=email)
@@ -193,3 +212,17 @@ class TestRefusals:
         path = _begin(browser, email_address=email)
         refusal = browser.refusal("POST", f"{path}/prepare_verification", {"strategy": "email_link"})
         assert refusal == (UNPROCESSABLE, "form_param_value_invalid")
+
+
+def test_application_name(tmp_path: Path, receiver: Receiver, email: str) -> None:
+    options = ("--application-name", "Acme Billing")
+    emulator = EmulatorProcess(tmp_path / "state", receiver.url, options=options)
+    emulator.start()
+    with Browser(emulator) as browser:
+        shown = browser.call("GET", "/environment")["display_config"]
+        assert shown["application_name"] == "Acme Billing"
+        browser.sign_up(email)
+        [mail] = sent_codes(receiver, email)
+        assert "Acme Billing" in mail["body"]
+        assert mail["data"]["app"] == {"name": "Acme Billing"}
+    emulator.stop()

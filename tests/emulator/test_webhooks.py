@@ -7,9 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-from svix.webhooks import WebhookVerificationError
-
 from tests.support.waiting import wait_for
 
 from .harness import Delivery, EmulatorProcess, Receiver
@@ -31,9 +28,9 @@ def test_a_new_user_is_told_of_in_clerks_envelope(emulator: EmulatorProcess, hea
         "POST", "/v1/users", json={"email_address": ["ada@envelope.test"]}, headers={"User-Agent": "a-test/1"}
     )
     [delivery] = heard.wait_for(1)
-    delivery.verify(emulator.keys["CLERK_WEBHOOK_SECRET"])
-    with pytest.raises(WebhookVerificationError):
-        Delivery(delivery.headers, delivery.body + b" ").verify(emulator.keys["CLERK_WEBHOOK_SECRET"])
+    secret = emulator.keys["CLERK_WEBHOOK_SECRET"]
+    assert delivery.is_genuine(secret)
+    assert not Delivery(delivery.headers, delivery.body + b" ").is_genuine(secret)
     event = delivery.event
     [key] = emulator.call("GET", "/v1/jwks")["keys"]
     assert event == {
@@ -130,7 +127,7 @@ def test_a_refused_message_is_tried_again(emulator: EmulatorProcess, heard: Rece
     times = [int(delivery.headers["svix-timestamp"]) for delivery in deliveries]
     assert times == sorted(set(times))
     for delivery in deliveries:
-        delivery.verify(emulator.keys["CLERK_WEBHOOK_SECRET"])
+        assert delivery.is_genuine(emulator.keys["CLERK_WEBHOOK_SECRET"])
     _wait_for_status(emulator, message_id, "delivered")
     message = _status(emulator, message_id)
     assert (message["attempts"], message["last_response_code"]) == (3, 200)
