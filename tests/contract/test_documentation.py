@@ -14,10 +14,16 @@ PAGES = [
     PROJECT / "README.md",
     *sorted((PROJECT / "docs").glob("*.md")),
     PROJECT / "clerk_emulator" / "README.md",
+    PROJECT / "frontend" / "README.md",
 ]
-# Run in whole by tests/development (make run, then the printed line), or on the CI server (make test).
+# Run in whole by tests/development (make run, then the printed line), tests/browser (Vite), or on the CI server (make test).
 # ngrok and the public address need the internet.
-RUN_ELSEWHERE = ("curl -s http://localhost:8000/auth/me", "ngrok http 8000")
+RUN_ELSEWHERE = (
+    "curl -s http://localhost:8000/auth/me",
+    "ngrok http 8000",
+    "cd frontend",
+    "npm run dev",
+)
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
