@@ -9,6 +9,11 @@ from tests.browser.visitor import Visitor
 LIST, NAME = "**/api/campaigns?*", "Spring sale"
 
 
+def lose_the_answer(route: Route) -> None:
+    route.fetch()
+    route.abort()
+
+
 def test_network_that_comes_back(visitor: Visitor, application: Application) -> None:
     visitor.expect_refusals("ERR_FAILED.*/api/campaigns")
     user = visitor.sign_in()
@@ -21,10 +26,6 @@ def test_network_that_comes_back(visitor: Visitor, application: Application) -> 
     again.click()
     expect(page.get_by_text("No campaign yet")).to_be_visible()
     expect(alert).to_have_count(0)
-
-    def lose_the_answer(route: Route) -> None:
-        route.fetch()
-        route.abort()
 
     page.route("**/api/campaigns", lose_the_answer, times=1)
     page.get_by_role("link", name="New campaign").click()
@@ -50,7 +51,7 @@ def test_refusal_is_told_and_tried_again(visitor: Visitor) -> None:
         page.get_by_role("button", name="Create key").click()
     alert = page.get_by_role("alert")
     expect(alert.get_by_role("code")).to_have_text(["quota-exceeded", refused.value.headers["x-request-id"]])
-    expect(alert).to_contain_text("5 of 5 are used. Delete one")
+    expect(alert.get_by_text("5 of 5 are used.", exact=True)).to_be_visible()
     visitor.send("DELETE", f"/api/keys/{others[0]['key_id']}")
     page.get_by_role("button", name="Try again").click()
     shown = page.get_by_label("New API key")
@@ -65,6 +66,62 @@ def test_refusal_is_told_and_tried_again(visitor: Visitor) -> None:
     expect(listed.first).to_contain_text(key[-4:])
     expect(shown).to_have_count(0)
     assert key not in page.content()
+
+
+def test_retry_sends_what_stands_there_by_then(visitor: Visitor, application: Application) -> None:
+    """Once, if it is what failed: here 10 tokens, whose answer got lost. 5 instead of 20 are another request."""
+    visitor.expect_refusals("402.*consume", "ERR_FAILED.*(consume|/api/campaigns/)")
+    visitor.sign_in()
+    number = visitor.send("POST", "/api/campaigns", name=NAME, channel="email")["campaign_id"]
+    page = visitor.page
+    alert, again = page.get_by_role("alert"), page.get_by_role("button", name="Try again")
+    page.get_by_role("link", name="Usage").click()
+    amount, meter = page.get_by_label("Amount"), page.get_by_role("meter", name="Tokens used this month")
+    amount.fill("20000")
+    page.get_by_role("button", name="Spend tokens").click()
+    expect(alert).to_contain_text("quota-exceeded")
+    page.route("**/api/tokens/consume", lose_the_answer, times=1)
+    amount.fill("10")
+    again.click()
+    expect(alert).to_contain_text("No connection")
+    again.click()
+    expect(meter).to_have_attribute("aria-valuenow", "10")
+    page.route("**/api/tokens/consume", lose_the_answer, times=1)
+    amount.fill("20")
+    page.get_by_role("button", name="Spend tokens").click()
+    expect(alert).to_contain_text("No connection")
+    amount.fill("5")
+    again.click()
+    expect(meter).to_have_attribute("aria-valuenow", "35")
+
+    visitor.open(f"/#/campaigns/{number}")
+    page.route(f"**/api/campaigns/{number}", lambda route: route.abort(), times=1)
+    page.get_by_label("Description").fill("first text")
+    page.get_by_role("button", name="Save changes").click()
+    page.get_by_label("Description").fill("second text")
+    again.click()
+    expect(page.get_by_role("link", name=NAME)).to_be_visible()
+    row = application.sql.row("SELECT description FROM campaigns WHERE campaign_id = %s", number)
+    assert row == {"description": "second text"}
+
+
+def test_limits_are_told_in_the_units_of_the_form(visitor: Visitor) -> None:
+    """And once each: the API says what helps, the page how much is used."""
+    visitor.expect_refusals("4(22|02).*/api/campaigns")
+    visitor.sign_in()
+    for n in range(3):
+        visitor.send("POST", "/api/campaigns", name=f"Number {n}", channel="email")
+    page = visitor.open("/#/campaigns/new")
+    budget, create = page.get_by_label("Budget"), page.get_by_role("button", name="Create campaign")
+    page.get_by_label("Name").fill(NAME)
+    budget.fill("99999999999999")
+    create.click()
+    expect(budget).to_have_accessible_description("Should be less than or equal to €10,000,000,000,000.00")
+    budget.fill("100")
+    create.click()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Delete one, or change the plan.")
+    expect(alert.get_by_text("3 of 3 are used.", exact=True)).to_be_visible()
 
 
 def test_refusal_comes_into_view(meet: Meet) -> None:

@@ -20,6 +20,28 @@ def test_row_is_read_again_while_somebody_types(visitor: Visitor, application: A
     expect(bio).to_have_value("I write programs.")
 
 
+def test_profile_saves_only_what_was_changed(visitor: Visitor, application: Application) -> None:
+    user = visitor.sign_in()
+    visitor.wait_for_webhooks()  # the page reads the row again after each
+    page = visitor.open()
+    bio, save = page.get_by_label("Bio"), page.get_by_role("button", name="Save profile")
+    page.get_by_label("Website").fill("https://example.com/ada")
+    visitor.send("PATCH", "/api/me", bio="Of another tab", social_links={"github": "https://github.com/ada"})
+    expect(bio).to_have_value("")
+    save.click()
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+    row = application.sql.user(user["id"])
+    assert (row["bio"], row["website"], row["social_links"]) == (
+        "Of another tab",
+        "https://example.com/ada",
+        {"github": "https://github.com/ada"},
+    )
+    expect(bio).to_have_value("Of another tab")
+    save.click()
+    expect(page.get_by_text("Nothing to save.")).to_be_visible()
+    assert len([url for url in visitor.requests if url.endswith("/api/me")]) == 1
+
+
 def test_campaign_that_was_changed_elsewhere(visitor: Visitor, application: Application) -> None:
     visitor.expect_refusals("412.*/api/campaigns/")
     visitor.sign_in()

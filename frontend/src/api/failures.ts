@@ -63,11 +63,10 @@ function describeClerk({ errors }: { errors: { code: string; message: string; lo
   };
 }
 
+/** Only what `detail` does not say. */
 function quotaAdvice({ used = 0, limit = 0, resets_at }: Problem): string {
   const said = `${formatCount(used)} of ${formatCount(limit)} are used.`;
-  return resets_at
-    ? `${said} The count starts again on ${formatDay(resets_at)}; a larger plan allows more now.`
-    : `${said} Delete one that is no longer needed, or change to a larger plan.`;
+  return resets_at ? `${said} The count starts again on ${formatDay(resets_at)}.` : said;
 }
 
 /** The validator's words for people: "Value error, " marks a sentence of ours; a regular expression helps nobody. */

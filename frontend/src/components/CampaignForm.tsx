@@ -1,7 +1,7 @@
 import { useState, type FormEvent } from "react";
 import { fieldErrors } from "../api/failures";
 import { NEXT, type Campaign, type Draft, type Status } from "../campaigns";
-import { fromAmount, fromLocalInput, smallestAmount, toAmount, toLocalInput } from "../format";
+import { formatMoney, fromAmount, fromLocalInput, smallestAmount, toAmount, toLocalInput } from "../format";
 import { FailureNotice } from "./FailureNotice";
 import { Select, TextArea, TextField } from "./Field";
 import { Form } from "./Form";
@@ -29,8 +29,9 @@ export function CampaignForm({ campaign, action, submitLabel, onSubmit }: Props)
   const status = campaign?.status ?? "draft";
   const saved = campaign?.budget?.currency ?? "EUR";
   const [currency, setCurrency] = useState(saved);
+  const showLimit = (minor: string) => formatMoney({ amount_minor: Number(minor), currency });
   return (
-    <Form error={action.error} onSubmit={(event) => onSubmit(read(event, status))}>
+    <Form action={action} onSubmit={(event) => onSubmit(read(event, status))}>
       <div className="panel fields">
         <TextField label="Name" name="name" required defaultValue={campaign?.name} error={errors["name"]} />
         <Select
@@ -58,7 +59,7 @@ export function CampaignForm({ campaign, action, submitLabel, onSubmit }: Props)
           step={smallestAmount(currency)}
           inputMode="decimal"
           defaultValue={campaign?.budget ? toAmount(campaign.budget) : ""}
-          error={errors["budget.amount_minor"] ?? errors["budget"]}
+          error={errors["budget.amount_minor"]?.replace(/\d+$/, showLimit) ?? errors["budget"]}
         />
         <Select
           label="Currency"
@@ -96,7 +97,7 @@ export function CampaignForm({ campaign, action, submitLabel, onSubmit }: Props)
           error={errors["description"]}
         />
       </div>
-      <FailureNotice error={action.error} retry={action.retry} />
+      <FailureNotice error={action.error} retry="submit" />
       <div className="actions">
         <button type="submit" className="primary" aria-disabled={action.isBusy}>
           {submitLabel}

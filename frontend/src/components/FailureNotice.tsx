@@ -1,6 +1,7 @@
 import { describeFailure, fieldErrors } from "../api/failures";
 
-type Props = { error: unknown; retry?: (() => void) | undefined };
+/** `retry`: "submit" in a form, to send what stands there by then. */
+type Props = { error: unknown; retry?: (() => void) | "submit" | undefined };
 
 /** On a phone the button that brought it may be a page further down. */
 const showOnArrival = (element: HTMLElement | null) => element?.scrollIntoView({ block: "nearest" });
@@ -26,7 +27,7 @@ export function FailureNotice({ error, retry }: Props) {
       )}
       {/* Sending the same values again would be refused again. */}
       {retry && !isInput && (
-        <button type="button" onClick={retry}>
+        <button {...(retry === "submit" ? { type: "submit" } : { type: "button", onClick: retry })}>
           Try again
         </button>
       )}

@@ -1,13 +1,29 @@
 import { useEffect, useRef, type FormEvent, type ReactNode } from "react";
 
-type Props = { onSubmit: (event: FormEvent<HTMLFormElement>) => void; error: unknown; children: ReactNode };
+type Props = {
+  action: { error?: unknown; retry?: () => void };
+  onSubmit: (event: FormEvent<HTMLFormElement>) => void;
+  children: ReactNode;
+};
 
-/** A form whose values the backend judges. The first wrong one gets the focus. */
-export function Form({ onSubmit, error, children }: Props) {
+/**
+ * A form whose values the backend judges. The first wrong one gets the focus. After a failure the same values are
+ * `action` once more, whose answer may be all that got lost; others are submitted anew.
+ */
+export function Form({ action: { error, retry }, onSubmit, children }: Props) {
   const form = useRef<HTMLFormElement>(null);
+  const submitted = useRef("");
   useEffect(() => {
     if (error !== undefined) form.current?.querySelector<HTMLElement>("[aria-invalid]")?.focus();
   }, [error]);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    const values = JSON.stringify([...new FormData(event.currentTarget)]);
+    if (retry && values === submitted.current) return retry();
+    submitted.current = values;
+    onSubmit(event);
+  }
+
   return (
     <form
       ref={form}
@@ -17,7 +33,7 @@ export function Form({ onSubmit, error, children }: Props) {
         const unsendable = [...event.currentTarget.elements].filter(isUnsendable);
         unsendable.forEach((input) => input.checkValidity()); // its field hears of it, and shows why
         if (unsendable[0]) unsendable[0].focus();
-        else onSubmit(event);
+        else submit(event);
       }}
     >
       {children}

@@ -45,7 +45,7 @@ export function NewKeyForm({ onMade }: { onMade: (key: Schemas["NewKeyOut"]) => 
   return (
     <section className="panel" aria-labelledby="make-key">
       <h2 id="make-key">New key</h2>
-      <Form onSubmit={submit} error={create.error}>
+      <Form action={create} onSubmit={submit}>
         <div className="fields">
           <TextField label="Name" name="name" required placeholder="laptop" error={errors["name"]} />
           <Select label="Valid for" name="days" choices={LIVES} error={errors["expires_at"]} />
@@ -73,7 +73,7 @@ export function NewKeyForm({ onMade }: { onMade: (key: Schemas["NewKeyOut"]) => 
             </p>
           )}
         </fieldset>
-        <FailureNotice error={create.error} retry={create.retry} />
+        <FailureNotice error={create.error} retry="submit" />
         <div className="actions">
           <button type="submit" className="primary" aria-disabled={create.isBusy}>
             Create key

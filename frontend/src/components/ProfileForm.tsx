@@ -27,28 +27,23 @@ type Props = { user: Schemas["UserOut"]; onSaved: (account: Schemas["AccountOut"
 
 /** What users write about themselves. The backend alone says what is right. */
 export function ProfileForm({ user, onSaved }: Props) {
-  const [isSaved, setIsSaved] = useState(false);
+  const [said, setSaid] = useState("");
   const save = useAction(async ({ api }, body: Schemas["ProfileIn"]) => {
-    onSaved((await api.patch("/api/me", { body })).data);
-    setIsSaved(true);
+    const isChanged = Object.keys(body).length > 0;
+    if (isChanged) onSaved((await api.patch("/api/me", { body })).data);
+    setSaid(isChanged ? "Saved." : "Nothing to save.");
   });
   const errors = fieldErrors(save.error);
 
   function submit(event: FormEvent<HTMLFormElement>) {
-    const form = new FormData(event.currentTarget);
-    const text = (name: string) => String(form.get(name) ?? "").trim() || null;
-    const links = Object.keys(NETWORKS).flatMap((network) => {
-      const link = text(network);
-      return link ? [[network, link] as const] : [];
-    });
-    setIsSaved(false);
-    save.run({ bio: text("bio"), website: text("website"), social_links: Object.fromEntries(links) });
+    setSaid("");
+    save.run(changesOf(user, new FormData(event.currentTarget)));
   }
 
   return (
     <section className="panel" aria-labelledby="profile">
       <h2 id="profile">Profile</h2>
-      <Form onSubmit={submit} error={save.error}>
+      <Form action={save} onSubmit={submit}>
         <TextArea label="Bio" name="bio" defaultValue={user.bio ?? ""} error={errors["bio"]} />
         <TextField
           label="Website"
@@ -59,18 +54,39 @@ export function ProfileForm({ user, onSaved }: Props) {
           error={errors["website"]}
         />
         <SocialLinks links={user.social_links} errors={errors} />
-        <FailureNotice error={save.error} retry={save.retry} />
+        <FailureNotice error={save.error} retry="submit" />
         <div className="actions">
           <button type="submit" className="primary" aria-disabled={save.isBusy}>
             {save.isBusy ? "Saving …" : "Save profile"}
           </button>
           <p role="status" className="fine">
-            {isSaved && !save.isBusy && "Saved."}
+            {said}
           </p>
         </div>
       </Form>
     </section>
   );
+}
+
+/** For PATCH, as for a campaign: what was not changed here may have been changed in another tab. */
+function changesOf({ bio, website, social_links }: Schemas["UserOut"], form: FormData): Schemas["ProfileIn"] {
+  const text = (name: string) => trimmed(form.get(name) as string | null);
+  const networks = Object.keys(NETWORKS);
+  const links = networks.flatMap((network) => {
+    const link = text(network);
+    return link ? [[network, link] as const] : [];
+  });
+  return {
+    ...(text("bio") !== trimmed(bio) && { bio: text("bio") }),
+    ...(text("website") !== website && { website: text("website") }),
+    ...(networks.some((network) => text(network) !== (social_links[network] ?? null)) && {
+      social_links: Object.fromEntries(links),
+    }),
+  };
+}
+
+function trimmed(text: string | null): string | null {
+  return text?.trim() || null;
 }
 
 type LinksProps = { links: Record<string, string>; errors: Record<string, string> };

@@ -18,7 +18,7 @@ export function SpendForm({ onSpent }: { onSpent: () => void }) {
 
   return (
     <Form
-      error={spend.error}
+      action={spend}
       onSubmit={(event) => {
         setSaid("");
         spend.run(Number(new FormData(event.currentTarget).get("amount")));
@@ -42,7 +42,7 @@ export function SpendForm({ onSpent }: { onSpent: () => void }) {
           {said}
         </p>
       </div>
-      <FailureNotice error={spend.error} retry={spend.retry} />
+      <FailureNotice error={spend.error} retry="submit" />
     </Form>
   );
 }
