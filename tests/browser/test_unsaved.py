@@ -64,7 +64,9 @@ def test_campaign_that_was_changed_elsewhere(visitor: Visitor, application: Appl
     name.fill("Mine again")
     visitor.send("PATCH", path, name="Theirs again", channel="sms")
     page.get_by_role("button", name="Save changes").click()
+    expect(notice).to_be_visible()
+    name.fill("Mine, better")
     page.get_by_role("button", name="Save mine over it").click()
-    expect(page.get_by_role("link", name="Mine again")).to_be_visible()
+    expect(page.get_by_role("link", name="Mine, better")).to_be_visible()
     row = application.sql.row("SELECT name, channel FROM campaigns WHERE campaign_id = %s", number)
-    assert row == {"name": "Mine again", "channel": "sms"}
+    assert row == {"name": "Mine, better", "channel": "sms"}

@@ -17,6 +17,8 @@ const CHANNELS = [
 
 const CURRENCIES = ["EUR", "USD", "GBP", "CHF", "JPY"];
 
+export const FORM_ID = "campaign";
+
 type Props = {
   campaign?: Campaign;
   action: { isBusy: boolean; error?: unknown; retry?: () => void };
@@ -31,7 +33,7 @@ export function CampaignForm({ campaign, action, submitLabel, onSubmit }: Props)
   const [currency, setCurrency] = useState(saved);
   const showLimit = (minor: string) => formatMoney({ amount_minor: Number(minor), currency });
   return (
-    <Form action={action} onSubmit={(event) => onSubmit(read(event, status))}>
+    <Form id={FORM_ID} action={action} onSubmit={(event) => onSubmit(read(event, status))}>
       <div className="panel fields">
         <TextField label="Name" name="name" required defaultValue={campaign?.name} error={errors["name"]} />
         <Select

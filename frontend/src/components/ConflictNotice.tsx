@@ -1,6 +1,7 @@
 import { showMember, type Draft, type Member } from "../campaigns";
 import { focusOnArrival } from "../hooks/useFocus";
 import { useResource } from "../hooks/useResource";
+import { FORM_ID } from "./CampaignForm";
 import { Loaded } from "./Loaded";
 
 type Props = {
@@ -11,7 +12,10 @@ type Props = {
   onDiscard: () => void;
 };
 
-/** Somebody else saved in the meantime: shows both, and lets the user decide. */
+/**
+ * Somebody else saved in the meantime: shows both, and lets the user decide. `onOverwrite` is told over which version,
+ * before the form is submitted as it stands then.
+ */
 export function ConflictNotice({ id, mine, changed, onOverwrite, onDiscard }: Props) {
   const newest = useResource(`newest ${id}`, async (api, signal) => {
     const { data, response } = await api.get("/api/campaigns/{campaign_id}", { path: { campaign_id: id }, signal });
@@ -50,7 +54,7 @@ export function ConflictNotice({ id, mine, changed, onOverwrite, onDiscard }: Pr
               </tbody>
             </table>
             <div className="actions">
-              <button type="button" className="primary" onClick={() => onOverwrite(etag)}>
+              <button type="submit" form={FORM_ID} className="primary" onClick={() => onOverwrite(etag)}>
                 Save mine over it
               </button>
               <button type="button" onClick={onDiscard}>

@@ -1,6 +1,7 @@
 import { useEffect, useRef, type FormEvent, type ReactNode } from "react";
 
 type Props = {
+  id?: string;
   action: { error?: unknown; retry?: () => void };
   onSubmit: (event: FormEvent<HTMLFormElement>) => void;
   children: ReactNode;
@@ -10,7 +11,7 @@ type Props = {
  * A form whose values the backend judges. The first wrong one gets the focus. After a failure the same values are
  * `action` once more, whose answer may be all that got lost; others are submitted anew.
  */
-export function Form({ action: { error, retry }, onSubmit, children }: Props) {
+export function Form({ id, action: { error, retry }, onSubmit, children }: Props) {
   const form = useRef<HTMLFormElement>(null);
   const submitted = useRef("");
   useEffect(() => {
@@ -26,6 +27,7 @@ export function Form({ action: { error, retry }, onSubmit, children }: Props) {
 
   return (
     <form
+      id={id}
       ref={form}
       noValidate
       onSubmit={(event) => {

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { hasCode } from "../api/failures";
 import { changedMembers, changesOf, type Campaign, type Draft } from "../campaigns";
 import { CampaignForm } from "../components/CampaignForm";
@@ -61,10 +61,11 @@ type EditorProps = { version: Version; onReload: () => void };
 function Editor({ version: { campaign, etag }, onReload }: EditorProps) {
   const path = { campaign_id: campaign.campaign_id };
   const [mine, setMine] = useState<Draft | null>(null);
+  const over = useRef(etag);
 
-  const save = useAction(async ({ api, idempotencyKey }, draft: Draft, over: string) => {
+  const save = useAction(async ({ api, idempotencyKey }, draft: Draft) => {
     setMine(draft);
-    const header = { "Idempotency-Key": idempotencyKey, "If-Match": over };
+    const header = { "Idempotency-Key": idempotencyKey, "If-Match": over.current };
     await api.patch("/api/campaigns/{campaign_id}", { path, header, body: changesOf(campaign, draft) });
   }, toList);
   const remove = useAction(async ({ api, idempotencyKey }) => {
@@ -79,7 +80,7 @@ function Editor({ version: { campaign, etag }, onReload }: EditorProps) {
           id={campaign.campaign_id}
           mine={mine}
           changed={changedMembers(campaign, mine)}
-          onOverwrite={(newest) => save.run(mine, newest)}
+          onOverwrite={(newest) => (over.current = newest)}
           onDiscard={onReload}
         />
       )}
@@ -87,7 +88,7 @@ function Editor({ version: { campaign, etag }, onReload }: EditorProps) {
         campaign={campaign}
         action={isConflict ? { isBusy: save.isBusy } : save}
         submitLabel="Save changes"
-        onSubmit={(draft) => save.run(draft, etag)}
+        onSubmit={save.run}
       />
       <FailureNotice error={remove.error} retry={remove.retry} />
       <p>
