@@ -30,13 +30,20 @@ function SignedInOrOut({ isLocal }: Props) {
   const { sessionId, signOut } = useAuth();
   const [ending, setEnding] = useState<Ending | null>(null);
   const isEnded = ending !== null && ending.sessionId === sessionId;
+  // Clerk's SDK drops the session, then asks Clerk, and says null only when that is done.
+  const [known, setKnown] = useState(sessionId);
+  if (sessionId !== undefined && sessionId !== known) setKnown(sessionId);
+  const isLeaving = sessionId === undefined && known !== undefined && known !== null;
 
   useEffect(() => {
-    if (isEnded) void signOut();
+    // A Clerk that forgot this browser, as the local one after `reset`, refuses once: then the SDK has a new identity.
+    if (isEnded) void signOut().catch(() => signOut()).catch(() => undefined);
     else if (sessionId) setEnding(null);
   }, [isEnded, sessionId, signOut]);
 
-  if (!sessionId || isEnded) return <Welcome isLocal={isLocal} isSigningOut={isEnded} ending={ending} />;
+  if (!sessionId || isEnded) {
+    return <Welcome isLocal={isLocal} isSigningOut={isEnded || isLeaving} ending={ending} />;
+  }
   return (
     <ApiProvider key={sessionId} sessionId={sessionId} onEnd={setEnding}>
       <Workspace />

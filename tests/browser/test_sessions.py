@@ -1,8 +1,11 @@
 """The life of a session: it outlives a reload and its tokens, and ends everywhere at once."""
 
-import pytest
-from playwright.sync_api import expect
+import re
 
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.application import Application
 from tests.browser.conftest import Meet
 from tests.browser.visitor import Visitor
 
@@ -54,6 +57,55 @@ def test_ended_at_the_backend(visitor: Visitor) -> None:
     page.get_by_role("button", name="Yes").click()
     expect(page.get_by_role("alert")).to_contain_text("session-revoked")
     expect(page.get_by_role("heading", name="Sign in to")).to_be_visible()
+
+
+def test_clerk_forgot_this_browser(visitor: Visitor, application: Application) -> None:
+    """As after `reset` of the emulator, which would take the other tests' users too."""
+    visitor.expect_refusals(*ENDED)
+    user = visitor.sign_in()
+    page = visitor.page
+    known = next(one["value"] for one in visitor.context.cookies() if one["name"] == "__clerk_db_jwt")
+    page.route(
+        f"**/*{known}*", lambda route: route.continue_(url=route.request.url.replace(known, "dvb_unknown"))
+    )
+    application.clerk.call("DELETE", f"/v1/users/{user['id']}")
+    expect(page.get_by_role("alert")).to_contain_text("This account was deleted")
+    expect(page.get_by_label("Email address")).to_be_visible()
+
+
+def test_sign_out_that_does_not_reach_clerk(visitor: Visitor) -> None:
+    """The user menu is Clerk's own, and does not say that it failed."""
+    visitor.expect_refusals("ERR_FAILED.*/v1/client/sessions", "uncaught: ClerkJS: Network error")
+    visitor.sign_in()
+    page = visitor.page
+    page.route("**/v1/client/sessions?*", lambda route: route.abort())
+    page.get_by_role("button", name="Open user menu").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("alert")).to_contain_text("Not signed out yet")
+    page.unroute("**/v1/client/sessions?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_label("Email address")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_clerk_does_not_list_the_sessions(visitor: Visitor) -> None:
+    visitor.expect_refusals("503.*/v1/(me/sessions/active|client)")
+    visitor.sign_in()
+    page = visitor.page
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=503, json={"errors": []})
+
+    asked = re.compile(r"/v1/(me/sessions/active|client)\?")
+    page.route(asked, refuse)
+    page.get_by_role("link", name="Sessions").click()
+    again = page.get_by_role("button", name="Try again")
+    expect(again).to_be_visible()
+    page.unroute(asked)
+    again.click()
+    listed = page.get_by_label("Active sessions").get_by_role("listitem")
+    expect(listed).to_have_count(1)
+    expect(listed).to_contain_text("this one")
 
 
 def test_two_devices(meet: Meet) -> None:

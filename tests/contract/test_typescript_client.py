@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from config import Settings
 from development.describe_api import describe
 from development.generate_client import DESCRIPTION, TYPES, generate
 from development.node import FRONTEND, NodeError, ToolsMissingError, install, run_tool
@@ -64,13 +66,23 @@ class Page:
         now = clerk.claims()["iat"]
         self.expired = clerk.token(sub="user_1", iat=now - 120, nbf=now - 130, exp=now - 60)
         self.waits: list[int] = []
+        self.timeouts: list[int] = []
 
-    def run(self, scenario: str, cached: str | None = None) -> Any:
+    def run(self, scenario: str, cached: str | None = None, url: str | None = None) -> Any:
         """What came of it. `cached`: the token that the page has, empty when signed out; a fresh one is good."""
         start = START.format(script=json.dumps(str(self.program)))
         tokens = (self.good if cached is None else cached, self.good)
         printed = subprocess.run(
-            ["node", "--input-type=module", "--eval", start, "calls.js", self.between.url, scenario, *tokens],
+            [
+                "node",
+                "--input-type=module",
+                "--eval",
+                start,
+                "calls.js",
+                url or self.between.url,
+                scenario,
+                *tokens,
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -78,7 +90,7 @@ class Page:
         )
         assert printed.returncode == 0, printed.stderr
         told = json.loads(printed.stdout)
-        self.waits = told["waits"]
+        self.waits, self.timeouts = told["waits"], told["timeouts"]
         return told["result"]
 
 
@@ -204,6 +216,24 @@ def test_not_repeated(page: Page, scenario: str, status: int, headers: dict[str,
     page.between.instead = [(status, headers)]
     assert page.run(scenario) == [status, None]
     assert len(page.between.requests) == 1
+
+
+def test_api_that_is_frozen(page: Page) -> None:
+    """The kernel takes the request, and nobody answers: as of a process that was stopped."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        url = f"http://127.0.0.1:{frozen.getsockname()[1]}"
+        assert page.run("frozen", url=url) == "TimeoutError"
+
+
+def test_api_has_the_time_that_it_takes(page: Page) -> None:
+    """It ends a request by itself, with an answer that says more."""
+    page.run("me")
+    assert page.timeouts
+    assert min(page.timeouts) > 1000 * Settings.model_fields["request_timeout"].default
+
+
+def test_request_is_given_up_by_its_page(page: Page) -> None:
+    assert page.run("left") == "AbortError"
 
 
 def generate_with(programs: Path) -> subprocess.CompletedProcess[str]:

@@ -19,8 +19,10 @@ type Data<O> = O extends { responses: infer R } ? Json<R[keyof R & (200 | 201 | 
 
 type Values = Record<string, string | number | boolean | null | undefined>;
 type Untyped = { path?: Values; query?: Values; header?: Values; body?: unknown; signal?: AbortSignal };
-type Prepared = RequestInit & { headers: Headers };
+type Prepared = RequestInit & { headers: Headers; timeoutMs: number };
 
+// The API gives a request up after 10 s (REQUEST_TIMEOUT) and says so: this is for one that says nothing any more.
+const TIMEOUT_MS = 15_000;
 // Whoever looks at a page waits no longer than this; a longer Retry-After is the caller's to show.
 const LONGEST_WAIT_SECONDS = 10;
 
@@ -37,13 +39,16 @@ export class ApiError extends Error {
   }
 }
 
-/** `baseUrl` without a slash at its end; without one, the API is where the page came from. */
-export function createApi(getToken: GetToken, baseUrl = "") {
+/**
+ * `baseUrl` without a slash at its end; without one, the API is where the page came from. A request without an answer
+ * fails after `timeoutMs`, as one without a connection does.
+ */
+export function createApi(getToken: GetToken, baseUrl = "", timeoutMs = TIMEOUT_MS) {
   const caller =
     <M extends Method>(method: M) =>
     async <P extends PathWith<M>>(path: P, ...[options]: Rest<paths[P][M]>) => {
       const sent: Untyped = options ?? {};
-      const response = await sendPatiently(baseUrl + fill(path, sent), prepare(method, sent), getToken);
+      const response = await sendPatiently(baseUrl + fill(path, sent), prepare(method, sent, timeoutMs), getToken);
       if (!response.ok) throw new ApiError(response, await readProblem(response));
       const data = isType(response, "application/json") ? await response.json() : undefined;
       return { data: data as Data<paths[P][M]>, response };
@@ -57,11 +62,11 @@ function fill(path: string, { path: ids = {}, query }: Untyped): string {
   return search ? `${filled}?${search}` : filled;
 }
 
-function prepare(method: Method, { header, body, signal }: Untyped): Prepared {
+function prepare(method: Method, { header, body, signal }: Untyped, timeoutMs: number): Prepared {
   const headers = new Headers(present(header));
   if (method === "post" && !headers.has("Idempotency-Key")) headers.set("Idempotency-Key", crypto.randomUUID());
   if (body !== undefined) headers.set("Content-Type", "application/json");
-  return { method: method.toUpperCase(), headers, body: JSON.stringify(body), signal: signal ?? null };
+  return { method: method.toUpperCase(), headers, body: JSON.stringify(body), signal: signal ?? null, timeoutMs };
 }
 
 function present(values: Values = {}): [string, string][] {
@@ -82,11 +87,17 @@ async function sendPatiently(url: string, request: Prepared, getToken: GetToken)
 async function sendWithToken(url: string, request: Prepared, getToken: GetToken): Promise<Response> {
   const send = (token: string | null) => {
     if (token) request.headers.set("Authorization", `Bearer ${token}`);
-    return fetch(url, request);
+    return fetch(url, { ...request, signal: timed(request) });
   };
   const answer = await send(await getToken());
   const isExpired = answer.status === 401 && (await readProblem(answer.clone()))?.code === "token-expired";
   return isExpired ? send(await getToken({ skipCache: true })) : answer;
+}
+
+/** Each attempt has the whole time. */
+function timed({ signal, timeoutMs }: Prepared): AbortSignal {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  return signal ? AbortSignal.any([signal, timeout]) : timeout;
 }
 
 async function readProblem(response: Response): Promise<Problem | null> {

@@ -1,4 +1,4 @@
-import type { useUser } from "@clerk/react";
+import { useClerk } from "@clerk/react";
 import { useAction } from "../hooks/useAction";
 import { useResource } from "../hooks/useResource";
 import { formatMoment } from "../format";
@@ -6,13 +6,13 @@ import { ConfirmButton } from "./ConfirmButton";
 import { FailureNotice } from "./FailureNotice";
 import { Loaded } from "./Loaded";
 
-type User = NonNullable<ReturnType<typeof useUser>["user"]>;
-type Session = Awaited<ReturnType<User["getSessions"]>>[number];
-type Props = { user: User; currentId: string };
+type Clerk = ReturnType<typeof useClerk>;
+type Session = Awaited<ReturnType<NonNullable<Clerk["user"]>["getSessions"]>>[number];
 
 /** Where this user is signed in, as Clerk knows it. */
-export function ActiveSessions({ user, currentId }: Props) {
-  const sessions = useResource(`sessions ${user.id}`, () => user.getSessions());
+export function ActiveSessions({ currentId }: { currentId: string }) {
+  const clerk = useClerk();
+  const sessions = useResource(`sessions ${currentId}`, () => fetchSessions(clerk));
   const revoke = useAction(async (_, session: Session) => {
     await session.revoke();
     sessions.reload();
@@ -52,6 +52,16 @@ export function ActiveSessions({ user, currentId }: Props) {
       </Loaded>
     </section>
   );
+}
+
+/** Without an answer Clerk's SDK gives an empty list, and keeps it with its user; this session is in every other one. */
+async function fetchSessions(clerk: Clerk): Promise<Session[]> {
+  const kept = (await clerk.user?.getSessions()) ?? [];
+  if (kept.length > 0) return kept;
+  await clerk.client?.reload(); // The SDK then has a new user. Fails while Clerk is away.
+  const sessions = (await clerk.user?.getSessions()) ?? [];
+  if (sessions.length === 0) throw new Error("Clerk did not list the sessions");
+  return sessions;
 }
 
 /** Clerk's SDK asks once and keeps its list, with those that were revoked since. */

@@ -6,7 +6,7 @@ import { FailureNotice } from "../components/FailureNotice";
 import { Loaded } from "../components/Loaded";
 import { NewKeyForm } from "../components/NewKeyForm";
 import { Pager } from "../components/Pager";
-import { formatDay } from "../format";
+import { formatDay, formatMoment } from "../format";
 import { useAction } from "../hooks/useAction";
 import { focusOnArrival } from "../hooks/useFocus";
 import { usePages } from "../hooks/usePages";
@@ -94,12 +94,14 @@ function NewKey({ made, onDone }: { made: Schemas["NewKeyOut"]; onDone: () => vo
 type RowProps = { apiKey: Key; isBusy: boolean; onRotate: () => void; onRevoke: () => void };
 
 function Row({ apiKey, isBusy, onRotate, onRevoke }: RowProps) {
-  const { name, prefix, last_four, scopes, revoked_at, expires_at, last_used_at } = apiKey;
+  const { name, prefix, last_four, scopes, revoked_at, expires_at, last_used_at, replaced_by } = apiKey;
   const isExpired = expires_at !== null && Date.parse(expires_at) <= Date.now();
   const ended = revoked_at ? "revoked" : isExpired ? "expired" : null;
+  const isReplaced = replaced_by !== null;
+  const about = `${name}, …${last_four}`; // A key and the one that replaced it have the same name.
   const facts = [
     scopes.join(", "),
-    expires_at && !ended ? `until ${formatDay(expires_at)}` : null,
+    expires_at && !ended ? `until ${(isReplaced ? formatMoment : formatDay)(expires_at)}` : null,
     last_used_at ? `used ${formatDay(last_used_at)}` : "never used",
   ];
   return (
@@ -112,23 +114,25 @@ function Row({ apiKey, isBusy, onRotate, onRevoke }: RowProps) {
           <code>
             {prefix}…{last_four}
           </code>
-          {ended && <span className="pill">{ended}</span>}
+          {(ended || isReplaced) && <span className="pill">{ended ?? "replaced"}</span>}
         </p>
         <p className="fine">{facts.filter(Boolean).join(" · ")}</p>
       </div>
       {!ended && (
         <div className="row-actions">
-          <ConfirmButton
-            label="Rotate"
-            question="Replace the key by a new one?"
-            about={name}
-            isBusy={isBusy}
-            onConfirm={onRotate}
-          />
+          {!isReplaced && (
+            <ConfirmButton
+              label="Rotate"
+              question="Make a new key? The old one works for up to one more day."
+              about={about}
+              isBusy={isBusy}
+              onConfirm={onRotate}
+            />
+          )}
           <ConfirmButton
             label="Revoke"
             question="Revoke for good?"
-            about={name}
+            about={about}
             isBusy={isBusy}
             onConfirm={onRevoke}
           />

@@ -1,4 +1,4 @@
-import { useClerk, useUser } from "@clerk/react";
+import { useClerk } from "@clerk/react";
 import { ActiveSessions } from "../components/ActiveSessions";
 import { ConfirmButton } from "../components/ConfirmButton";
 import { FailureNotice } from "../components/FailureNotice";
@@ -8,13 +8,12 @@ import { useResource } from "../hooks/useResource";
 
 export function SessionsPage() {
   const { session } = useClerk();
-  const { user } = useUser();
-  if (!session || !user) return null;
+  if (!session) return null;
   return (
     <>
       <h1>Sessions</h1>
       <CurrentSession id={session.id} />
-      <ActiveSessions user={user} currentId={session.id} />
+      <ActiveSessions currentId={session.id} />
     </>
   );
 }
@@ -25,7 +24,7 @@ function CurrentSession({ id }: { id: string }) {
   const check = useResource(`live ${id}`, async (api, signal) => {
     return (await api.get("/protected", { query: { session_id: id }, signal })).data;
   });
-  const leave = useAction(() => signOut());
+  const leave = useAction(() => signOut()); // The welcome page tells of a failure.
   const end = useAction(async ({ api }) => {
     await api.post("/api/sessions/revoke", { body: {} });
     await api.get("/api/me"); // refused from now on, which leads to the welcome page
@@ -49,7 +48,6 @@ function CurrentSession({ id }: { id: string }) {
           </p>
         )}
       </Loaded>
-      <FailureNotice error={leave.error} retry={leave.retry} />
       <FailureNotice error={end.error} retry={end.retry} />
       <div className="actions">
         <button type="button" onClick={check.reload}>

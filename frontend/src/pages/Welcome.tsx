@@ -1,5 +1,5 @@
-import { useEffect } from "react";
-import { SignIn, SignUp } from "@clerk/react";
+import { useEffect, useState } from "react";
+import { SignIn, SignUp, useAuth } from "@clerk/react";
 import type { Ending } from "../api/ApiProvider";
 import { Logo } from "../components/Logo";
 import { TornTicket } from "../components/TornTicket";
@@ -9,6 +9,9 @@ const ENDINGS: Record<Ending["code"], string> = {
   "session-revoked": "Your session has ended. Sign in again to go on.",
   "user-deleted": "This account was deleted.",
 };
+
+// Clerk's SDK does not say that a sign-out of its own user menu failed.
+const PATIENCE_MS = 5_000;
 
 type Props = { isLocal: boolean; isSigningOut: boolean; ending: Ending | null };
 
@@ -45,14 +48,46 @@ export function Welcome({ isLocal, isSigningOut, ending }: Props) {
             </p>
           </div>
         )}
-        {isSigningOut && (
-          <p className="loading" role="status">
-            Signing out …
-          </p>
-        )}
+        {isSigningOut && <SigningOut />}
         {isReady && !isSigningOut && (isSignUp ? <SignUp routing="hash" /> : <SignIn routing="hash" />)}
       </div>
     </main>
+  );
+}
+
+/** Until Clerk has confirmed it: without that, a reload brings the session back. */
+function SigningOut() {
+  const { signOut } = useAuth();
+  const [attempt, setAttempt] = useState(1);
+  const [late, setLate] = useState(0);
+
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(attempt), PATIENCE_MS);
+    return () => clearTimeout(timer);
+  }, [attempt]);
+
+  function retry() {
+    setAttempt(attempt + 1);
+    void signOut().catch(() => undefined);
+  }
+
+  if (late < attempt) {
+    return (
+      <p className="loading" role="status">
+        Signing out …
+      </p>
+    );
+  }
+  return (
+    <div className="notice notice-failure" role="alert">
+      <p>
+        <strong>Not signed out yet</strong>
+      </p>
+      <p>Clerk has not confirmed it: whoever reloads this page may be signed in again. Check the network.</p>
+      <button type="button" onClick={retry}>
+        Try again
+      </button>
+    </div>
   );
 }
 

@@ -12,8 +12,23 @@ globalThis.setTimeout = ((work: () => void, milliseconds: number) => {
   return startTimer(work, milliseconds);
 }) as typeof setTimeout;
 
+const timeouts: number[] = [];
+const startTimeout = AbortSignal.timeout.bind(AbortSignal);
+AbortSignal.timeout = (milliseconds) => {
+  timeouts.push(milliseconds);
+  return startTimeout(milliseconds);
+};
+
 const api = createApi(async (options) => (options?.skipCache ? fresh : cached) || null, url);
+const left = new AbortController();
 const DRAFT: Schemas["CampaignIn"] = { name: "Spring & sale", channel: "email", tags: ["spring"] };
+
+async function nameOf(call: Promise<unknown>): Promise<string> {
+  return call.then(
+    () => "no error",
+    (error: Error) => error.name,
+  );
+}
 
 async function problemOf(call: Promise<unknown>): Promise<[number, Problem["code"] | undefined]> {
   try {
@@ -42,6 +57,12 @@ const scenarios: Record<string, () => Promise<unknown>> = {
   missing: () => problemOf(api.get("/api/campaigns/{campaign_id}", { path: { campaign_id: 404 } })),
   foreign: () => problemOf(api.get("/healthz")),
   me: async () => (await api.get("/api/me")).data.user.clerk_user_id,
+  frozen: () => nameOf(createApi(async () => fresh, url, 200).get("/api/me", { signal: left.signal })),
+  async left() {
+    const call = nameOf(api.get("/api/me", { signal: left.signal }));
+    left.abort();
+    return call;
+  },
   refused: () => problemOf(api.get("/api/me")),
   create: async () => (await api.post("/api/campaigns", { body: DRAFT })).data.name,
   "create-refused": () => problemOf(api.post("/api/campaigns", { body: DRAFT })),
@@ -50,4 +71,4 @@ const scenarios: Record<string, () => Promise<unknown>> = {
   "change-refused": () => problemOf(api.patch("/api/me", { body: { bio: "new" } })),
 };
 
-console.log(JSON.stringify({ result: await scenarios[scenario]?.(), waits }));
+console.log(JSON.stringify({ result: await scenarios[scenario]?.(), waits, timeouts }));
