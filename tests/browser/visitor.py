@@ -40,8 +40,6 @@ class Visitor:
         self.context.on("console", self._hear)
         self.context.on("weberror", lambda error: self.complaints.append(f"uncaught: {error.error}"))
         self.context.on("page", self._watch_sockets)
-        # Pages as they were, not pictures of them: making those takes another sixth.
-        self.context.tracing.start(snapshots=True)
 
     @property
     def page(self) -> Page:
@@ -99,13 +97,10 @@ class Visitor:
         (page or self.page).screenshot(path=PICTURES / f"{name}.png", animations="disabled")
 
     def leave(self, failed_test: str | None) -> None:
-        """End the profile; keep what explains a failure."""
-        if failed_test is None:
-            self.context.tracing.stop()
-        else:
+        """End the profile. Of a failure keep what the pages showed; a trace of each test would take a tenth of the time."""
+        if failed_test is not None:
             for number, page in enumerate(self.context.pages):
                 page.screenshot(path=PICTURES / f"failed-{failed_test}-{number}.png", full_page=True)
-            self.context.tracing.stop(path=PICTURES / f"failed-{failed_test}.zip")
         self.context.close()
 
     def strangers(self) -> list[str]:

@@ -13,7 +13,7 @@ from tests.support.database import Sql
 from tests.support.server import Server
 
 # The same histories each time: what fails on the build server fails here too.
-SHORT = settings(max_examples=15, stateful_step_count=30, deadline=None, database=None, derandomize=True)
+SHORT = settings(max_examples=10, stateful_step_count=30, deadline=None, database=None, derandomize=True)
 LONG = settings(max_examples=100, stateful_step_count=50, deadline=None, database=None, print_blob=True)
 
 
