@@ -15,7 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from setting_types import (
+from settings.types import (
     ApiKeyPrefix,
     DatabaseUrl,
     HttpUrl,

@@ -38,7 +38,7 @@ def when_ready(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
 
 
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
-    from backend import broken_requests, gevent_worker  # noqa: PLC0415 - after gevent has patched the standard library
+    from backend.server import broken_requests, gevent_worker  # noqa: PLC0415 - after gevent has patched the standard library
 
     gevent_worker.install()
     broken_requests.install(worker)

@@ -7,22 +7,22 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from backend.access.authentication import Authenticator
 from backend.api import register_routes
-from backend.api.cors import allow_origins
-from backend.api.deprecation import announce_sunset
-from backend.api.hooks import answer_problem, register_hooks
-from backend.api.request_counts import register_request_counts
+from backend.api.http.cors import allow_origins
+from backend.api.http.deprecation import announce_sunset
+from backend.api.http.hooks import answer_problem, register_hooks
 from backend.api.site import register_site
 from backend.cli import register_commands
+from backend.database.engine import add_database
 from backend.deadline import RequestTimeout, request_deadline
 from backend.errors import AppError, ErrorCode
-from backend.extensions import add_database
 from backend.request_id import request_id
-from backend.services.api_key_form import KeyForm
+from backend.server.request_counter import register_request_counts
+from backend.services.api_keys.form import KeyForm
+from backend.services.clerk.mirror.apply import UserSync
+from backend.services.clerk.sessions import LiveSessions
+from backend.services.clerk.webhooks.signature import WebhookVerifier
 from backend.services.core.clerk_service import ClerkService
-from backend.services.live_sessions import LiveSessions
-from backend.services.seal import Seal
-from backend.services.user_sync import UserSync
-from backend.services.webhook_signature import WebhookVerifier
+from backend.services.encryption import Seal
 from config import Settings, load_settings
 
 MAX_BODY_BYTES = 1_048_576

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import jwt
 
-from backend.services.api_key_form import KeyForm
+from backend.services.api_keys.form import KeyForm
 from benchmarks.load import CONNECTIONS, cpu_seconds, run
 from config import DEVELOPMENT_PEPPER
 from development.database import temporary_server

@@ -6,7 +6,7 @@ import sys
 from flask import Flask
 
 from backend.api import register_routes
-from backend.api.openapi_document import api_document
+from backend.api.http.openapi_document import api_document
 
 
 def describe() -> str:

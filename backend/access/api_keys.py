@@ -6,15 +6,15 @@ import logging
 import psycopg2
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.access.caller import Caller, admitted
+from backend.access.admission import Caller, admitted
 from backend.access.identity import Identity
+from backend.database.engine import has_free_writer, in_transaction
+from backend.database.prepared_reads import ReadPool
 from backend.errors import AppError, ErrorCode
-from backend.extensions import has_free_writer, in_transaction
-from backend.services.api_key_form import KeyForm
-from backend.services.api_keys import note_use
-from backend.services.database import ReadPool
-from backend.services.scopes import Scope
-from backend.services.users import AccountByKey, read_account_by_key
+from backend.services.api_keys.form import KeyForm
+from backend.services.api_keys.keys import note_use
+from backend.services.api_keys.scopes import Scope
+from backend.services.users.accounts import AccountByKey, read_account_by_key
 
 log = logging.getLogger(__name__)
 

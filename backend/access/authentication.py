@@ -2,15 +2,15 @@
 
 from flask import Request
 
+from backend.access.admission import Caller
 from backend.access.api_keys import ApiKeys
-from backend.access.caller import Caller
 from backend.access.credentials import Carriers
 from backend.access.legacy_tokens import LegacyTokens
 from backend.access.session_tokens import SessionTokens
-from backend.services.api_key_form import KeyForm
+from backend.database.prepared_reads import ReadPool
+from backend.services.api_keys.form import KeyForm
+from backend.services.clerk.mirror.apply import UserSync
 from backend.services.core.clerk_service import ClerkService
-from backend.services.database import ReadPool
-from backend.services.user_sync import UserSync
 from config import Settings
 
 

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 from flask import Request
 
 from backend.errors import AppError, ErrorCode
-from backend.services.core.legacy_token import has_legacy_shape
+from backend.services.legacy_tokens import has_legacy_shape
 from config import Settings
-from setting_types import CLERK_KEY_PREFIXES
+from settings.types import CLERK_KEY_PREFIXES
 
 COOKIE_NAME = "__session"
 COOKIE_SUFFIX_LENGTH = 8

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backend.access.authorization import is_authorized
+from backend.services.api_keys.scopes import Scope
 from backend.services.core.entitlements import NO_ENTITLEMENTS, Entitlements
-from backend.services.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True)

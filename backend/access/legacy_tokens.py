@@ -3,14 +3,14 @@
 import time
 from datetime import UTC, datetime
 
-from backend.access.caller import Caller, admitted
+from backend.access.admission import Caller, admitted
 from backend.access.identity import Identity
+from backend.database.prepared_reads import ReadPool
 from backend.errors import AppError, ErrorCode
-from backend.services import users
-from backend.services.core.legacy_token import LegacyClaims, LegacyRules, verify_legacy
-from backend.services.database import ReadPool
+from backend.services.legacy_tokens import LegacyClaims, LegacyRules, verify_legacy
+from backend.services.users import accounts as users
 from config import Settings
-from setting_types import symmetric_secret_bytes
+from settings.types import symmetric_secret_bytes
 
 
 class LegacyTokens:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from backend.access.identity import Identity
 from backend.errors import AppError, ErrorCode
 from backend.models.choices import Plan, Role
-from backend.services.scopes import Scope
+from backend.services.api_keys.scopes import Scope
 
 READING = frozenset({"GET", "HEAD"})
 

@@ -2,17 +2,18 @@
 
 import logging
 
-from backend.access.caller import Caller, admitted
+from backend.access.admission import Caller, admitted
 from backend.access.identity import Identity
+from backend.database.engine import in_transaction
+from backend.database.prepared_reads import ReadPool
 from backend.errors import AppError, ErrorCode
-from backend.extensions import in_transaction
 from backend.request_id import request_id
-from backend.services import audit, users
+from backend.services import audit
+from backend.services.clerk.mirror.apply import UserSync
 from backend.services.core.claims import SessionClaims
 from backend.services.core.clerk_service import ClerkService
-from backend.services.database import ReadPool
-from backend.services.provisioning import provision_for_request
-from backend.services.user_sync import UserSync
+from backend.services.users import accounts as users
+from backend.services.users.provisioning import provision_for_request
 
 MAX_NOTED = 1_000
 

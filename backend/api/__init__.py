@@ -8,18 +8,18 @@ from backend.access.policy import PUBLIC, Policy
 from backend.api.api_keys import blueprint as api_keys
 from backend.api.auth.auth import blueprint as auth
 from backend.api.campaigns import blueprint as campaigns
-from backend.api.converters import IdConverter
 from backend.api.health import blueprint as health
+from backend.api.http.converters import IdConverter
 from backend.api.openapi import blueprint as openapi
 from backend.api.sessions import blueprint as sessions
 from backend.api.site import blueprint as site
-from backend.api.subscriptions import blueprint as subscriptions
+from backend.api.subscription import blueprint as subscriptions
 from backend.api.templates import blueprint as templates
-from backend.api.tokens import blueprint as tokens
+from backend.api.usage import blueprint as tokens
 from backend.api.users import blueprint as users
 from backend.api.webhooks import blueprint as webhooks
 from backend.models.choices import Role
-from backend.services.scopes import Scope
+from backend.services.api_keys.scopes import Scope
 
 
 class Route(NamedTuple):

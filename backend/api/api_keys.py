@@ -6,15 +6,15 @@ from http import HTTPStatus
 from flask import Blueprint, current_app, url_for
 from sqlalchemy import Connection
 
-from backend.access.policies import current_actor, get_current_user_id
-from backend.api.idempotency import Work, idempotent_secret
-from backend.api.operation import operation
+from backend.access.caller import current_actor, get_current_user_id
+from backend.api.http.idempotency import Work, idempotent_secret
+from backend.api.http.operation import operation
+from backend.database.engine import in_transaction
 from backend.errors import ErrorCode
-from backend.extensions import in_transaction
 from backend.schemas.api_key import KeyIn, KeyOut, KeysOut, NewKeyOut, RotationIn
 from backend.schemas.base import PageQuery
-from backend.services import api_keys
-from backend.services.api_keys import ApiKey, MintedKey
+from backend.services.api_keys import keys as api_keys
+from backend.services.api_keys.keys import ApiKey, MintedKey
 from backend.services.idempotency import Answer
 
 blueprint = Blueprint("api_keys", __name__)

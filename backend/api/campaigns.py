@@ -5,17 +5,17 @@ from http import HTTPStatus
 from flask import Blueprint, url_for
 from sqlalchemy import Connection
 
-from backend.access.policies import get_current_user_id
-from backend.api.etags import IF_MATCH, IF_NONE_MATCH, not_modified, read_if_match, tag
-from backend.api.idempotency import Work, idempotent
-from backend.api.operation import operation
+from backend.access.caller import get_current_user_id
+from backend.api.http.etags import IF_MATCH, IF_NONE_MATCH, not_modified, read_if_match, tag
+from backend.api.http.idempotency import Work, idempotent
+from backend.api.http.operation import operation
+from backend.database.engine import in_transaction
 from backend.errors import ErrorCode
-from backend.extensions import in_transaction
 from backend.schemas.base import Nothing
 from backend.schemas.campaign import CampaignChanges, CampaignIn, CampaignOut, CampaignQuery, CampaignsOut
-from backend.services import campaigns
-from backend.services.campaign_list import list_campaigns
-from backend.services.campaigns import Campaign, Status
+from backend.services.campaigns import campaigns
+from backend.services.campaigns.campaigns import Campaign, Status
+from backend.services.campaigns.list import list_campaigns
 from backend.services.idempotency import Answer
 
 blueprint = Blueprint("campaigns", __name__)

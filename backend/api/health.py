@@ -2,12 +2,12 @@
 
 from flask import Blueprint, current_app
 
-from backend.api.operation import operation
+from backend.api.http.operation import operation
+from backend.database.prepared_reads import HotRead, ReadPool
 from backend.errors import AppError, ErrorCode
 from backend.models import SCHEMA_REVISION
 from backend.schemas.health import ReadyOut, StatusOut
 from backend.services.core.clerk_service import ClerkService
-from backend.services.database import HotRead, ReadPool
 
 blueprint = Blueprint("health", __name__)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from flask import Blueprint, Response, current_app, send_from_directory
 from werkzeug.wrappers import Response as AnyResponse
 
-from backend.api.etags import IF_NONE_MATCH, revalidated
-from backend.api.openapi_document import api_document
-from backend.api.operation import JSON, operation
+from backend.api.http.etags import IF_NONE_MATCH, revalidated
+from backend.api.http.openapi_document import api_document
+from backend.api.http.operation import JSON, operation
 
 blueprint = Blueprint("openapi", __name__)
 

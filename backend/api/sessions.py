@@ -3,14 +3,14 @@
 from flask import Blueprint, current_app
 from sqlalchemy import Connection
 
-from backend.access.policies import current_actor, get_caller
-from backend.api.operation import operation
+from backend.access.caller import current_actor, get_caller
+from backend.api.http.operation import operation
+from backend.database.engine import in_transaction
 from backend.errors import AppError, ErrorCode
-from backend.extensions import in_transaction
 from backend.schemas.base import Nothing
 from backend.services import audit
-from backend.services.live_sessions import LiveSessions
-from backend.services.user_sync import revoke_session
+from backend.services.clerk.mirror.apply import revoke_session
+from backend.services.clerk.sessions import LiveSessions
 
 blueprint = Blueprint("sessions", __name__)
 

@@ -3,8 +3,8 @@
 from flask import Blueprint, Flask, Response, current_app, send_from_directory
 from werkzeug.wrappers import Response as AnyResponse
 
-from backend.api.etags import IF_NONE_MATCH, revalidated
-from backend.api.operation import operation, respond
+from backend.api.http.etags import IF_NONE_MATCH, revalidated
+from backend.api.http.operation import operation, respond
 from backend.schemas.site import IndexOut, SiteConfigOut
 from backend.version import VERSION
 from config import PROJECT, Settings

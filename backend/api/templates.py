@@ -5,15 +5,15 @@ from http import HTTPStatus
 from flask import Blueprint, url_for
 from sqlalchemy import Connection
 
-from backend.access.policies import get_caller, get_current_user_id
-from backend.api.idempotency import Work, idempotent
-from backend.api.operation import operation
+from backend.access.caller import get_caller, get_current_user_id
+from backend.api.http.idempotency import Work, idempotent
+from backend.api.http.operation import operation
+from backend.database.engine import in_transaction
 from backend.errors import AppError, ErrorCode
-from backend.extensions import in_transaction
 from backend.models.choices import Role
 from backend.schemas.preset import PresetChanges
 from backend.schemas.template import TemplateIn, TemplateOut, TemplateQuery, TemplatesOut
-from backend.services import templates
+from backend.services.campaigns import templates
 from backend.services.idempotency import Answer
 
 blueprint = Blueprint("templates", __name__)

@@ -2,14 +2,14 @@
 
 from flask import Blueprint, current_app
 
-from backend.access.policies import current_actor
-from backend.api.operation import operation
+from backend.access.caller import current_actor
+from backend.api.http.operation import operation
+from backend.database.engine import in_transaction
 from backend.errors import ErrorCode
-from backend.extensions import in_transaction
 from backend.schemas.base import Nothing
 from backend.schemas.user import UserChanges, UserQuery, UserRecordOut, UsersOut
-from backend.services.admin import change_user, read_user, set_banned
-from backend.services.user_list import list_users
+from backend.services.users.admin import change_user, read_user, set_banned
+from backend.services.users.list import list_users
 
 blueprint = Blueprint("users", __name__)
 

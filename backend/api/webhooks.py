@@ -2,14 +2,14 @@
 
 from flask import Blueprint, current_app, request
 
-from backend.api.operation import operation
-from backend.api.parsing import is_encoded, read_bytes
+from backend.api.http.operation import operation
+from backend.api.http.parsing import is_encoded, read_bytes
+from backend.database.engine import in_transaction
 from backend.errors import AppError, ErrorCode
-from backend.extensions import in_transaction
 from backend.schemas.webhook import ClerkEventIn, ReceivedOut
-from backend.services.user_sync import UserSync
-from backend.services.webhook_events import FAILED, receive_event
-from backend.services.webhook_signature import HEADERS, WebhookVerifier
+from backend.services.clerk.mirror.apply import UserSync
+from backend.services.clerk.webhooks.ledger import FAILED, receive_event
+from backend.services.clerk.webhooks.signature import HEADERS, WebhookVerifier
 
 blueprint = Blueprint("webhooks", __name__)
 

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from backend.cli.options import USER_HELP, example, find_user, print_table, printable, show_time, transact
 from backend.schemas.api_key import LONGEST_OVERLAP, OVERLAP, KeyIn
-from backend.services import api_keys
-from backend.services.api_keys import LONGEST_LIFE, ApiKey, MintedKey
+from backend.services.api_keys import keys as api_keys
+from backend.services.api_keys.keys import LONGEST_LIFE, ApiKey, MintedKey
+from backend.services.api_keys.scopes import Scope
 from backend.services.audit import CLI
-from backend.services.scopes import Scope
 
 HOUR = timedelta(hours=1)
 HEADINGS = ("KEY_ID", "KEY", "NAME", "SCOPES", "STATE", "CREATED", "LAST_USED")

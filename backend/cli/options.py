@@ -10,9 +10,9 @@ import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from backend.database.engine import in_transaction
 from backend.errors import AppError
-from backend.extensions import in_transaction
-from backend.services.core.ids import ID
+from backend.models.ids import ID
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import click
 from flask.cli import with_appcontext
 
 from backend.cli.options import example, transact
-from backend.services.campaigns import RESTORABLE
+from backend.services.campaigns.campaigns import RESTORABLE
 from backend.services.purge import ALL_DUE, BATCH, GRACE, LEDGER_KEPT, Due, count_due, delete_batch
 
 HELP = f"""Delete what nothing needs any more, and say how much it was.

@@ -13,9 +13,9 @@ from backend.cli.options import USER_HELP, example, find_user, print_table, prin
 from backend.errors import AppError
 from backend.models.choices import Plan, Role
 from backend.schemas.user import UserQuery, UsersOut
-from backend.services.admin import Changes, UserRecord, change_user, read_user, set_banned
 from backend.services.audit import CLI
-from backend.services.user_list import ListedUser, UserFilter, UserStatus, list_users
+from backend.services.users.admin import Changes, UserRecord, change_user, read_user, set_banned
+from backend.services.users.list import ListedUser, UserFilter, UserStatus, list_users
 
 MOST = 10_000
 HEADINGS = ("USER_ID", "CLERK_USER_ID", "EMAIL", "NAME", "ROLE", "PLAN", "STATE", "LAST_LOGIN")

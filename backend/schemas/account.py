@@ -9,8 +9,8 @@ from backend.access.identity import Identity
 from backend.models.choices import Plan, Role
 from backend.schemas.base import Query
 from backend.schemas.fields import Omittable
-from backend.services.scopes import Scope
-from backend.services.users import Account
+from backend.services.api_keys.scopes import Scope
+from backend.services.users.accounts import Account
 
 
 class UserOut(BaseModel):

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from backend.models.ids import ID
 from backend.schemas.fields import Omittable
-from backend.services.core.ids import ID
 
 
 class Input(BaseModel):

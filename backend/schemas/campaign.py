@@ -12,12 +12,12 @@ from pydantic import (
     model_validator,
 )
 
+from backend.models.ids import LARGEST
 from backend.schemas.base import CURSOR, PageQuery
 from backend.schemas.fields import Line, Omittable, Time
 from backend.schemas.preset import PresetChanges, PresetOut, Tag, with_budget
-from backend.services.campaign_list import CampaignFilter, CampaignPage, Position, Sort
-from backend.services.campaigns import Campaign, Status
-from backend.services.core.ids import LARGEST
+from backend.services.campaigns.campaigns import Campaign, Status
+from backend.services.campaigns.list import CampaignFilter, CampaignPage, Position, Sort
 
 FIRST_TIME, END_OF_TIMES = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 

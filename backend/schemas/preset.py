@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJs
 
 from backend.schemas.base import Input
 from backend.schemas.fields import Line, Omittable, Text
-from backend.services.currencies import CURRENCIES
+from backend.services.campaigns.currencies import CURRENCIES
 
 MOST_TAGS = 20
 LONGEST_TAG = 50

@@ -6,9 +6,9 @@ from pydantic import BaseModel
 
 from backend.models.choices import Plan
 from backend.schemas.account import SubscriptionOut
-from backend.services.plans import PLANS
-from backend.services.subscriptions import Use
-from backend.services.users import Account
+from backend.services.plans.catalogue import PLANS
+from backend.services.plans.subscriptions import Use
+from backend.services.users.accounts import Account
 
 
 class LimitsOut(BaseModel):

@@ -5,11 +5,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from backend.models.ids import LAST_ID
 from backend.schemas.base import PageQuery
 from backend.schemas.fields import Omittable
 from backend.schemas.preset import PresetChanges, PresetOut, with_budget
-from backend.services.core.ids import LAST_ID
-from backend.services.templates import Template, TemplatePage
+from backend.services.campaigns.templates import Template, TemplatePage
 
 
 class TemplateIn(PresetChanges):

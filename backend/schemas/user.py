@@ -9,8 +9,8 @@ from backend.models.choices import Plan, Role
 from backend.schemas.account import SubscriptionOut, UsageOut, UserOut
 from backend.schemas.base import Input, PageQuery
 from backend.schemas.fields import Line, Omittable
-from backend.services.admin import Changes, UserRecord
-from backend.services.user_list import UserFilter, UserPage, UserStatus
+from backend.services.users.admin import Changes, UserRecord
+from backend.services.users.list import UserFilter, UserPage, UserStatus
 
 
 class UserQuery(PageQuery):

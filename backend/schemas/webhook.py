@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel
 
-from backend.services.webhook_events import LedgerEntry
+from backend.services.clerk.webhooks.ledger import LedgerEntry
 
 
 class ClerkEventIn(BaseModel):

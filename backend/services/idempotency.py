@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from backend.database.prepared_reads import delete_found
 from backend.errors import AppError, ErrorCode
-from backend.services.database import delete_found
-from backend.services.users import lock_owner
+from backend.services.users.accounts import lock_owner
 
 KEPT = timedelta(hours=24)
 # A write in passing deletes more than it adds, so that the table shrinks again after a rush.

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, TextClause, text
 
-from backend.services.campaigns import RESTORABLE
-from backend.services.database import delete_found
+from backend.database.prepared_reads import delete_found
+from backend.services.campaigns.campaigns import RESTORABLE
 
 # A few ms each: nobody waits long for a row, and whoever stops it loses no more than one batch.
 BATCH = 1_000

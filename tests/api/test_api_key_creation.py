@@ -9,7 +9,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from backend.models.choices import Plan
-from backend.services.plans import PLANS
+from backend.services.plans.catalogue import PLANS
 from tests.api.keys import ALL_ROWS, SHOWN, KeyOwner, at, in_days, is_problem
 from tests.api.traffic import in_parallel
 from tests.support.clerk import Instance

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection, create_engine
 
 from backend.models.choices import Plan
-from backend.services.api_key_form import KeyForm
-from backend.services.api_keys import (
+from backend.services.api_keys.form import KeyForm
+from backend.services.api_keys.keys import (
     ApiKey,
     MintedKey,
     create_key,
@@ -18,7 +18,7 @@ from backend.services.api_keys import (
     rotate_key,
 )
 from backend.services.audit import CLI
-from backend.services.plans import PLANS
+from backend.services.plans.catalogue import PLANS
 from config import DEVELOPMENT_PEPPER
 from tests.support.database import Sql
 

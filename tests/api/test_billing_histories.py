@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, make_url
 
+from backend.database.prepared_reads import Transact
 from backend.models.choices import Plan
-from backend.services.database import Transact
-from backend.services.plans import PLANS
-from backend.services.user_sync import UserSync
-from backend.services.webhook_events import receive_event
+from backend.services.clerk.mirror.apply import UserSync
+from backend.services.clerk.webhooks.ledger import receive_event
+from backend.services.plans.catalogue import PLANS
 from tests.api.billing import FUTURE, PAST, SUBSCRIPTION, USER, alone, item, listing
 from tests.support.clerk import user_data
 from tests.support.database import Sql

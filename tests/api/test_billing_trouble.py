@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from backend.models.choices import Plan
-from backend.services import billing
-from backend.services.plans import CLERK_SLUGS
+from backend.services.clerk import billing
+from backend.services.plans.catalogue import CLERK_SLUGS
 from tests.api.billing import (
     USER,
     alone,

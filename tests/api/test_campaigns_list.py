@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from backend.services.campaign_list import Position, Sort
+from backend.services.campaigns.list import Position, Sort
 from tests.api.campaigns import Owner, is_problem, set_plan
 from tests.support.clerk import Instance
 from tests.support.database import Sql

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, make_url
 
 from backend.errors import AppError, ErrorCode
-from backend.services.campaigns import create_campaign
+from backend.services.campaigns.campaigns import create_campaign
 from backend.services.idempotency import SWEPT, Answer, SentOnce, answer_once
 from tests.api.campaigns import Owner, check_counts, is_problem
 from tests.support.clerk import Instance

@@ -8,9 +8,9 @@ import requests
 from flask import Flask
 from sqlalchemy import Connection
 
-from backend.api.parsing import MAX_JSON_BYTES
-from backend.extensions import in_transaction
-from backend.services.scopes import Scope
+from backend.api.http.parsing import MAX_JSON_BYTES
+from backend.database.engine import in_transaction
+from backend.services.api_keys.scopes import Scope
 from tests.api.campaigns import Owner, check_counts, is_problem
 from tests.api.keys import KeyOwner
 from tests.support.clerk import Instance
@@ -69,7 +69,7 @@ class TestWithoutKey:
             in_transaction(work)
             return in_transaction(work)
 
-        monkeypatch.setattr("backend.api.idempotency.in_transaction", twice)
+        monkeypatch.setattr("backend.api.http.idempotency.in_transaction", twice)
         headers = {"Authorization": f"Bearer {clerk.token(sub='user_1')}"}
         client = app.test_client()
         made = client.post("/api/campaigns", headers=headers, json={"name": "x", "channel": "sms"})

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from backend.services.clerk_user import Profile
-from backend.services.core.ids import read_id
-from backend.services.linking import Link, LockedUser, Reason, Refusal, decide
+from backend.models.ids import read_id
+from backend.services.clerk.linking import Link, LockedUser, Reason, Refusal, decide
+from backend.services.clerk.payloads import Profile
 from tests.api.traffic import post_event
 from tests.support.clerk import Instance, user_data
 from tests.support.database import Sql

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from backend.extensions import db
+from backend.database.engine import db
+from backend.services.clerk.mirror.apply import ERASED_AT_ONCE
 from backend.services.purge import AGED, Due, delete_batch
-from backend.services.user_sync import ERASED_AT_ONCE
 from tests.api.billing import item, listing
 from tests.api.campaigns import Owner, is_problem
 from tests.api.purging import LIMITS, OWNER, Purge, adding, put, report

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, make_url, text
 
-from backend.api.request_counts import RequestCounter
-from backend.extensions import in_transaction
-from backend.services.usage import MOST_USERS, OnlyOnce, RequestCounts, add_requests
+from backend.database.engine import in_transaction
+from backend.server.request_counter import RequestCounter
+from backend.services.plans.usage import MOST_USERS, OnlyOnce, RequestCounts, add_requests
 from tests.api.admins import add_user
 from tests.api.test_request_counts import counted
 from tests.api.traffic import in_parallel
@@ -127,7 +127,7 @@ class TestAdd:
             for _ in range(2):
                 in_transaction(work)
 
-        monkeypatch.setattr("backend.api.request_counts.in_transaction", twice)
+        monkeypatch.setattr("backend.server.request_counter.in_transaction", twice)
         user_id, counter = add_user(sql), RequestCounter(app)
         counter.count(user_id)
         assert not counter.flush()

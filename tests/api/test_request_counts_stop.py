@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 from flask import Flask
 
-from backend.api.request_counts import MANY_USERS, RequestCounter
+from backend.server.request_counter import MANY_USERS, RequestCounter
 from tests.api.admins import add_user
 from tests.api.test_request_counts import counted
 from tests.api.traffic import get_me
@@ -102,7 +102,7 @@ class TestManyUsers:
     @pytest.fixture
     def counter(self, app: Flask, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> NotingCounter:
         """No flush of it comes because it is time."""
-        monkeypatch.setattr("backend.api.request_counts.FLUSH_SECONDS", 86_400)
+        monkeypatch.setattr("backend.server.request_counter.FLUSH_SECONDS", 86_400)
         fill = "INSERT INTO users (clerk_user_id) SELECT 'u' || n FROM generate_series(1, %s) n"
         sql.rows(fill, MANY_USERS + 1)
         sql.rows("INSERT INTO usage_metrics (user_id) SELECT user_id FROM users")

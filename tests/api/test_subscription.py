@@ -1,7 +1,7 @@
 """GET /api/subscription, and giving a plan."""
 
 from backend.models.choices import Plan
-from backend.services.plans import PLANS
+from backend.services.plans.catalogue import PLANS
 from tests.api.admins import add_user
 from tests.api.billing import EVENTS, FUTURE, alone, item, listing, payer
 from tests.api.commands import make_app

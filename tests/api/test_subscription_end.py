@@ -6,7 +6,7 @@ import pytest
 from flask import Blueprint
 from werkzeug.test import TestResponse
 
-from backend.access.policies import require_auth
+from backend.access.caller import require_auth
 from backend.models.choices import Plan
 from tests.api.admins import ADMIN
 from tests.api.billing import EVENTS, FUTURE, PAST, item, listing, payer

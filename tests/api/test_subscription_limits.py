@@ -3,7 +3,7 @@
 import pytest
 
 from backend.models.choices import Plan
-from backend.services.plans import PLANS
+from backend.services.plans.catalogue import PLANS
 from tests.api.billing import EVENTS, item, listing, payer
 from tests.api.keys import KeyOwner, is_problem
 from tests.api.subscribers import ADA, NEXT_MONTH, Subscriber

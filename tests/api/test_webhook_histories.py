@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, make_url
 
-from backend.services.database import Transact
-from backend.services.user_sync import UserSync
-from backend.services.webhook_events import receive_event
+from backend.database.prepared_reads import Transact
+from backend.services.clerk.mirror.apply import UserSync
+from backend.services.clerk.webhooks.ledger import receive_event
 from tests.support.clerk import session_data, user_data
 from tests.support.database import Sql
 

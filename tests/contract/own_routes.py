@@ -9,10 +9,10 @@ from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
 from backend import create_app
-from backend.access.policies import get_auth, require_auth
+from backend.access.caller import get_auth, require_auth
 from backend.access.policy import PUBLIC, Policy
-from backend.services.api_key_form import KeyForm
-from backend.services.scopes import Scope
+from backend.services.api_keys.form import KeyForm
+from backend.services.api_keys.scopes import Scope
 from config import DEVELOPMENT_PEPPER, Settings
 from tests.api.admins import add_user
 from tests.support.clerk import Instance

@@ -3,7 +3,7 @@
 python -m tests.contract.plans       writes it
 """
 
-from backend.services.plans import PLANS
+from backend.services.plans.catalogue import PLANS
 from config import PROJECT
 
 PAGE = PROJECT / "docs" / "plans.md"

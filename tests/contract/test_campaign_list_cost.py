@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Connection, text
 
-from backend.services.campaign_list import CampaignFilter, Position, Sort, position_of, select_campaigns
-from backend.services.campaigns import COUNT, READ, Status
-from backend.services.templates import select_page
+from backend.services.campaigns.campaigns import COUNT, READ, Status
+from backend.services.campaigns.list import CampaignFilter, Position, Sort, position_of, select_campaigns
+from backend.services.campaigns.templates import select_page
 from tests.contract.query_plans import Plan, blocks, explain, filled_database, nodes
 
 LIMIT = 51  # one page, and one more to know of the next

@@ -11,8 +11,8 @@ import pytest
 from backend.schemas.campaign import CampaignOut, CampaignQuery
 from backend.schemas.preset import Channel
 from backend.schemas.template import TemplateQuery
-from backend.services.campaign_list import Sort
-from backend.services.campaigns import NEXT, Status
+from backend.services.campaigns.campaigns import NEXT, Status
+from backend.services.campaigns.list import Sort
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import PROJECT, Server

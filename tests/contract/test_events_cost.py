@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
-from backend.services.webhook_events import NEWEST_SHOWN, READ_NEWEST
+from backend.services.clerk.webhooks.ledger import NEWEST_SHOWN, READ_NEWEST
 from tests.contract.query_plans import blocks, explain, filled_database, nodes
 
 MANY = 100_000

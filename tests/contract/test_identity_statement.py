@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from backend.services.database import HotRead
-from backend.services.users import (
+from backend.database.prepared_reads import HotRead
+from backend.services.users.accounts import (
     FIND_ACCOUNT,
     FIND_ACCOUNT_BY_ID,
     FIND_ACCOUNT_BY_KEY,

@@ -5,7 +5,7 @@ from flask import Blueprint, Flask
 from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
-from backend.access.policies import get_auth, get_current_user_id, require_auth
+from backend.access.caller import get_auth, get_current_user_id, require_auth
 from backend.access.policy import PUBLIC
 from tests.support.clerk import Instance
 from tests.support.database import Sql

@@ -10,7 +10,7 @@ from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from backend.access.policy import Policy
-from backend.api.openapi_document import path_of
+from backend.api.http.openapi_document import path_of
 from backend.errors import ErrorCode
 from development.describe_api import describe
 from tests.support.server import Server

@@ -8,16 +8,16 @@ import pytest
 from flask import Blueprint, Flask
 from pydantic import BaseModel
 
-from backend.access.policies import require_auth
+from backend.access.caller import require_auth
 from backend.access.policy import PUBLIC, SIGNED_IN, Policy
-from backend.api.converters import IdConverter
-from backend.api.openapi_document import api_document
-from backend.api.operation import operation
+from backend.api.http.converters import IdConverter
+from backend.api.http.openapi_document import api_document
+from backend.api.http.operation import operation
 from backend.errors import ErrorCode
 from backend.models.choices import Plan, Role
+from backend.models.ids import LARGEST
 from backend.schemas.base import Input
-from backend.services.core.ids import LARGEST
-from backend.services.scopes import Scope
+from backend.services.api_keys.scopes import Scope
 
 Operations = dict[str, Any]
 Guard = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -11,8 +11,8 @@ import pytest
 import requests
 from flask import Flask
 
-from backend.services.api_key_form import KeyForm
-from backend.services.scopes import Scope
+from backend.services.api_keys.form import KeyForm
+from backend.services.api_keys.scopes import Scope
 from config import DEVELOPMENT_PEPPER
 from tests.contract.outcomes import (
     CREDENTIALS,

@@ -3,8 +3,8 @@
 import itertools
 
 from backend.models.choices import Plan
-from backend.services.clerk_events import ITEM_EVENTS, SUBSCRIPTION_EVENTS
-from backend.services.plans import CLERK_SLUGS, PLANS
+from backend.services.clerk.webhooks.events import ITEM_EVENTS, SUBSCRIPTION_EVENTS
+from backend.services.plans.catalogue import CLERK_SLUGS, PLANS
 from tests.contract.plans import PAGE, page_with_table
 
 

@@ -6,10 +6,10 @@ import pytest
 from flask import Blueprint, Flask
 from flask.typing import ResponseReturnValue
 
-from backend.access.policies import require_auth
+from backend.access.caller import require_auth
 from backend.access.policy import PUBLIC, Policy
 from backend.models.choices import Plan, Role
-from backend.services.scopes import Scope
+from backend.services.api_keys.scopes import Scope
 from tests.contract.own_routes import METHODS, Guard, Person, demand, make_app, outcome, reached, serve
 from tests.support.clerk import Instance
 from tests.support.database import Sql

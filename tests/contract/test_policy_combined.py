@@ -8,11 +8,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
-from backend.access.policies import get_auth, require_auth
+from backend.access.caller import get_auth, require_auth
 from backend.access.policy import Policy
 from backend.errors import AppError, ErrorCode
 from backend.models.choices import Plan, Role
-from backend.services.scopes import Scope
+from backend.services.api_keys.scopes import Scope
 from tests.contract.own_routes import Person, demand, make_app, outcome, serve
 from tests.support.clerk import Instance
 from tests.support.database import Sql

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, text
 
-from backend.services.linking import TAKE_PLACEHOLDER
+from backend.services.clerk.linking import TAKE_PLACEHOLDER
+from backend.services.clerk.mirror.apply import ERASE_ANSWERS, ERASE_CAMPAIGNS, ERASED_AT_ONCE
 from backend.services.purge import ALL_DUE, BATCH, ERASABLE, Due
-from backend.services.user_sync import ERASE_ANSWERS, ERASE_CAMPAIGNS, ERASED_AT_ONCE
 from tests.contract.query_plans import Plan, blocks, explain, filled_database, nodes
 
 ROWS = 200_000

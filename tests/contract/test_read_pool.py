@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 
-from backend.services.database import HotRead, NoFreeConnection, ReadConnection, ReadPool
+from backend.database.prepared_reads import HotRead, NoFreeConnection, ReadConnection, ReadPool
 from tests.support.database import Sql, driver_url
 
 READ = HotRead("SELECT $1 || value FROM read_pool_test", parameters=1)

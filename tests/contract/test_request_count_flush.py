@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
-from backend.api.request_counts import FLUSH_SECONDS, MANY_USERS, RequestCounter
-from backend.extensions import STATEMENT_SECONDS
-from backend.services.usage import MOST_USERS, RequestCounts, add_requests
+from backend.database.engine import STATEMENT_SECONDS
+from backend.server.request_counter import FLUSH_SECONDS, MANY_USERS, RequestCounter
+from backend.services.plans.usage import MOST_USERS, RequestCounts, add_requests
 from tests.support.database import Sql, migrated_database
 
 

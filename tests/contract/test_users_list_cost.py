@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection
 
 from backend.models.choices import Plan, Role
-from backend.services.admin import FIND_EVENTS, FIND_USER
-from backend.services.user_list import UserFilter, UserStatus, select_users
+from backend.services.users.admin import FIND_EVENTS, FIND_USER
+from backend.services.users.list import UserFilter, UserStatus, select_users
 from tests.contract.query_plans import blocks, explain, filled_database, nodes
 
 USERS = 200_000

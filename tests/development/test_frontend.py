@@ -16,7 +16,7 @@ from development import bundles
 from development.node import FOR_VITE, ToolsMissingError, check_node
 from tests.support.waiting import wait_for
 
-MODULES = ("config.py", "setting_types.py", "weak_secrets.py", "development", "backend")
+MODULES = ("config.py", "settings", "development", "backend")
 COMMANDS = pytest.mark.parametrize("module", ["development.frontend", "development.generate_client"])
 MAKE_PAGE = """
 import sys

@@ -12,8 +12,8 @@ from backend.errors import AppError
 from backend.services.core.claims import ClaimRules
 from backend.services.core.clerk_service import ClerkService
 from backend.services.core.jwks import PemKey
-from backend.services.core.legacy_token import LegacyClaims, LegacyRules, has_legacy_shape, verify_legacy
-from setting_types import SymmetricSecret
+from backend.services.legacy_tokens import LegacyClaims, LegacyRules, has_legacy_shape, verify_legacy
+from settings.types import SymmetricSecret
 from tests.support.clerk import Instance, b64url
 
 NOW = 1_800_000_000.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.services.api_key_form import KeyForm
+from backend.services.api_keys.form import KeyForm
 from config import DEVELOPMENT_PEPPER
 from tests.api.keys import KeyOwner
 from tests.security.attacks import PATH, check_refusal, forge, send_raw

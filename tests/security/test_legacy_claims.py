@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backend.services.core.legacy_token import LegacyClaims, LegacyRules
+from backend.services.legacy_tokens import LegacyClaims, LegacyRules
 from tests.security.attacks import forge
 from tests.security.old_application import ACCEPTED, NOW, OldApplication, code_of, verify
 from tests.security.test_token_claims import NOT_AN_INSTANT

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.services.core.legacy_token import LegacyRules, has_legacy_shape
+from backend.services.legacy_tokens import LegacyRules, has_legacy_shape
 from tests.security.old_application import ACCEPTED, HEADER, NOW, Door, OldApplication, code_of
 from tests.security.test_token_confusion import PUBLIC_KEY_AS_SECRET
 from tests.support.clerk import Instance, b64url

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-import weak_secrets
-from setting_types import symmetric_secret_bytes
+from settings import weak_secrets
+from settings.types import symmetric_secret_bytes
 from tests.security.old_application import as_base64, secret_refusal
 
 # The same in each process: pytest-xdist compares the names of the tests, and these are part of some.

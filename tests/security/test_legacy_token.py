@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.services.core.legacy_token import LegacyClaims, LegacyRules, has_legacy_shape
+from backend.services.legacy_tokens import LegacyClaims, LegacyRules, has_legacy_shape
 from tests.security.old_application import ACCEPTED, HEADER, NOW, Door, OldApplication, code_of, verify
 from tests.support.clerk import Instance, b64url
 

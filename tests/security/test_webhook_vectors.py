@@ -9,7 +9,7 @@ import time_machine
 from pydantic import SecretStr
 
 from backend.errors import AppError, ErrorCode
-from backend.services.webhook_signature import WebhookVerifier
+from backend.services.clerk.webhooks.signature import WebhookVerifier
 
 # Published by Svix with its libraries; the signature is of 2021.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

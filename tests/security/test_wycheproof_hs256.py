@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from backend.services.core.legacy_token import LegacyRules
+from backend.services.legacy_tokens import LegacyRules
+from settings.weak_secrets import MIN_SECRET_BYTES, refuse_weak_secret
 from tests.security.old_application import code_of
 from tests.security.test_wycheproof import CONTRADICTORY, SIGNATURE_CODES, SIGNATURE_FILES
-from weak_secrets import MIN_SECRET_BYTES, refuse_weak_secret
 
 # Refused for what a JWK set says about its keys, under a MAC that is good: made for AES, of one set with an EC key,
 # two of one name. Our secret is bytes in a setting and has no such words.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
-from backend.services.core.clerk_api import ClerkApi
+from backend.services.clerk.client.backend_api import ClerkApi
 
 DEADLINE = 0.5  # seconds, in the place of three: one that a test can wait for
 SECRET_KEY = "sk_test_of_the_backend_api"

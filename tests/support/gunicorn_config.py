@@ -13,7 +13,7 @@ globals().update(SHIPPED)
 
 
 def post_worker_init(worker: Any) -> None:
-    from backend.api import request_counts  # noqa: PLC0415 - after gevent has patched the standard library
+    from backend.server import request_counter as request_counts  # noqa: PLC0415 - after gevent has patched the standard library
 
     request_counts.FLUSH_SECONDS = float(os.environ.get("TEST_FLUSH_SECONDS", "86400"))
     SHIPPED["post_worker_init"](worker)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from backend.services.core import http
-from backend.services.core.clerk_api import ClerkApi
-from backend.services.live_sessions import LiveSessions
+from backend.services.clerk.client import http
+from backend.services.clerk.client.backend_api import ClerkApi
+from backend.services.clerk.sessions import LiveSessions
 from tests.support.clerk_api import DEADLINE, ApiServer, answer_with, open_api
 from tests.unit.live import Clock, session
 

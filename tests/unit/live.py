@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from backend.errors import AppError, ErrorCode
-from backend.services.live_sessions import LiveSessions
+from backend.services.clerk.sessions import LiveSessions
 from tests.security.key_servers import FAILURES, drip_body, drip_head, hang
 from tests.support.clerk import session_data
 from tests.support.clerk_api import answer_with, hang_up, refuse_with

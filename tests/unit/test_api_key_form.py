@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from backend.services.api_key_form import ALPHABET, CHECKSUM_LENGTH, LAST, RANDOM_LENGTH, KeyForm
+from backend.services.api_keys.form import ALPHABET, CHECKSUM_LENGTH, LAST, RANDOM_LENGTH, KeyForm
 
 PEPPER = b"p" * 32
 FORM = KeyForm("sk_app", PEPPER)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.services.core.clerk_api import ClerkApi
-from backend.services.core.http import FetchError
+from backend.services.clerk.client.backend_api import ClerkApi
+from backend.services.clerk.client.http import FetchError
 from tests.support.clerk_api import (
     CALLS,
     SECRET_KEY,

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from backend.services.core.clerk_api import ClerkApi
-from backend.services.core.http import MAX_IDLE, FetchError
+from backend.services.clerk.client.backend_api import ClerkApi
+from backend.services.clerk.client.http import MAX_IDLE, FetchError
 from tests.security.key_servers import drip_body
 from tests.support.clerk_api import (
     CALLS,
@@ -154,9 +154,9 @@ from gevent import monkey; monkey.patch_all()
 import json, sys, time
 import gevent
 from gevent.pool import Pool
-from backend.services.core import http
-from backend.services.core.clerk_api import ClerkApi
-from backend.services.core.http import FetchError
+from backend.services.clerk.client import http
+from backend.services.clerk.client.backend_api import ClerkApi
+from backend.services.clerk.client.http import FetchError
 
 http.DEADLINE_SECONDS = 1.0
 api = ClerkApi(sys.argv[1], "sk_test_of_the_backend_api")

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from backend.services.core.clerk_api import ClerkApi
-from backend.services.core.http import FetchError
+from backend.services.clerk.client.backend_api import ClerkApi
+from backend.services.clerk.client.http import FetchError
 from tests.security.key_servers import drip_body, drip_head, hang
 from tests.support.clerk_api import (
     DEADLINE,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.services.core import http
-from backend.services.core.http import FetchError, get_json, read_retry_after
+from backend.services.clerk.client import http
+from backend.services.clerk.client.http import FetchError, get_json, read_retry_after
 from tests.security.key_servers import FAILURES, drip_body, drip_head, hang, redirect_to
 from tests.support.clerk import KeyServer, answer_json
 from tests.support.clerk_api import ApiServer, Handler, answer_with, refuse_with

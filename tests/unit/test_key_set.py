@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from backend.errors import ErrorCode
+from backend.services.clerk.client.http import FetchError
 from backend.services.core import jwks
-from backend.services.core.http import FetchError
 from tests.unit.key_source import LIFETIME, ONE, PATIENCE, TWO, Source, set_of
 
 DAY = 86_400.0

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from backend.errors import AppError, ErrorCode
-from backend.services import live_sessions
-from backend.services.core import http
-from backend.services.core.clerk_api import ClerkApi
-from backend.services.live_sessions import OVER, SESSION_ID, LiveSessions
+from backend.services.clerk import sessions as live_sessions
+from backend.services.clerk.client import http
+from backend.services.clerk.client.backend_api import ClerkApi
+from backend.services.clerk.sessions import OVER, SESSION_ID, LiveSessions
 from tests.support.clerk import clerk_id
 from tests.support.clerk_api import SECRET_KEY, ApiServer, hang_up, refuse_with
 from tests.unit.live import ENDED, NOT_FOUND, OUTAGES, SESSION, USER, Clock, refusal, session, told

@@ -8,8 +8,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from backend.errors import AppError, ErrorCode
-from backend.services import live_sessions
-from backend.services.live_sessions import NEGATIVE_SECONDS, OVER, LiveSessions
+from backend.services.clerk import sessions as live_sessions
+from backend.services.clerk.sessions import NEGATIVE_SECONDS, OVER, LiveSessions
 from tests.support.clerk_api import ApiServer, Handler, open_api, refuse_with
 from tests.unit.live import ENDED, NOT_FOUND, OUTAGES, SESSION, USER, Clock, refusal, session, told
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from backend.errors import ErrorCode
-from backend.services.core.clerk_api import ClerkApi
-from backend.services.live_sessions import LiveSessions
+from backend.services.clerk.client.backend_api import ClerkApi
+from backend.services.clerk.sessions import LiveSessions
 from tests.emulator.harness import EmulatorProcess
 from tests.support.clerk import clerk_id
 from tests.support.clerk_api import open_api

@@ -2,16 +2,16 @@
 
 from flask import Blueprint
 
-from backend.access.policies import check_live_session, get_caller, get_current_user_id, require_auth
-from backend.api.operation import operation
+from backend.access.caller import check_live_session, get_caller, get_current_user_id, require_auth
+from backend.api.http.operation import operation
+from backend.database.engine import in_transaction
 from backend.errors import ErrorCode
-from backend.extensions import in_transaction
 from backend.schemas.account import AccountOut, Greeting, GreetingQuery
 from backend.schemas.profile import ProfileIn
 from backend.schemas.webhook import EventsOut
-from backend.services.profile import change_profile
-from backend.services.scopes import Scope
-from backend.services.webhook_events import read_newest
+from backend.services.api_keys.scopes import Scope
+from backend.services.clerk.webhooks.ledger import read_newest
+from backend.services.users.profile import change_profile
 
 __all__ = ["blueprint", "get_current_user_id"]
 

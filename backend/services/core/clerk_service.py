@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 
 from backend.errors import AppError, ErrorCode
+from backend.services.clerk.client.backend_api import ClerkApi
 from backend.services.core.claims import SKEW_SECONDS, ClaimRules, SessionClaims, check_claims
-from backend.services.core.clerk_api import ClerkApi
 from backend.services.core.jwks import KeySource, PemKey, RemoteKeySet
 from backend.services.core.token_form import parse_token
 from config import Settings

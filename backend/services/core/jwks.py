@@ -10,8 +10,8 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from backend.errors import AppError, ErrorCode
-from backend.services.core.http import DEADLINE_SECONDS, FetchError, get_json
-from backend.services.core.keys import Keys, load_pem, usable_keys
+from backend.services.clerk.client.http import DEADLINE_SECONDS, FetchError, get_json
+from backend.services.core.public_keys import Keys, load_pem, usable_keys
 
 MAX_SET_BYTES = 65_536
 REFRESH_AHEAD = 0.8  # of the lifetime: from here on one fetch runs beside the requests

@@ -1,0 +1,254 @@
+"""The description of the API (OpenAPI 3.1), from the routes with their policies and what each view says of itself."""
+
+import re
+import sys
+from collections.abc import Iterator
+from http import HTTPMethod, HTTPStatus
+from typing import Any, NamedTuple
+
+from flask import Flask
+from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from werkzeug.routing import Rule
+
+from backend.access.policy import READING, Policy
+from backend.api.http.etags import IF_NONE_MATCH
+from backend.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
+from backend.api.http.openapi_parts import (
+    HEADERS,
+    INFO,
+    NOT_MODIFIED,
+    PROBLEM,
+    REPLAYED,
+    SECURITY_SCHEMES,
+    TOO_LONG,
+    UNAUTHORIZED,
+    Schemas,
+    problem_responses,
+    required_header,
+)
+from backend.api.http.operation import JSON, Operation
+from backend.errors import ErrorCode
+from backend.models.choices import Plan, Role
+from backend.models.ids import LARGEST
+
+COMPONENTS = "#/components/schemas/"
+CONVERTED = re.compile(r"<(?:[^:<>]+:)?(\w+)>")
+NOT_A_WORD = re.compile(r"\W+")
+DESCRIBED = {method.value for method in HTTPMethod} - {"HEAD", "OPTIONS"}
+
+OF_A_BODY = {
+    ErrorCode.VALIDATION,
+    ErrorCode.MALFORMED_BODY,
+    ErrorCode.PAYLOAD_TOO_LARGE,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+}
+OF_THE_DATABASE = {ErrorCode.DATABASE_UNAVAILABLE, ErrorCode.REQUEST_TIMEOUT}
+OF_A_CALLER = OF_THE_DATABASE | {
+    ErrorCode.SESSION_TOKEN_MISSING,
+    ErrorCode.USER_BANNED,
+    ErrorCode.FORBIDDEN,
+    ErrorCode.JWKS_UNAVAILABLE,
+}
+
+
+class Described(NamedTuple):
+    """One method of one path. `policies`: the route's and, where it has one, the view's."""
+
+    path: str
+    method: str
+    ids: list[str]
+    tag: str
+    about: str
+    operation: Operation
+    policies: list[Policy]
+
+    @property
+    def needs_caller(self) -> bool:
+        return not all(policy.is_public for policy in self.policies)
+
+    @property
+    def scopes(self) -> list[str] | None:
+        """What an API key needs; None where no key will do."""
+        demanding = [policy for policy in self.policies if not policy.is_public]
+        demanded = [policy.read if self.method in READING else policy.write for policy in demanding]
+        if any(policy.session_only for policy in self.policies):
+            return None
+        return sorted({scope for scope in demanded if scope}) if all(demanded) else None
+
+
+def api_document(app: Flask) -> dict[str, Any]:
+    """The OpenAPI document of an application whose routes are registered. It depends on no setting."""
+    found = sorted(_find_operations(app), key=lambda one: (one.path, one.method))
+    schemas, components = _schemas(found)
+    paths: dict[str, dict[str, Any]] = {}
+    for one in found:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, schemas, components)
+    modules = {blueprint.name: blueprint.import_name for blueprint in app.blueprints.values()}
+    return {
+        "openapi": "3.1.0",
+        "info": INFO,
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": name, "description": _about(sys.modules[modules[name]])} for name in sorted(modules)
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": _without_queries(found, components) | {"Problem": PROBLEM},
+            "responses": {"Unauthorized": UNAUTHORIZED},
+            "securitySchemes": SECURITY_SCHEMES,
+        },
+    }
+
+
+def path_of(rule: Rule) -> str:
+    """As OpenAPI writes it: `/api/keys/{key_id}`."""
+    return CONVERTED.sub(r"{\1}", rule.rule)
+
+
+def _about(thing: object) -> str:
+    """The first paragraph of its docstring."""
+    return " ".join(str(thing.__doc__).partition("\n\n")[0].split())
+
+
+def _find_operations(app: Flask) -> Iterator[Described]:
+    policies: dict[str, Policy] = app.extensions["policies"]
+    for rule in app.url_map.iter_rules():
+        view: Any = app.view_functions[rule.endpoint]
+        if not hasattr(view, "operation"):
+            continue  # a part of a page
+        route = rule.endpoint.partition(".")[0]
+        demands = [policies[route], *([view.policy] if hasattr(view, "policy") else [])]
+        path, tag = path_of(rule), app.blueprints[route].name
+        for method in DESCRIBED & (rule.methods or set()):
+            yield Described(path, method, sorted(rule.arguments), tag, _about(view), view.operation, demands)
+
+
+def _schemas(found: list[Described]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """The schema of each model as it is sent or answered, and the components that these refer to."""
+    models: set[tuple[type[BaseModel], JsonSchemaMode]] = set()
+    for one in found:
+        described = one.operation
+        sent = (described.body, described.raw_body, described.query)
+        models |= {(model, "validation") for model in sent if model is not None}
+        if described.answer is not None:
+            models.add((described.answer, "serialization"))
+    ordered = sorted(models, key=lambda pair: (pair[0].__name__, pair[1]))
+    schemas, definitions = models_json_schema(
+        ordered, ref_template=f"{COMPONENTS}{{model}}", schema_generator=Schemas
+    )
+    return dict(schemas.items()), definitions["$defs"]
+
+
+def _without_queries(found: list[Described], components: dict[str, Any]) -> dict[str, Any]:
+    """A query stands in the parameters, member by member."""
+    queries = {one.operation.query.__name__ for one in found if one.operation.query is not None}
+    return {name: schema for name, schema in components.items() if name not in queries}
+
+
+def _operation(one: Described, schemas: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": f"{one.method.lower()}{NOT_A_WORD.sub('_', one.path).rstrip('_')}",
+        "summary": one.about,
+        "tags": [one.tag],
+        "security": _security(one),
+        "parameters": [*_id_parameters(one), *_query_parameters(one, components), *_header_parameters(one)],
+        "responses": {**_good_responses(one, schemas), **problem_responses(_refusals(one))},
+    }
+    if demands := _demands(one):
+        described["description"] = demands
+    if (body := one.operation.body or one.operation.raw_body) is not None:
+        described["requestBody"] = {
+            "required": not _takes_nothing(body),
+            "content": {JSON: {"schema": schemas[body, "validation"]}},
+        }
+    return described
+
+
+def _security(one: Described) -> list[dict[str, list[str]]]:
+    if not one.needs_caller:
+        return []
+    keys = [{"apiKey": one.scopes}] if one.scopes is not None else []
+    return [{"bearer": []}, *keys, {"sessionCookie": []}]
+
+
+def _demands(one: Described) -> str:
+    said = [f"Takes the role {policy.role}." for policy in one.policies if policy.role is not Role.USER]
+    said += [f"Takes the plan {policy.plan}." for policy in one.policies if policy.plan is not Plan.FREE]
+    if any(policy.session_only for policy in one.policies):
+        said.append("Only with a Clerk session.")
+    elif one.needs_caller and one.scopes is None:
+        said.append("Not for API keys.")
+    if one.scopes:
+        said.append(f"An API key needs the scope {', '.join(one.scopes)}.")
+    if not all(policy.impersonation for policy in one.policies):
+        said.append("Not while impersonating somebody.")
+    return " ".join(said)
+
+
+def _id_parameters(one: Described) -> Iterator[dict[str, Any]]:
+    for name in one.ids:
+        schema = {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(one: Described, components: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if one.operation.query is None:
+        return
+    for name, schema in components[one.operation.query.__name__].get("properties", {}).items():
+        yield {"name": name, "in": "query", "schema": {key: schema[key] for key in schema if key != "title"}}
+
+
+def _header_parameters(one: Described) -> Iterator[dict[str, Any]]:
+    for name in sorted(one.operation.takes):
+        yield {"name": name, "in": "header", **HEADERS[name][0]}
+
+
+def _good_responses(one: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
+    described = one.operation
+    headers: dict[str, Any] = {}
+    response: dict[str, Any] = {"description": described.status.phrase}
+    if described.answer is not None:
+        response["content"] = {JSON: {"schema": schemas[described.answer, "serialization"]}}
+    if described.media_type is not None:
+        kind = "object" if described.media_type == JSON else "string"
+        response.setdefault("content", {})[described.media_type] = {"schema": {"type": kind}}
+    if described.status == HTTPStatus.CREATED:
+        headers |= required_header("Location")["headers"]
+    if described.is_tagged:
+        headers |= required_header("ETag")["headers"]
+    if IDEMPOTENCY_KEY in described.takes:
+        headers["Idempotent-Replayed"] = REPLAYED
+    responses: dict[str, Any] = {
+        str(int(described.status)): response | ({"headers": headers} if headers else {})
+    }
+    if IF_NONE_MATCH in described.takes:
+        responses[str(int(HTTPStatus.NOT_MODIFIED))] = NOT_MODIFIED
+    if described.query is not None:
+        responses[str(int(HTTPStatus.REQUEST_URI_TOO_LONG))] = TOO_LONG
+    return responses
+
+
+def _refusals(one: Described) -> set[ErrorCode]:
+    refused = set(one.operation.refuses).union(*(HEADERS[name][1] for name in one.operation.takes))
+    if ErrorCode.DATABASE_UNAVAILABLE in refused:
+        refused |= OF_THE_DATABASE
+    if one.needs_caller:
+        refused |= OF_A_CALLER | ({ErrorCode.INSUFFICIENT_SCOPE} if one.scopes else set())
+        refused |= {ErrorCode.CSRF} if one.method not in READING else set()
+    if one.operation.body is not None:
+        refused |= OF_A_BODY
+    if one.operation.query is not None:
+        refused.add(ErrorCode.VALIDATION)
+    if one.ids:
+        refused.add(ErrorCode.NOT_FOUND)
+    return refused
+
+
+def _takes_nothing(model: type[BaseModel]) -> bool:
+    """Whether an empty object will do, which is what no body counts as."""
+    try:
+        model.model_validate({})
+    except ValidationError:
+        return False
+    return True

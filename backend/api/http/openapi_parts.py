@@ -1,0 +1,148 @@
+"""The fixed parts of the API's description: what it is, who may call it, headers, errors."""
+
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import WithDefaultSchema
+
+from backend.api.http.etags import IF_MATCH, IF_NONE_MATCH
+from backend.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
+from backend.errors import ErrorCode
+from backend.services.clerk.webhooks.signature import HEADERS as SVIX_HEADERS
+from backend.version import VERSION
+
+PROBLEM_JSON = "application/problem+json"
+
+INFO = {
+    "title": "Counterfoil",
+    "version": VERSION,
+    "description": (
+        "Times are RFC 3339 in UTC, amounts of money are in the smallest unit of their currency, ids are numbers.\n\n"
+        "A list gives one page and `next_cursor`, which is null on the last one; send it as `cursor` for the next.\n\n"
+        "Every error is `application/problem+json` (RFC 9457). Programs look at its `code`; `X-Request-ID` and "
+        "`request_id` name the request in our log. A 503 is trouble of ours: try again after `Retry-After` seconds. "
+        "Any request may also be refused before it is looked at: 414 beyond 4,094 bytes of address, 431 beyond 16,380 bytes "
+        "of one header, 400 when it is not HTTP.\n\n"
+        "Sent again with the same `Idempotency-Key`, a request is done once. Only those take none that do the same when they "
+        "come again: ban, unban, the end of a session, a webhook (known by its `svix-id`)."
+    ),
+}
+
+SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A Clerk session token, as getToken() gives it; an API key; or a token of the older login.",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "sessionCookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__session",
+        "description": "Clerk's cookie, from pages of this site or of an allowed origin.",
+    },
+}
+
+# Request headers that views take, by name: what they say, and what may be refused because of them.
+HEADERS: dict[str, tuple[dict[str, Any], frozenset[ErrorCode]]] = {
+    IDEMPOTENCY_KEY: (
+        {
+            "description": "Sent again within 24 hours with the same body, the request is answered as the first time.",
+            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        },
+        frozenset(
+            {ErrorCode.VALIDATION, ErrorCode.CONFLICT, ErrorCode.MALFORMED_BODY, ErrorCode.PAYLOAD_TOO_LARGE}
+        ),
+    ),
+    IF_MATCH: (
+        {"description": "The ETag that the change begins from.", "schema": {"type": "string"}},
+        frozenset({ErrorCode.PRECONDITION_FAILED}),
+    ),
+    IF_NONE_MATCH: (
+        {"description": "The ETag that you have.", "schema": {"type": "string"}},
+        frozenset(),
+    ),
+    **{
+        name: ({"required": True, "schema": {"type": "string"}}, frozenset[ErrorCode]())
+        for name in SVIX_HEADERS
+    },
+}
+
+REPLAYED = {
+    "description": "`true` where this is the answer of an earlier request.",
+    "schema": {"const": "true"},
+}
+
+PROBLEM = {
+    "type": "object",
+    "description": (
+        "RFC 9457. `errors`: what is wrong with the values that were sent. `limit`, `used`, `resets_at` (null: never), "
+        "`remaining`: of a quota."
+    ),
+    "required": ["type", "title", "status", "code", "detail", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "enum": [code.value for code in ErrorCode]},
+        "detail": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["path", "message"],
+                "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+        "limit": {"type": "integer"},
+        "used": {"type": "integer"},
+        "remaining": {"type": "integer"},
+        "resets_at": {"type": ["string", "null"], "format": "date-time"},
+    },
+}
+
+
+def problem_responses(codes: Collection[ErrorCode]) -> dict[str, Any]:
+    """The error answers, by status, each naming its codes."""
+    by_status: dict[HTTPStatus, list[str]] = {}
+    for code in ErrorCode:
+        if code in codes:
+            by_status.setdefault(code.status, []).append(f"`{code.value}`")
+    return {str(int(status)): _problem(status, names) for status, names in sorted(by_status.items())}
+
+
+def _problem(status: HTTPStatus, names: list[str]) -> dict[str, Any]:
+    if status == HTTPStatus.UNAUTHORIZED:
+        return {"$ref": "#/components/responses/Unauthorized"}  # 20 codes, the same everywhere
+    headers = required_header("Retry-After") if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return {"description": ", ".join(names), "content": _PROBLEM_CONTENT, **headers}
+
+
+def required_header(name: str) -> dict[str, Any]:
+    """The member `headers` of a response that always has this one."""
+    return {"headers": {name: {"required": True, "schema": {"type": "string"}}}}
+
+
+_PROBLEM_CONTENT = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+# Said by gunicorn, before the application sees the request. Here where a query can make it so long.
+TOO_LONG = {"description": f"`{ErrorCode.MALFORMED_BODY}`", "content": _PROBLEM_CONTENT}
+NOT_MODIFIED = {"description": "You have this version.", **required_header("ETag")}
+
+UNAUTHORIZED = {
+    "description": ", ".join(f"`{code}`" for code in ErrorCode if code.status == HTTPStatus.UNAUTHORIZED),
+    "content": _PROBLEM_CONTENT,
+    **required_header("WWW-Authenticate"),
+}
+
+
+class Schemas(GenerateJsonSchema):
+    """Without the default null, which only says that a member need not be there."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)

@@ -1,0 +1,98 @@
+"""What a view takes and answers: read and written by it here, and described from it in /openapi.json."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import wraps
+from http import HTTPStatus
+from inspect import unwrap
+from typing import Any, get_type_hints
+
+from flask import Response
+from pydantic import BaseModel
+
+from backend.api.http.parsing import read_body, read_query
+from backend.errors import ErrorCode
+from backend.schemas.base import Input, Query
+from backend.services.idempotency import Answer
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """`answer`: of the `status`; None for no body. `takes`: request headers that mean something. `refuses`: with which
+    codes, besides those that follow from all the rest. `media_type`: of an answer that is no model; with `answer`, of the
+    other form that it may have. `raw_body`: one that the view reads itself, byte for byte. `is_tagged`: the answer has an
+    ETag.
+    """
+
+    body: type[Input] | None = None
+    raw_body: type[BaseModel] | None = None
+    query: type[Query] | None = None
+    answer: type[BaseModel] | None = None
+    status: HTTPStatus = HTTPStatus.OK
+    media_type: str | None = None
+    is_tagged: bool = False
+    takes: frozenset[str] = frozenset()
+    refuses: frozenset[ErrorCode] = frozenset()
+
+
+def operation(
+    answer: type[BaseModel] | None = None,
+    status: HTTPStatus | None = None,
+    *,
+    takes: Collection[str] = (),
+    refuses: Collection[ErrorCode] = (),
+    media_type: str | None = None,
+    raw_body: type[BaseModel] | None = None,
+    is_tagged: bool = False,
+) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
+    """Give a view its input: what it calls `body` and `query` is read as the models that it annotates them with.
+
+    The view returns the answer's model, an Answer where there are headers or another status, None for no body, or a whole
+    Response.
+    """
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
+        inputs = get_type_hints(unwrap(view))
+        described = Operation(
+            body=inputs.get("body"),
+            raw_body=raw_body,
+            query=inputs.get("query"),
+            answer=answer,
+            status=status or (HTTPStatus.OK if answer or media_type else HTTPStatus.NO_CONTENT),
+            media_type=media_type,
+            is_tagged=is_tagged,
+            takes=frozenset(takes) | getattr(view, "takes", frozenset()),
+            refuses=frozenset(refuses),
+        )
+        body, query = described.body, described.query
+
+        @wraps(view)
+        def call(**values: object) -> Response:
+            if query is not None:
+                values["query"] = read_query(query)
+            if body is not None:
+                values["body"] = read_body(body)
+            return respond(view(**values))
+
+        call.operation = described  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+def respond(result: BaseModel | Answer | Response | None) -> Response:
+    """The response to what a view returned."""
+    if isinstance(result, BaseModel):
+        return Response(result.model_dump_json(), content_type=JSON)
+    if isinstance(result, Response):
+        return result
+    answer = result or Answer(HTTPStatus.NO_CONTENT, "")
+    response = Response(answer.body, answer.status, content_type=JSON)
+    if not answer.body:
+        del response.headers["Content-Type"]
+    for name, value in (("Location", answer.location), ("ETag", answer.etag)):
+        if value is not None:
+            response.headers[name] = value
+    return response

@@ -1,0 +1,20 @@
+"""The caller's plan."""
+
+from flask import Blueprint
+
+from backend.access.caller import get_caller
+from backend.api.http.operation import operation
+from backend.database.engine import in_transaction
+from backend.schemas.subscription import PlanUseOut
+from backend.services.plans.subscriptions import read_use
+
+blueprint = Blueprint("subscriptions", __name__)
+
+
+@blueprint.get("")
+@operation(PlanUseOut)
+def show() -> PlanUseOut:
+    """Plan, limits and what is used of them; and what the other plans allow."""
+    account = get_caller().account
+    use = in_transaction(lambda connection: read_use(connection, account.user_id))
+    return PlanUseOut.of_use(account, use)

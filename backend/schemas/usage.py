@@ -1,0 +1,52 @@
+"""Tokens as clients spend and see them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.schemas.base import Input
+from backend.services.plans.tokens import Balance
+from backend.services.plans.usage import Month
+
+# A program that asks for more has most likely taken another number for the amount.
+MOST_AT_ONCE = 1_000_000
+
+
+class SpendIn(Input):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"amount": 25}]})
+
+    amount: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
+
+
+class BalanceOut(BaseModel):
+    """This calendar month, UTC. `resets_at`: when the next one begins."""
+
+    remaining: int
+    used: int
+    limit: int
+    resets_at: datetime
+
+    @classmethod
+    def of(cls, balance: Balance) -> Self:
+        return cls.model_validate(balance._asdict() | {"remaining": balance.remaining})
+
+
+class MonthOut(BaseModel):
+    period_start: datetime
+    tokens_used: int
+    tokens_limit: int
+    campaigns_created: int
+    api_requests: int
+
+
+class TokensOut(BalanceOut):
+    """`history`: newest first, from the current month back. `api_requests` may be ten seconds behind."""
+
+    history: list[MonthOut]
+
+    @classmethod
+    def of_months(cls, months: Sequence[Month]) -> Self:
+        balance = BalanceOut.of(Balance.of(months[0]))
+        return cls(**balance.model_dump(), history=[MonthOut(**month._asdict()) for month in months])

@@ -1,0 +1,1 @@
+"""The worker process: what gunicorn and gevent need beside the application."""

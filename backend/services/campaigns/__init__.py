@@ -1,0 +1,1 @@
+"""Campaigns and their templates: the example of a resource."""

@@ -1,0 +1,93 @@
+"""Clerk's Backend API: the few calls that this application makes.
+
+Not Clerk's Python SDK: its models refuse values that Clerk added later, and it waits for minutes when nobody answers.
+"""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Literal, NamedTuple
+from urllib.parse import quote
+
+from backend.services.clerk.client.http import FetchError, HttpClient
+
+MAX_ANSWER_BYTES = 262_144
+# Named, so that a version which Clerk makes later cannot change our answers; Clerk's own SDK names this one. The versions
+# up to it differ in billing and in PATCH: users and sessions keep the form of a webhook's `data`.
+API_VERSION = "2026-05-12"
+MAX_PAUSE = 60.0  # Clerk counts calls by ten seconds; an hour would be a mistake of somebody's
+ASKED_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class Pause(NamedTuple):
+    """`until` on the client's clock; `status` of the answer that asked for it."""
+
+    until: float
+    status: int
+
+
+NO_PAUSE = Pause(float("-inf"), 0)
+
+
+class ClerkApi:
+    """One a worker. Every call takes at most 3 s, gives the parsed JSON as it came, and raises FetchError.
+
+    While Clerk asks us to wait (Retry-After), every call of the same method fails at once, as the refused one did, and
+    nothing is sent: who asks too much about sessions does not keep others from ending theirs.
+    """
+
+    def __init__(
+        self, base_url: str, secret_key: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._secret_key = secret_key
+        self._clock = clock
+        self._client = HttpClient()
+        self._pauses: dict[str, Pause] = {}
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is a secret key. Without one every call fails."""
+        return bool(self._secret_key)
+
+    def get_user(self, clerk_user_id: str) -> object:
+        """The user, in the form of a webhook's `data`."""
+        return self._call("GET", "users", clerk_user_id)
+
+    def ban_user(self, clerk_user_id: str) -> object:
+        """Ban the user and end all their sessions; return the user."""
+        return self._call("POST", "users", clerk_user_id, "/ban")
+
+    def unban_user(self, clerk_user_id: str) -> object:
+        """Let the user sign in again; return the user."""
+        return self._call("POST", "users", clerk_user_id, "/unban")
+
+    def get_session(self, session_id: str) -> object:
+        """The session, in the form of a webhook's `data`."""
+        return self._call("GET", "sessions", session_id)
+
+    def revoke_session(self, session_id: str) -> object:
+        """End the session; return it."""
+        return self._call("POST", "sessions", session_id, "/revoke")
+
+    def _call(
+        self, method: Literal["GET", "POST"], collection: str, identifier: str, action: str = ""
+    ) -> object:
+        if not self.is_configured:
+            raise FetchError("no CLERK_SECRET_KEY is set")
+        if identifier in {"", ".", ".."}:
+            # No quoting keeps these from naming another resource: the library resolves %2E%2E as well.
+            raise FetchError("asked for an id that is none", HTTPStatus.NOT_FOUND, code="resource_not_found")
+        pause = self._pauses.get(method)
+        if pause is not None and (remaining := pause.until - self._clock()) > 0:
+            raise FetchError("asked us to wait", pause.status, retry_after=remaining)
+        headers = {"Authorization": f"Bearer {self._secret_key}", "Clerk-API-Version": API_VERSION}
+        url = f"{self._base_url}/v1/{collection}/{quote(identifier, safe='')}{action}"
+        try:
+            return self._client.exchange(method, url, max_bytes=MAX_ANSWER_BYTES, headers=headers)
+        except FetchError as error:
+            if error.status in ASKED_TO_WAIT and error.retry_after is not None:
+                until = self._clock() + min(error.retry_after, MAX_PAUSE)
+                # Of two calls that were refused at once the longer time counts.
+                self._pauses[method] = max(self._pauses.get(method, NO_PAUSE), Pause(until, error.status))
+            raise

@@ -1,0 +1,177 @@
+"""Linking a row of the password era to the Clerk user it belongs to. A wrong link hands an account to a stranger.
+
+Looked at once, with the first profile that comes of a Clerk user, and never undone. The rule for addresses follows
+supabase/auth: only proven ones count, and of several rows none is guessed.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection, text
+
+from backend.models.ids import read_id
+from backend.services import audit
+from backend.services.clerk.payloads import Profile
+from backend.services.users.provisioning import insert_user
+
+# Whoever adds to a placeholder at this moment is waited for, so that TAKE_PLACEHOLDER sees what was added.
+LOCK_PLACEHOLDER = text("""
+SELECT FROM users u
+LEFT JOIN LATERAL (SELECT FROM subscriptions WHERE user_id = u.user_id FOR UPDATE) AS s ON true
+LEFT JOIN LATERAL (SELECT FROM usage_metrics WHERE user_id = u.user_id FOR UPDATE) AS m ON true
+WHERE u.clerk_user_id = :clerk_user_id
+FOR UPDATE OF u
+""")
+
+# A user's row that holds nothing: no key, no campaign, no use, no plan, no word of his own or of an admin's. Requests that were
+# counted are no use: reading `/auth/me` until the profile comes must not prevent the link. Their number is lost with it, and
+# the stored answers of requests: what those made and left is looked at here.
+TAKE_PLACEHOLDER = text("""
+DELETE FROM users u
+WHERE clerk_user_id = :clerk_user_id
+  AND role = 'user' AND is_active AND bio IS NULL AND website IS NULL AND social_links = '{}'
+  AND NOT EXISTS (SELECT FROM api_keys WHERE user_id = u.user_id)
+  AND NOT EXISTS (SELECT FROM campaigns WHERE user_id = u.user_id)
+  AND NOT EXISTS (SELECT FROM campaign_templates WHERE user_id = u.user_id)
+  AND NOT EXISTS (SELECT FROM usage_metrics
+                  WHERE user_id = u.user_id AND (tokens_used, campaigns_created) <> (0, 0))
+  AND NOT EXISTS (SELECT FROM subscriptions
+                  WHERE user_id = u.user_id
+                    AND (plan <> 'free' OR num_nonnulls(stripe_customer_id, clerk_subscription_id) > 0))
+RETURNING user_id, last_login_at, last_logout_at
+""")
+
+LINK = text("""
+UPDATE users
+SET clerk_user_id = :clerk_user_id, updated_at = now(),
+    last_login_at = greatest(last_login_at, :last_login_at),
+    last_logout_at = greatest(last_logout_at, :last_logout_at)
+WHERE user_id = :user_id
+""")
+
+
+class LockedUser(NamedTuple):
+    """A row that a profile may concern. `has_address`: it is live and has the profile's address, in any letter case."""
+
+    user_id: int
+    clerk_user_id: str | None
+    email: str | None
+    email_verified: bool
+    clerk_updated_at: datetime | None
+    deleted_at: datetime | None
+    has_address: bool
+
+    @property
+    def is_legacy(self) -> bool:
+        return self.clerk_user_id is None and self.deleted_at is None
+
+
+class Reason(StrEnum):
+    """Why there was a row to link and no link."""
+
+    DELETED = "deleted"
+    ALREADY_LINKED = "already-linked"
+    TURNED_OFF = "turned-off"
+    UNVERIFIED_AT_CLERK = "unverified-at-clerk"
+    UNVERIFIED_HERE = "unverified-here"
+    AMBIGUOUS = "ambiguous"
+    LOOKALIKE = "lookalike"
+    OWN_ROW_IN_USE = "own-row-in-use"
+
+
+By = Literal["external_id", "email"]
+
+
+class Link(NamedTuple):
+    """`replaced`: the user_id of the user's own row, which made room."""
+
+    by: By
+    user_id: int
+    replaced: int | None = None
+
+
+class Refusal(NamedTuple):
+    by: By
+    candidates: tuple[int, ...]
+    reason: Reason
+
+
+def decide(profile: Profile, rows: Iterable[LockedUser], *, by_email: bool) -> Link | Refusal | None:
+    """What becomes of the first profile of a user. None: there is no row it could be linked to.
+
+    `rows`: at least the row that `external_id` names and all that have the address.
+    """
+    rows = list(rows)
+    named_id = read_id(profile.external_id)
+    named = next((row for row in rows if row.user_id == named_id), None)
+    if named is not None:
+        return _decide_named(profile, named)
+    # An unverified address of another Clerk user proves nothing: it could be given to keep somebody from their own row.
+    holders = [
+        row
+        for row in rows
+        if row.has_address
+        and row.clerk_user_id != profile.clerk_user_id
+        and (row.is_legacy or row.email_verified)
+    ]
+    candidates = tuple(row.user_id for row in holders if row.is_legacy)
+    if not candidates:
+        return None
+    reason = _refuse_holders(profile, holders, by_email=by_email)
+    return Link("email", *candidates) if reason is None else Refusal("email", candidates, reason)
+
+
+def _decide_named(profile: Profile, named: LockedUser) -> Link | Refusal | None:
+    """An `external_id` is set with the instance's secret key, never by the user: it is as good as our own word."""
+    if named.clerk_user_id == profile.clerk_user_id:
+        return None
+    if named.deleted_at is not None:
+        return Refusal("external_id", (named.user_id,), Reason.DELETED)
+    if named.clerk_user_id is not None:
+        return Refusal("external_id", (named.user_id,), Reason.ALREADY_LINKED)
+    return Link("external_id", named.user_id)
+
+
+def _refuse_holders(profile: Profile, holders: list[LockedUser], *, by_email: bool) -> Reason | None:
+    if not by_email:
+        return Reason.TURNED_OFF
+    if not profile.email_verified:
+        return Reason.UNVERIFIED_AT_CLERK
+    if len(holders) > 1:
+        return Reason.AMBIGUOUS
+    if not holders[0].email_verified:
+        return Reason.UNVERIFIED_HERE
+    if not _is_same_address(profile.email, holders[0].email):
+        return Reason.LOOKALIKE
+    return None
+
+
+def _is_same_address(one: str | None, other: str | None) -> bool:
+    """Equal but for the case of ASCII letters: PostgreSQL's lower() makes a k of the Kelvin sign, another mailbox."""
+    return one is not None and other is not None and one.encode().lower() == other.encode().lower()
+
+
+def link(connection: Connection, clerk_user_id: str, wanted: Link) -> Link | Refusal:
+    """Give a locked legacy row to the Clerk user. Refused when the user's own row already holds something."""
+    values = {"clerk_user_id": clerk_user_id}
+    # Whether or not there was a row of the user's own: from here on there is one to take.
+    is_ours = insert_user(connection, clerk_user_id, "webhook")
+    connection.execute(LOCK_PLACEHOLDER, values)
+    placeholder = connection.execute(TAKE_PLACEHOLDER, values).first()
+    if placeholder is None:
+        return Refusal(wanted.by, (wanted.user_id,), Reason.OWN_ROW_IN_USE)
+    times = {"last_login_at": placeholder.last_login_at, "last_logout_at": placeholder.last_logout_at}
+    connection.execute(LINK, values | times | {"user_id": wanted.user_id})
+    return wanted if is_ours else wanted._replace(replaced=placeholder.user_id)
+
+
+def record(connection: Connection, clerk_user_id: str, user_id: int, decision: Link | Refusal) -> None:
+    """Note in the audit trail what was decided. `user_id`: the row that the user has now."""
+    if isinstance(decision, Link):
+        details = {"by": decision.by, "clerk_user_id": clerk_user_id, "replaced_user_id": decision.replaced}
+        audit.record(connection, audit.SYNC, audit.Action.USER_LINKED, user_id, **details)
+        return
+    details = decision._asdict() | {"clerk_user_id": clerk_user_id}
+    audit.record(connection, audit.SYNC, audit.Action.USER_LINK_REFUSED, user_id, **details)

@@ -1,0 +1,1 @@
+"""Our copy of what Clerk owns."""

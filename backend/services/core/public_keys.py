@@ -1,0 +1,75 @@
+"""Which public keys may verify a session token: RSA of 2048 bits or more, for RS256 signatures only."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.algorithms import RSAAlgorithm
+from jwt.exceptions import InvalidKeyError
+
+from backend.services.core.encoding import decode_base64url
+from settings.types import MIN_EXPONENT, MIN_RSA_BITS
+
+MAX_BITS = 8192  # a larger one only costs time: verification grows with the square of the size
+MAX_KEYS = 20
+
+Keys = Mapping[str, RSAPublicKey]
+
+
+def load_pem(pem: str) -> RSAPublicKey:
+    """The key of CLERK_JWT_KEY, whose form and strength the settings have checked."""
+    key = RSAAlgorithm(RSAAlgorithm.SHA256).prepare_key(pem)
+    if not isinstance(key, RSAPublicKey):
+        raise TypeError("not a public key")
+    return key
+
+
+def usable_keys(document: object) -> Keys:
+    """The keys of a JWK set (RFC 7517) by `kid`. Unfit members are left out and never spoil the others.
+
+    Of two members with one `kid` the first counts. Empty when nothing in the document is usable.
+    """
+    members = document.get("keys") if isinstance(document, dict) else None
+    keys: dict[str, RSAPublicKey] = {}
+    for member in members if isinstance(members, list) else ():
+        if len(keys) == MAX_KEYS:
+            break
+        kid = member.get("kid") if isinstance(member, dict) else None
+        if not isinstance(kid, str) or not kid or kid in keys:
+            continue
+        if (key := _usable_key(member)) is not None:
+            keys[kid] = key
+    return MappingProxyType(keys)
+
+
+def _usable_key(jwk: Mapping[str, object]) -> RSAPublicKey | None:
+    if not _is_for_rs256_signatures(jwk):
+        return None
+    modulus, exponent = jwk.get("n"), jwk.get("e")
+    if not isinstance(modulus, str) or not isinstance(exponent, str):
+        return None
+    try:
+        n = int.from_bytes(decode_base64url(modulus.encode("ascii")))
+        e = int.from_bytes(decode_base64url(exponent.encode("ascii")))
+    except ValueError:
+        return None
+    if not (
+        MIN_RSA_BITS <= n.bit_length() <= MAX_BITS and n % 2 == 1 and MIN_EXPONENT <= e < 2**32 and e % 2 == 1
+    ):
+        return None
+    try:
+        key = RSAAlgorithm.from_jwk({"kty": "RSA", "n": modulus, "e": exponent})
+    except (InvalidKeyError, ValueError):
+        return None
+    return key if isinstance(key, RSAPublicKey) else None
+
+
+def _is_for_rs256_signatures(jwk: Mapping[str, object]) -> bool:
+    operations = jwk.get("key_ops", ["verify"])
+    return (
+        jwk.get("kty") == "RSA"
+        and jwk.get("use", "sig") == "sig"
+        and jwk.get("alg", "RS256") == "RS256"
+        and isinstance(operations, list)
+        and "verify" in operations
+    )

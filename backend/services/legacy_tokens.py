@@ -1,0 +1,119 @@
+"""The old application's tokens: JWTs under HS256, with one shared secret.
+
+Strictly apart from Clerk's. Nothing here ever sees a public key and nothing there this secret, so neither can be
+taken for the other (RFC 8725 section 3.1).
+"""
+
+import hmac
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from backend.errors import AppError, ErrorCode
+from backend.models.ids import LAST_ID, read_id
+from backend.services.core.claims import check_audience, check_times, invalid_claim
+from backend.services.core.clerk_service import MAX_TOKEN_LENGTH
+from backend.services.core.encoding import decode_base64url, decode_json_object
+from backend.services.core.token_form import OAUTH_TYPES, refuse_extensions, split_token
+from settings.weak_secrets import MIN_SECRET_BYTES
+
+MAX_HEADER_LENGTH = 1024  # an HS256 header is about 36 characters long, 100 with a key id
+MAX_EMAIL_LENGTH = 320
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyRules:
+    """How the old application signed. Empty issuer or audience: not checked; empty e-mail claim: none is read."""
+
+    secret: bytes = field(repr=False)
+    issuer: str = ""
+    audience: str = ""
+    email_claim: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError: an unset secret would be an empty key, and everybody can sign with that one."""
+        if len(self.secret) < MIN_SECRET_BYTES:
+            raise ValueError("the secret is too short")
+
+
+class LegacyClaims(NamedTuple):
+    """Whom the token speaks for: our `user_id`, or else an address. `expires_at` in Unix seconds, before the skew."""
+
+    user_id: int | None
+    email: str | None
+    expires_at: float
+
+
+def has_legacy_shape(token: str) -> bool:
+    """Whether the header asks for exactly HS256. Everything else, nonsense included, is for Clerk's verifier."""
+    header, dot, _ = token[: MAX_HEADER_LENGTH + 1].partition(".")
+    if not dot:
+        return False
+    try:
+        return decode_json_object(decode_base64url(header.encode("ascii"))).get("alg") == "HS256"
+    except ValueError:
+        return False
+
+
+def verify_legacy(token: str, rules: LegacyRules, now: float) -> LegacyClaims:
+    """Return what a valid token says at the Unix time `now`. Raises AppError (401)."""
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise AppError(ErrorCode.TOKEN_INVALID, f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
+    parts = split_token(token)
+    _check_header(parts.header)
+    if not hmac.compare_digest(hmac.digest(rules.secret, parts.signed, "sha256"), parts.signature):
+        raise AppError(ErrorCode.TOKEN_INVALID_SIGNATURE, "The token's signature is wrong.")
+    return _check_claims(parts.payload, rules, now)
+
+
+def _check_header(header: dict[str, object]) -> None:
+    """As for Clerk's tokens, in the same order. A key id says nothing: there is one secret."""
+    if header.get("typ") in OAUTH_TYPES or "cat" in header:
+        raise AppError(ErrorCode.TOKEN_TYPE_MISMATCH, "This is not an access token of the old application.")
+    if header.get("typ", "JWT") != "JWT":
+        raise AppError(ErrorCode.TOKEN_INVALID, "The token's header has an unknown typ.")
+    if header.get("alg") != "HS256":
+        raise AppError(ErrorCode.TOKEN_INVALID_ALGORITHM, "Only HS256 is accepted for legacy tokens.")
+    refuse_extensions(header)
+
+
+def _check_claims(payload: bytes, rules: LegacyRules, now: float) -> LegacyClaims:
+    try:
+        claims = decode_json_object(payload)
+    except ValueError:
+        raise invalid_claim("payload") from None
+    if claims.get("type") == "refresh":
+        # Flask-JWT-Extended signs both kinds with one secret; a refresh token lives for a month.
+        raise AppError(ErrorCode.TOKEN_TYPE_MISMATCH, "This is a refresh token. Send the access token.")
+    user_id, email = _subject(claims, rules.email_claim)
+    expires_at = check_times(claims, now)
+    if rules.issuer and claims.get("iss") != rules.issuer:
+        raise AppError(ErrorCode.TOKEN_INVALID_ISSUER, "The token was issued by another application.")
+    check_audience(claims.get("aud"), frozenset({rules.audience} if rules.audience else ()))
+    return LegacyClaims(user_id, email, expires_at)
+
+
+def _subject(claims: dict[str, object], email_claim: str) -> tuple[int | None, str | None]:
+    if email_claim and email_claim in claims:
+        return None, _email(claims[email_claim], email_claim)
+    return _user_id(claims.get("sub")), None
+
+
+def _user_id(value: object) -> int:
+    """A whole number, or its one decimal spelling: a second one would be a second name for the same user."""
+    if isinstance(value, str):
+        value = read_id(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LAST_ID:
+        raise invalid_claim("sub")
+    return value
+
+
+def _email(value: object, name: str) -> str:
+    """Not whether an address is well-formed, only that the database can look for it."""
+    if not isinstance(value, str) or len(value) > MAX_EMAIL_LENGTH or not value.isprintable():
+        raise invalid_claim(name)
+    if not _EMAIL.fullmatch(value):
+        raise invalid_claim(name)
+    return value

@@ -1,0 +1,1 @@
+"""Users: their accounts, own profile, administration and list."""

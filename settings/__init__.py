@@ -1,0 +1,1 @@
+"""What `config` reads settings with. Imports nothing of the application."""

@@ -1,0 +1,209 @@
+"""What the values of settings look like: a type for each form, checked and cleaned as it is read.
+
+A message says what is expected and never repeats the value: it may be a secret.
+"""
+
+import base64
+import binascii
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from settings.weak_secrets import refuse_weak_secret
+
+MIN_RSA_BITS = 2048
+MIN_EXPONENT = 65_537
+MIN_WEBHOOK_SECRET_BYTES = 16
+MIN_PEPPER_BYTES = 16
+MAX_PREFIX_LENGTH = 20
+# Clerk's own API keys, M2M tokens, OAuth tokens and secret keys.
+CLERK_KEY_PREFIXES = ("ak_", "mt_", "oat_", "sk_test_", "sk_live_")
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _check_database_url(value: SecretStr) -> SecretStr:
+    """Accept the `postgres://` of hosting services; the driver is always psycopg2."""
+    try:
+        url = make_url(value.get_secret_value())
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a URL like postgresql://user:password@host:5432/name") from None
+    if url.drivername not in {"postgres", "postgresql", "postgresql+psycopg2"}:
+        raise ValueError("must begin with postgresql://")
+    if "@" in (url.host or ""):
+        # The rest of the password would count as host, and be repeated in every error of the driver.
+        raise ValueError("has an @ in the password: write it as %40")
+    return SecretStr(url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False))
+
+
+def _check_http_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be a URL that begins with https:// (or http:// in development)")
+    return url
+
+
+def _check_issuer(url: str) -> str:
+    if url.endswith("/"):
+        raise ValueError("is compared as a text: write it without the closing slash")
+    return _check_http_url(url)
+
+
+def _check_origin(origin: str) -> str:
+    parts = urlsplit(origin)
+    if not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}" or "*" in origin:
+        raise ValueError(
+            "takes exact origins like https://app.example.com, without a path, a closing slash or *"
+        )
+    return origin
+
+
+def _check_publishable_key(key: str) -> str:
+    frontend_api_host(key)
+    return key
+
+
+def _check_secret_key(secret: SecretStr) -> SecretStr:
+    """Anything else could not be sent in a header, and would be found out with the first call."""
+    if not re.fullmatch(r"[\x21-\x7e]*", secret.get_secret_value()):
+        raise ValueError("must be one word of plain characters, as the Clerk dashboard shows it")
+    return secret
+
+
+def _check_webhook_secret(secret: SecretStr) -> SecretStr:
+    """The svix library would only notice at the first delivery."""
+    if len(webhook_secret_bytes(secret)) < MIN_WEBHOOK_SECRET_BYTES:
+        raise ValueError("must be whsec_ and base64, as the Clerk dashboard shows it")
+    return secret
+
+
+def _check_api_key_prefix(prefix: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", prefix) or len(prefix) > MAX_PREFIX_LENGTH:
+        raise ValueError(
+            "takes up to 20 small letters and digits, with single underscores between, like sk_app"
+        )
+    if any(
+        theirs.startswith(f"{prefix}_") or f"{prefix}_".startswith(theirs) for theirs in CLERK_KEY_PREFIXES
+    ):
+        raise ValueError("begins like Clerk's own keys: choose another one, like sk_app")
+    return prefix
+
+
+def _check_sunset(value: object) -> object:
+    """A date alone is its first instant, UTC."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        return f"{value}T00:00:00Z"
+    return value
+
+
+def frontend_api_host(publishable_key: str) -> str:
+    """The host inside `pk_test_…` or `pk_live_…`: base64 of `<host>$`, padding optional (Clerk keys.ts)."""
+    match = re.fullmatch(r"pk_(?:test|live)_([A-Za-z0-9+/_-]+)={0,2}", publishable_key)
+    try:
+        text = (
+            base64.b64decode(match[1] + "=" * (-len(match[1]) % 4), altchars=b"-_").decode("ascii")
+            if match
+            else ""
+        )
+    except (binascii.Error, UnicodeDecodeError):
+        text = ""
+    host = text.removesuffix("$")
+    if host == text or not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?", host):
+        raise ValueError("is not a Clerk publishable key (pk_test_… or pk_live_…)")
+    return host
+
+
+def webhook_secret_bytes(secret: SecretStr) -> bytes:
+    """The signing key inside a Svix secret, empty when it is not one."""
+    text = secret.get_secret_value()
+    if not text.startswith("whsec_"):
+        return b""
+    try:
+        return base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _clean_public_key(text: str) -> str:
+    """A PEM public key as a clean PEM, whatever the environment did to its newlines.
+
+    Accepts real newlines, CRLF, the two characters `\\n`, spaces, no separators, and base64 alone.
+    Raises ValueError unless it is an RSA public key of at least 2048 bits.
+    """
+    if "PRIVATE KEY" in text:
+        raise ValueError("is a private key; take the JWT public key from the Clerk dashboard")
+    body = re.sub(r"-----(BEGIN|END) PUBLIC KEY-----|\\r|\\n|\s", "", text)
+    try:
+        key = load_der_public_key(base64.b64decode(body, validate=True))
+    except ValueError:
+        raise ValueError("is not a PEM public key; copy it again from the Clerk dashboard") from None
+    if not isinstance(key, RSAPublicKey) or key.key_size < MIN_RSA_BITS:
+        raise ValueError(f"must be an RSA key of at least {MIN_RSA_BITS} bits")
+    exponent = key.public_numbers().e
+    if exponent < MIN_EXPONENT or exponent % 2 == 0:
+        raise ValueError("has an unsafe RSA exponent")
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+
+
+def symmetric_secret_bytes(secret: SecretStr) -> bytes:
+    """The key of an HMAC: the text as it stands, or any bytes as `base64:` and base64.
+
+    Both alphabets are read, padded or not. Raises ValueError.
+    """
+    text = secret.get_secret_value()
+    if not text.startswith("base64:"):
+        # Bytes of the environment that are not UTF-8 arrive as lone surrogates; they count as what they were.
+        return text.encode("utf-8", "surrogateescape")
+    match = re.fullmatch(r"base64:([A-Za-z0-9+/_-]+)={0,2}", text)
+    try:
+        if match:
+            body = match[1].replace("-", "+").replace("_", "/")
+            return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+    except binascii.Error:
+        pass
+    raise ValueError("has no base64 after base64:")
+
+
+def _check_symmetric_secret(secret: SecretStr) -> SecretStr:
+    refuse_weak_secret(symmetric_secret_bytes(secret))
+    return secret
+
+
+def _check_pepper(secret: SecretStr) -> SecretStr:
+    """Length is enough: what it is mixed with has 160 random bits of its own."""
+    if len(symmetric_secret_bytes(secret)) < MIN_PEPPER_BYTES:
+        raise ValueError(f"must have at least {MIN_PEPPER_BYTES} bytes")
+    return secret
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
+HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
+ApiKeyPrefix = Annotated[str, AfterValidator(_check_api_key_prefix)]
+Sunset = Annotated[AwareDatetime, BeforeValidator(_check_sunset)]
+PublishableKey = Annotated[str, AfterValidator(_check_publishable_key)]
+PublicKey = Annotated[str, AfterValidator(_clean_public_key)]
+# Lists are written with commas. NoDecode: pydantic-settings would expect JSON.
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Issuers = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_issuer)], ...], NoDecode, BeforeValidator(_split)
+]
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split)
+]
+WebhookSecrets = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(_check_webhook_secret)], ...], NoDecode, BeforeValidator(_split)
+]
+Pepper = Annotated[SecretStr, AfterValidator(_check_pepper)]
+SymmetricSecret = Annotated[SecretStr, AfterValidator(_check_symmetric_secret)]
