@@ -37,7 +37,7 @@ faults: setup ## kill, freeze and cut off what the API depends on
 	$(BIN)/pytest tests/faults -m slow $(ARGS)
 
 slow: setup ## the tests that take minutes: millions of rows, thousands of requests, long histories, a token's whole life
-	$(BIN)/pytest tests/contract tests/browser -m slow $(ARGS)
+	$(BIN)/pytest -m slow --ignore=tests/faults $(ARGS)
 
 client: setup ## write the TypeScript client's types anew (frontend/; needs Node.js 18 or newer)
 	@$(BIN)/python -m development.generate_client

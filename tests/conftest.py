@@ -12,12 +12,14 @@ import requests
 from flask import Flask
 
 from development.database import temporary_server
-from tests.api.commands import make_app
 from tests.emulator.harness import EmulatorProcess, Receiver
 from tests.support.clerk import Instance, event
+from tests.support.commands import make_app
 from tests.support.database import Sql, migrated_database
 from tests.support.scheduling import ByFile
 from tests.support.server import PROJECT, Server, running_server
+
+pytest_plugins = ["tests.support.fixtures"]
 
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 

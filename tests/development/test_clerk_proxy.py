@@ -15,12 +15,12 @@ from werkzeug.wrappers import Response
 from config import LOCAL_CLERK_HOST
 from development import clerk_proxy
 from development.clerk_proxy import MAX_BODY_BYTES, ClerkProxy
-from tests.api.traffic import connect, exchange, raw_request
 from tests.development.clerk_upstream import BUNDLE, STALLED_SECONDS, running_upstream
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.ports import free_port
 from tests.support.server import Server, running_server
+from tests.support.traffic import connect, exchange, raw_request
 
 
 @pytest.fixture(scope="module")

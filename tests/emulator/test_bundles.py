@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.api.traffic import raw_request
+from tests.support.traffic import raw_request
 
 from .harness import EmulatorProcess, Receiver
 

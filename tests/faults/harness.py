@@ -15,9 +15,9 @@ import psycopg2
 import requests
 
 from development.database import server_pid
-from tests.api.traffic import get_me, post_event
 from tests.support.clerk import Instance
 from tests.support.server import Server
+from tests.support.traffic import get_me, post_event
 from tests.support.waiting import wait_for
 
 RETRY_SECONDS = 0.1  # Svix waits 5 s before its first repetition; here time is short

@@ -9,12 +9,12 @@ import requests
 
 from development.database import FAST, server_pid
 from development.postgres import Cluster
-from tests.api.traffic import get_me, in_parallel, post_event
 from tests.faults.conftest import REQUEST_TIMEOUT
 from tests.faults.harness import Callers, Delivery, Senders, crash, frozen
 from tests.support.clerk import Instance, clerk_id, user_data
 from tests.support.database import Sql, locked
 from tests.support.server import Server
+from tests.support.traffic import get_me, in_parallel, post_event
 from tests.support.waiting import wait_for
 
 CROWD = 30  # three times the pool

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.traffic import connect, get_me
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
+from tests.support.traffic import connect, get_me
 
 SLOW = 300
 HEADER = b"GET /auth/me HTTP/1.1\r\nHost: x\r\nX-Slow: "

@@ -1,0 +1,155 @@
+"""What a route may demand, on routes of the test's own: by the table and by require_auth."""
+
+import itertools
+
+import pytest
+from flask import Blueprint, Flask
+from flask.typing import ResponseReturnValue
+
+from backend.access.caller import require_auth
+from backend.access.policy import PUBLIC, Policy
+from backend.models.choices import Plan, Role
+from backend.services.api_keys.scopes import Scope
+from tests.support.clerk import Instance
+from tests.support.database import Sql
+from tests.support.own_routes import METHODS, Guard, Person, demand, make_app, outcome, reached, serve
+
+
+@pytest.fixture
+def app(settings: dict[str, str]) -> Flask:
+    return make_app(settings)
+
+
+@pytest.fixture
+def person(clerk: Instance, sql: Sql) -> Person:
+    return Person(clerk, sql)
+
+
+@pytest.mark.parametrize("place", ["table", "require_auth"])
+class TestOneDemand:
+    @pytest.mark.parametrize(("held", "wanted"), list(itertools.product(Role, Role)))
+    def test_role(self, app: Flask, person: Person, place: str, held: Role, wanted: Role) -> None:
+        person.exists(role=held)
+        order = ["user", "developer", "admin"]
+        is_enough = order.index(held) >= order.index(wanted)
+        client = demand(app, place, role=wanted)
+        for headers in (person.session(), person.legacy()):
+            assert outcome(client, headers) == ("ok" if is_enough else "forbidden")
+
+    @pytest.mark.parametrize(("held", "wanted"), list(itertools.product(Plan, Plan)))
+    def test_plan(self, app: Flask, person: Person, place: str, held: Plan, wanted: Plan) -> None:
+        person.exists(plan=held)
+        order = ["free", "pro", "enterprise"]
+        is_enough = order.index(held) >= order.index(wanted)
+        client = demand(app, place, plan=wanted)
+        assert outcome(client, person.session()) == ("ok" if is_enough else "forbidden")
+
+    @pytest.mark.parametrize("wanted", list(Scope))
+    def test_scope(self, app: Flask, person: Person, place: str, wanted: Scope) -> None:
+        """Only keys have scopes; a session may do all that its user may."""
+        person.exists()
+        client = demand(app, place, scope=wanted)
+        others = [scope for scope in Scope if scope is not wanted]
+        assert outcome(client, person.key(wanted)) == "ok"
+        assert outcome(client, person.key(*others)) == "insufficient-scope"
+        assert outcome(client, person.session()) == outcome(client, person.legacy()) == "ok"
+
+    def test_no_scope(self, app: Flask, person: Person, place: str) -> None:
+        person.exists(role="admin", plan="enterprise")
+        assert outcome(demand(app, place), person.key(*Scope)) == "forbidden"
+
+    def test_session_only(self, app: Flask, person: Person, place: str) -> None:
+        person.exists()
+        client = demand(app, place, session_only=True, scope=Scope.PROFILE_READ)
+        assert outcome(client, person.session()) == "ok"
+        assert outcome(client, person.key(*Scope)) == outcome(client, person.legacy()) == "forbidden"
+
+    def test_impersonation(self, app: Flask, person: Person, place: str) -> None:
+        person.exists()
+        client = demand(app, place, impersonation=False)
+        assert outcome(client, person.session(act={"sub": "user_support"})) == "forbidden"
+        assert outcome(client, person.session()) == outcome(client, person.legacy()) == "ok"
+
+    def test_live(self, app: Flask, person: Person, place: str) -> None:
+        """Clerk cannot be asked: never a silent pass. A key is looked up each time; a legacy token has no session."""
+        person.exists()
+        client = demand(app, place, live=True, scope=Scope.PROFILE_READ)
+        for claims in ({"sid": "sess_1"}, {"sid": "sess_1", "act": {"sub": "user_support"}}):
+            answer = client.get("/here", headers=person.session(**claims))
+            assert (answer.status_code, answer.get_json()["code"]) == (503, "clerk-unavailable")
+            assert int(answer.headers["Retry-After"]) > 0
+        assert outcome(client, person.session(sid=...)) == "session-revoked"
+        assert outcome(client, person.key(Scope.PROFILE_READ)) == "ok"
+        assert outcome(client, person.legacy()) == "forbidden"
+
+    def test_live_comes_last(self, app: Flask, person: Person, place: str) -> None:
+        """Whoever may not anyway costs no call to Clerk."""
+        person.exists()
+        client = demand(app, place, live=True, role=Role.ADMIN)
+        assert outcome(client, person.session(sid="sess_1")) == "forbidden"
+
+
+class TestScopeByMethod:
+    @pytest.mark.parametrize("method", METHODS)
+    def test_table(self, app: Flask, person: Person, method: str) -> None:
+        person.exists()
+        client = serve(app, Policy(read=Scope.CAMPAIGNS_READ, write=Scope.CAMPAIGNS_WRITE))
+        is_reading = method in {"GET", "HEAD"}
+        refusal = "403" if method == "HEAD" else "insufficient-scope"
+        read, write = person.key(Scope.CAMPAIGNS_READ), person.key(Scope.CAMPAIGNS_WRITE)
+        assert outcome(client, read, method) == ("ok" if is_reading else refusal)
+        assert outcome(client, write, method) == (refusal if is_reading else "ok")
+        assert outcome(client, person.session(), method) == "ok"
+
+    def test_read_only(self, app: Flask, person: Person) -> None:
+        """No scope for writing: no key writes."""
+        person.exists()
+        client = serve(app, Policy(read=Scope.CAMPAIGNS_READ))
+        assert outcome(client, person.key(*Scope)) == "ok"
+        assert outcome(client, person.key(*Scope), "DELETE") == "forbidden"
+
+
+class TestRequireAuth:
+    @pytest.mark.parametrize(
+        "guard", [require_auth, require_auth(), require_auth(scope=Scope.PROFILE_READ, live=True)]
+    )
+    def test_keeps_the_name(self, guard: Guard) -> None:
+        """Flask names endpoints after views."""
+        guarded = guard(reached)
+        assert (guarded.__name__, guarded.__module__) == ("reached", reached.__module__)
+
+    def test_two_views_of_one_blueprint(self, app: Flask, person: Person) -> None:
+        person.exists()
+        blueprint = Blueprint("here", __name__)
+
+        @blueprint.get("/bare")
+        @require_auth
+        def bare() -> ResponseReturnValue:
+            return "bare"
+
+        @blueprint.get("/strict")
+        @require_auth(role=Role.ADMIN)
+        def strict() -> ResponseReturnValue:
+            return "strict"
+
+        app.register_blueprint(blueprint)
+        app.extensions["policies"]["here"] = PUBLIC
+        client, headers = app.test_client(), person.session()
+        assert client.get("/bare", headers=headers).text == "bare"
+        assert client.get("/strict", headers=headers).status_code == 403
+        assert {client.get(path).status_code for path in ("/bare", "/strict")} == {401}
+
+
+class TestOutsideTheTable:
+    @pytest.mark.parametrize("method", METHODS)
+    def test_no_key(self, app: Flask, person: Person, method: str) -> None:
+        person.exists(role="admin", plan="enterprise")
+        client = serve(app, None)
+        assert outcome(client, person.key(*Scope), method) in {"forbidden", "403"}
+        assert outcome(client, person.session(), method) == "ok"
+
+    def test_not_by_naming_a_scope(self, app: Flask, person: Person) -> None:
+        """What require_auth allows, the table has refused before."""
+        person.exists()
+        client = serve(app, None, require_auth(scope=Scope.PROFILE_READ))
+        assert outcome(client, person.key(*Scope)) == "forbidden"

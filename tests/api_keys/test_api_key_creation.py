@@ -1,0 +1,210 @@
+"""POST /api/keys: making keys, and how many."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from backend.models.choices import Plan
+from backend.services.plans.catalogue import PLANS
+from tests.support.api_keys import ALL_ROWS, SHOWN, KeyOwner, at, in_days, is_problem
+from tests.support.clerk import Instance
+from tests.support.database import Sql
+from tests.support.server import Server
+from tests.support.traffic import in_parallel
+
+MAX_USABLE = PLANS[Plan.FREE].api_keys
+FILL = """
+INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, expires_at, revoked_at)
+SELECT user_id, 'n' || n, 'sk_app', 'abcd', clerk_user_id || %s || n, '{profile:read}', %s, %s
+FROM users, generate_series(1, %s) n WHERE clerk_user_id = 'user_1'
+"""
+
+
+@pytest.fixture
+def owner(server: Server, clerk: Instance, sql: Sql) -> KeyOwner:  # noqa: ARG001 - the tables are to be empty
+    return KeyOwner(server, clerk)
+
+
+@pytest.fixture
+def stranger(server: Server, clerk: Instance, sql: Sql) -> KeyOwner:  # noqa: ARG001
+    return KeyOwner(server, clerk, "user_2")
+
+
+def fill(
+    sql: Sql, count: int, *, kind: str = "usable", expires_at: Any = None, revoked_at: Any = None
+) -> None:
+    sql.rows(FILL, kind, expires_at, revoked_at, count)
+
+
+class TestCreate:
+    def test_valid(self, owner: KeyOwner, sql: Sql) -> None:
+        answer = owner.post(
+            name="  my laptop ", scopes=["profile:read", "campaigns:read"], expires_at=in_days(30)
+        )
+        key = answer.json()
+        assert answer.status_code == 201
+        assert set(key) == SHOWN | {"key"}
+        assert answer.headers["Location"] == f"/api/keys/{key['key_id']}"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert key["key"].startswith("sk_app_")
+        assert (key["name"], key["scopes"]) == ("my laptop", ["profile:read", "campaigns:read"])
+        assert (key["prefix"], key["last_four"]) == ("sk_app", key["key"][-4:])
+        assert (key["revoked_at"], key["last_used_at"]) == (None, None)
+        assert at(key["expires_at"]) - at(key["created_at"]) <= timedelta(days=30)
+        assert owner.use(key).json()["session"] == {
+            "kind": "api-key",
+            "session_id": None,
+            "actor": None,
+            "organization": None,
+            "scopes": ["campaigns:read", "profile:read"],
+        }
+        row = sql.row("SELECT * FROM audit_events")
+        assert (row["action"], row["source"]) == ("api_key.created", "api")
+        assert row["actor_user_id"] == row["subject_user_id"] == sql.user("user_1")["user_id"]
+        assert row["request_id"] == answer.headers["X-Request-ID"]
+        assert row["details"] == {
+            "key_id": key["key_id"],
+            "last_four": key["last_four"],
+            "scopes": ["profile:read", "campaigns:read"],
+        }
+
+    def test_without_expiry_it_never_expires(self, owner: KeyOwner) -> None:
+        assert owner.create()["expires_at"] is None
+        assert owner.create(expires_at=None)["expires_at"] is None
+
+    def test_lacks_what_it_was_not_given(self, owner: KeyOwner) -> None:
+        answer = owner.use(owner.create(scopes=["campaigns:read"]))
+        is_problem(answer, 403, "insufficient-scope")
+
+    @pytest.mark.parametrize(
+        ("change", "path"),
+        [
+            ({"name": ...}, "name"),
+            ({"name": ""}, "name"),
+            ({"name": "   "}, "name"),
+            ({"name": "x" * 101}, "name"),
+            ({"name": "a\nb"}, "name"),
+            ({"name": "a\0b"}, "name"),
+            ({"name": 5}, "name"),
+            ({"name": None}, "name"),
+            ({"scopes": ...}, "scopes"),
+            ({"scopes": []}, "scopes"),
+            ({"scopes": None}, "scopes"),
+            ({"scopes": "profile:read"}, "scopes"),
+            ({"scopes": ["admin"]}, "scopes.0"),
+            ({"scopes": ["Profile:read"]}, "scopes.0"),
+            ({"scopes": [["profile:read"]]}, "scopes.0"),
+            ({"scopes": ["profile:read", "profile:read"]}, "scopes"),
+            ({"scopes": ["profile:read"] * 1_000}, "scopes"),
+            ({"expires_at": in_days(-1)}, "expires_at"),
+            ({"expires_at": in_days(3_654)}, "expires_at"),
+            ({"expires_at": "9999-12-31T23:59:59-23:59"}, "expires_at"),
+            ({"expires_at": "0001-01-01T00:00:00+23:59"}, "expires_at"),
+            ({"expires_at": in_days(1)[:19]}, "expires_at"),
+            ({"expires_at": in_days(1)[:10]}, "expires_at"),
+            ({"expires_at": "tomorrow"}, "expires_at"),
+            ({"expires_at": 1_900_000_000}, "expires_at"),
+            ({"expires_at": 10**400}, "expires_at"),
+            ({"expires_at": True}, "expires_at"),
+        ],
+    )
+    def test_wrong_value(self, owner: KeyOwner, sql: Sql, change: dict[str, Any], path: str) -> None:
+        body = is_problem(owner.post(**change), 422, "validation")
+        assert {error["path"] for error in body["errors"]} == {path}
+        assert sql.value("SELECT count(*) FROM api_keys") == 0
+
+    @pytest.mark.parametrize(
+        "member",
+        [
+            *("user_id", "owner", "role", "plan", "key", "key_id", "key_hash", "prefix", "last_four"),
+            *("created_at", "revoked_at", "last_used_at", "__proto__"),
+        ],
+    )
+    def test_member_that_is_not_the_clients_to_choose(self, owner: KeyOwner, sql: Sql, member: str) -> None:
+        owner.call("GET")  # makes the user
+        before = sql.row(ALL_ROWS)
+        body = is_problem(owner.post(**{member: 2}), 422, "validation")
+        assert [error["path"] for error in body["errors"]] == [member]
+        assert sql.row(ALL_ROWS) == before
+
+    @pytest.mark.parametrize(
+        ("body", "kind", "status"),
+        [
+            (b"", "application/json", 422),
+            (b"[]", "application/json", 400),
+            (b"{", "application/json", 400),
+            (b'{"name": "a", "name": "b", "scopes": ["profile:read"]}', "application/json", 400),
+            (b'{"name": NaN}', "application/json", 400),
+            (b'{"name": "\\ud800", "scopes": ["profile:read"]}', "application/json", 400),
+            (b"[" * 50_000, "application/json", 400),
+            (b"[" * 100_000, "application/json", 413),
+            (b"name=a&scopes=profile:read", "application/x-www-form-urlencoded", 415),
+            (b'{"name": "a", "scopes": ["profile:read"]}', "text/plain", 415),
+        ],
+    )
+    def test_broken_body(self, owner: KeyOwner, sql: Sql, body: bytes, kind: str, status: int) -> None:
+        answer = owner.call("POST", data=body, headers={"Content-Type": kind})
+        assert answer.status_code == status, answer.text
+        assert sql.value("SELECT count(*) FROM api_keys") == 0
+
+    @given(
+        body=st.dictionaries(
+            st.sampled_from(["name", "scopes", "expires_at", "x"]),
+            st.recursive(
+                st.none()
+                | st.booleans()
+                | st.integers()
+                | st.floats(allow_nan=False, allow_infinity=False)
+                | st.text()
+                | st.datetimes().map(str)
+                | st.sampled_from(["profile:read", in_days(1)]),
+                lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+                max_leaves=4,
+            ),
+        )
+    )
+    @examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_nothing_a_client_sends_is_our_fault(self, owner: KeyOwner, body: dict[str, Any]) -> None:
+        assert owner.call("POST", json=body).status_code in {201, 402, 422}
+
+
+class TestQuota:
+    def test_more_than_the_limit(self, owner: KeyOwner, sql: Sql) -> None:
+        key = owner.create()
+        fill(sql, MAX_USABLE - 1)
+        body = is_problem(owner.post(), 402, "quota-exceeded")
+        assert (body["limit"], body["used"]) == (MAX_USABLE, MAX_USABLE)
+        owner.revoke(key)
+        owner.create()
+
+    def test_keys_that_ended_do_not_count(self, owner: KeyOwner, sql: Sql) -> None:
+        owner.create()
+        fill(sql, MAX_USABLE, kind="expired", expires_at="2020-01-01")
+        fill(sql, MAX_USABLE, kind="revoked", revoked_at="2020-01-01")
+        owner.create()
+
+    def test_keys_of_others_do_not_count(self, owner: KeyOwner, stranger: KeyOwner, sql: Sql) -> None:
+        owner.create()
+        fill(sql, MAX_USABLE - 1)
+        stranger.create()
+
+    def test_rotation_with_overlap_counts_both(self, owner: KeyOwner, sql: Sql) -> None:
+        key = owner.create()
+        fill(sql, MAX_USABLE - 1)
+        is_problem(owner.rotate(key), 402, "quota-exceeded")
+        assert owner.call("GET", f"/{key['key_id']}").json()["expires_at"] is None, (
+            "the refusal changed nothing"
+        )
+        assert owner.rotate(key, overlap_seconds=0).status_code == 201
+
+    def test_race(self, owner: KeyOwner, sql: Sql) -> None:
+        """50 at once with room for three."""
+        owner.create()
+        fill(sql, MAX_USABLE - 4)
+        statuses = [answer.status_code for answer in in_parallel([owner.post] * 50)]
+        assert (statuses.count(201), statuses.count(402)) == (3, 47)
+        assert sql.value("SELECT count(*) FROM api_keys") == MAX_USABLE

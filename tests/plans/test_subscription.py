@@ -1,0 +1,137 @@
+"""GET /api/subscription, and giving a plan."""
+
+from backend.models.choices import Plan
+from backend.services.plans.catalogue import PLANS
+from tests.conftest import Deliver
+from tests.support.admins import add_user
+from tests.support.api_keys import KeyOwner
+from tests.support.billing import EVENTS, FUTURE, alone, item, listing, payer
+from tests.support.clerk import Instance
+from tests.support.commands import make_app
+from tests.support.database import Sql
+from tests.support.server import Server
+from tests.support.subscribers import ADA, LIMIT, Subscriber
+from tests.support.traffic import in_parallel
+
+ADD_CAMPAIGNS = """
+INSERT INTO campaigns (user_id, name, channel, deleted_at)
+SELECT %s, 'n' || n, 'email', CASE WHEN n > 4 THEN now() END FROM generate_series(1, 6) n
+"""
+
+
+class TestShow:
+    def test_new_user(self, server: Server, clerk: Instance, sql: Sql) -> None:  # noqa: ARG002 - emptied
+        answer = server.get("/api/subscription", clerk.token(sub="user_new"))
+        body = answer.json()
+        assert body.pop("period_start").endswith("Z")
+        assert body == {
+            "plan": "free",
+            "status": "active",
+            "period_end": None,
+            "is_managed_by_clerk": False,
+            "limits": {"campaigns": 3, "tokens_a_month": 10_000, "api_keys": 5, "rate_tier": "free"},
+            "used": {"campaigns": 0, "tokens": 0, "api_keys": 0},
+            "plans": [{"plan": plan} | limits._asdict() for plan, limits in PLANS.items()],
+        }
+        assert answer.headers["Cache-Control"] == "no-store"
+
+    def test_what_is_used(self, sql: Sql, key_owner: KeyOwner, subscriber: Subscriber) -> None:
+        add_user(sql)
+        sql.rows(ADD_CAMPAIGNS, subscriber.user_id)
+        sql.rows("UPDATE usage_metrics SET tokens_used = 77 WHERE user_id = %s", subscriber.user_id)
+        key_owner.create()
+        key_owner.revoke(key_owner.create())
+        sql.rows("UPDATE api_keys SET expires_at = now() WHERE key_id = %s", key_owner.create()["key_id"])
+        assert subscriber.show()["used"] == {"campaigns": 4, "tokens": 77, "api_keys": 1}
+
+    def test_enterprise(self, subscriber: Subscriber) -> None:
+        subscriber.set_plan("enterprise")
+        body = subscriber.show()
+        assert body["limits"] == {
+            "campaigns": None,
+            "tokens_a_month": 5_000_000,
+            "api_keys": 50,
+            "rate_tier": "enterprise",
+        }
+
+    def test_api_key_needs_the_scope(self, server: Server, key_owner: KeyOwner) -> None:
+        good, other = key_owner.create(), key_owner.create(scopes=["campaigns:read"])
+        answers = [
+            server.request("GET", "/api/subscription", headers={"X-API-Key": key["key"]})
+            for key in (good, other)
+        ]
+        assert [answer.status_code for answer in answers] == [200, 403]
+
+
+class TestChange:
+    """By an admin: PATCH /api/users/<id>; by an operator: flask users set-plan."""
+
+    def test_by_an_operator(self, settings: dict[str, str], subscriber: Subscriber) -> None:
+        result = (
+            make_app(settings)
+            .test_cli_runner()
+            .invoke(args=["users", "set-plan", str(subscriber.user_id), "pro"])
+        )
+        assert result.exit_code == 0, result.stderr
+        assert (subscriber.show()["plan"], subscriber.show()["limits"]["tokens_a_month"]) == ("pro", 250_000)
+
+    def test_same_plan(self, sql: Sql, subscriber: Subscriber) -> None:
+        """It neither ends nor renews anything."""
+        for plan in ("free", "pro"):
+            subscriber.set_plan(plan)
+            before = sql.rows("SELECT * FROM subscriptions"), sql.rows(EVENTS)
+            subscriber.set_plan(plan)
+            assert (sql.rows("SELECT * FROM subscriptions"), sql.rows(EVENTS)) == before
+
+    def test_same_plan_of_clerk(self, deliver: Deliver, sql: Sql, subscriber: Subscriber) -> None:
+        """It goes on from month to month, and stays Clerk's."""
+        deliver("subscription.created", listing(item("pro", period_end=FUTURE), payer=payer(ADA)))
+        before = sql.rows("SELECT * FROM subscriptions"), sql.rows(EVENTS)
+        subscriber.set_plan("pro")
+        assert (sql.rows("SELECT * FROM subscriptions"), sql.rows(EVENTS)) == before
+
+    def test_same_plan_that_was_to_end(self, sql: Sql, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
+        subscriber.cancel()
+        assert subscriber.show()["status"] == "canceled"
+        subscriber.set_plan("pro")
+        assert (subscriber.show()["status"], subscriber.show()["period_end"]) == ("active", None)
+        assert [(row["source"], row["details"]) for row in sql.rows(EVENTS)[1:]] == [
+            ("api", {"from": "pro", "to": "pro"})
+        ]
+
+    def test_free_has_no_end_to_take_away(self, sql: Sql, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
+        subscriber.lapse()
+        assert subscriber.show()["plan"] == "free"
+        before = sql.rows(EVENTS)
+        subscriber.set_plan("free")
+        assert sql.rows(EVENTS) == before
+
+    def test_what_clerk_says_next_counts(self, deliver: Deliver, sql: Sql, subscriber: Subscriber) -> None:
+        deliver("subscription.created", listing(item("pro", period_end=FUTURE), payer=payer(ADA)))
+        subscriber.set_plan("enterprise")
+        assert deliver(
+            "subscription.active", listing(item("pro", period_end=FUTURE), payer=payer(ADA))
+        ).json() == {"status": "stale"}
+        body = subscriber.show()
+        assert (body["plan"], body["period_end"], body["is_managed_by_clerk"]) == ("enterprise", None, False)
+        deliver("subscriptionItem.updated", alone("pro", 2, payer=payer(ADA)))
+        assert (
+            subscriber.show()["plan"],
+            subscriber.show()["is_managed_by_clerk"],
+            sql.value("SELECT count(*) FROM audit_events"),
+        ) == ("pro", True, 3)
+        assert subscriber.show()["limits"]["tokens_a_month"] == 250_000
+
+    def test_twenty_at_once(self, sql: Sql, subscriber: Subscriber) -> None:
+        """Whatever the order, the limit is the plan's, and each change begins where the one before ended."""
+        jobs = [
+            lambda plan=plan: subscriber.set_plan(plan) for plan in ["pro", "free", "enterprise", "free"] * 5
+        ]
+        in_parallel(jobs)
+        moves = [row["details"] for row in sql.rows(EVENTS)]
+        assert [move["from"] for move in moves] == ["free", *(move["to"] for move in moves[:-1])]
+        plan = sql.value("SELECT plan FROM subscriptions WHERE user_id = %s", subscriber.user_id)
+        limit = sql.value(LIMIT, subscriber.user_id)
+        assert (moves[-1]["to"], limit) == (plan, PLANS[Plan(plan)].tokens_a_month)

@@ -1,0 +1,198 @@
+"""A plan that comes to its end."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Blueprint
+from werkzeug.test import TestResponse
+
+from backend.access.caller import require_auth
+from backend.models.choices import Plan
+from tests.conftest import Deliver
+from tests.support.admins import ADMIN
+from tests.support.billing import EVENTS, FUTURE, PAST, item, listing, payer
+from tests.support.clerk import Instance
+from tests.support.commands import make_app
+from tests.support.database import Sql
+from tests.support.server import Server
+from tests.support.subscribers import ADA, LIMIT, NEXT_MONTH, Subscriber
+from tests.support.traffic import in_parallel
+
+STORED = """
+SELECT s.*, m.tokens_limit, (SELECT count(*) FROM audit_events) AS events
+FROM subscriptions s LEFT JOIN usage_metrics m USING (user_id) ORDER BY user_id
+"""
+# Time passes: the item of this id, and the plan that it gave, have come to their end.
+END_ITEM = """
+UPDATE clerk_billing SET items = jsonb_set(items, ARRAY[%s, 'period_end'], to_jsonb(%s::bigint))
+"""
+
+
+class TestLapse:
+    """A plan that was canceled ends with its period, also when Clerk's event of that never comes."""
+
+    @pytest.fixture(autouse=True)
+    def lapsed(self, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
+        subscriber.lapse()
+
+    def test_next_request(self, sql: Sql, subscriber: Subscriber) -> None:
+        body = subscriber.show()
+        assert (body["plan"], body["status"]) == ("free", "canceled")
+        assert body["limits"]["tokens_a_month"] == 10_000
+        assert sql.value(LIMIT, subscriber.user_id) == 10_000
+        assert sql.rows(EVENTS)[1:] == [
+            {"action": "user.plan_changed", "source": "sync", "details": {"from": "pro", "to": "free"}}
+        ]
+        subscriber.show()
+        assert len(sql.rows(EVENTS)) == 2
+
+    def test_next_month(self, sql: Sql, subscriber: Subscriber) -> None:
+        sql.rows(NEXT_MONTH)
+        assert subscriber.show()["limits"]["tokens_a_month"] == 10_000
+
+    def test_many_requests_at_once(self, server: Server, clerk: Instance, sql: Sql) -> None:
+        def ask() -> str:
+            own = Server(server.url, server.process, server.log)  # a connection of its own
+            plan: str = own.get("/api/subscription", clerk.token(sub="user_ada")).json()["plan"]
+            own.http.close()
+            return plan
+
+        assert in_parallel([ask] * 12) == ["free"] * 12
+        assert len(sql.rows(EVENTS)) == 2
+
+    def test_every_answer_agrees(self, server: Server, clerk: Instance, subscriber: Subscriber) -> None:
+        admins = subscriber.show_admin()
+        (listed,) = server.get("/api/users", clerk.token(sub=ADMIN), params={"search": ADA}).json()["users"]
+        me = server.get("/auth/me", clerk.token(sub=ADA)).json()
+        assert listed["plan"] == "free"
+        for body in (admins, me):
+            assert (body["subscription"]["plan"], body["usage"]["tokens_limit"]) == ("free", 10_000)
+
+    def test_admin_who_looks_changes_nothing(self, sql: Sql, subscriber: Subscriber) -> None:
+        before = sql.rows(STORED)
+        subscriber.show_admin()
+        assert sql.rows(STORED) == before
+
+    def test_limit_given_by_hand_is_shown(self, sql: Sql, subscriber: Subscriber) -> None:
+        sql.rows("UPDATE usage_metrics SET tokens_limit = 20000 WHERE user_id = %s", subscriber.user_id)
+        assert subscriber.show_admin()["usage"]["tokens_limit"] == 20_000
+        assert subscriber.show()["limits"]["tokens_a_month"] == 20_000
+
+    def test_deleted_user(self, sql: Sql, subscriber: Subscriber, deliver: Deliver) -> None:
+        deliver("user.deleted", {"id": ADA, "deleted": True})
+        before = sql.rows(STORED)
+        assert subscriber.show_admin()["subscription"]["plan"] == "free"
+        assert sql.rows(STORED) == before
+
+    def test_operator_makes_a_key(self, settings: dict[str, str], sql: Sql, subscriber: Subscriber) -> None:
+        """No request of the user comes before."""
+        sql.rows(
+            "INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes) "
+            "SELECT %s, 'n', 'sk_app', 'abcd', n::text, '{profile:read}' FROM generate_series(1, 5) n",
+            subscriber.user_id,
+        )
+        arguments = ["keys", "create", str(subscriber.user_id), "--name", "x", "--scope", "profile:read"]
+        result = make_app(settings).test_cli_runner().invoke(args=arguments)
+        assert result.exit_code == 1
+        assert "The plan free has at most 5" in result.stderr
+
+    def test_operator_makes_a_key_in_the_next_month(
+        self, settings: dict[str, str], sql: Sql, subscriber: Subscriber
+    ) -> None:
+        """The new month would else begin with the limit of the plan that has ended."""
+        sql.rows(NEXT_MONTH)
+        arguments = ["keys", "create", str(subscriber.user_id), "--name", "x", "--scope", "profile:read"]
+        result = make_app(settings).test_cli_runner().invoke(args=arguments)
+        assert result.exit_code == 0, result.stderr
+        assert subscriber.show()["limits"]["tokens_a_month"] == 10_000
+
+    def test_given_again(self, subscriber: Subscriber) -> None:
+        """A plan that an admin gives does not end with a period of the past."""
+        subscriber.set_plan("pro")
+        body = subscriber.show()
+        assert (body["plan"], body["status"], body["period_end"]) == ("pro", "active", None)
+
+    def test_not_over_yet(self, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
+        subscriber.cancel()
+        assert (subscriber.show()["plan"], subscriber.show()["status"]) == ("pro", "canceled")
+
+
+class TestLapseAtClerk:
+    """What Clerk grants beside the plan that has ended takes its place."""
+
+    @pytest.mark.parametrize(
+        ("others", "expected"),
+        [
+            ([item("pro")], ("pro", "active", True)),
+            ([item("pro", status="past_due")], ("pro", "past_due", True)),
+            ([item("pro", status="canceled", period_end=FUTURE)], ("pro", "canceled", True)),
+            ([item("pro", status="canceled", period_end=PAST)], ("free", "canceled", False)),
+            ([item("pro", status="upcoming")], ("free", "canceled", False)),
+            ([], ("free", "canceled", False)),
+        ],
+        ids=range(6),  # FUTURE and PAST differ from one test process to the next
+    )
+    def test_next_request(
+        self,
+        deliver: Deliver,
+        sql: Sql,
+        subscriber: Subscriber,
+        others: list[dict[str, object]],
+        expected: tuple[str, str, bool],
+    ) -> None:
+        dear = item("enterprise", status="canceled", period_end=FUTURE)
+        deliver("subscription.created", listing(dear, *others, payer=payer(ADA)))
+        assert subscriber.show()["plan"] == "enterprise"
+        sql.rows(END_ITEM, "csub_item_enterprise", PAST)
+        subscriber.lapse()
+        body = subscriber.show()
+        assert (body["plan"], body["status"], body["is_managed_by_clerk"]) == expected
+        assert body["limits"]["tokens_a_month"] == (250_000 if expected[0] == "pro" else 10_000)
+        assert sql.rows(EVENTS)[1:] == [
+            {
+                "action": "user.plan_changed",
+                "source": "sync",
+                "details": {"from": "enterprise", "to": expected[0]},
+            }
+        ]
+
+    def test_plan_of_the_older_system(self, deliver: Deliver, subscriber: Subscriber) -> None:
+        """It was to end by its own word, whatever Clerk grants."""
+        subscriber.set_plan("pro")
+        deliver("subscription.created", listing(item("free_user"), payer=payer(ADA)))
+        assert subscriber.show()["plan"] == "pro"
+        subscriber.lapse()
+        assert subscriber.show()["plan"] == "free"
+
+
+class TestPolicy:
+    """What a route demands is the plan that counts."""
+
+    @pytest.fixture
+    def ask(
+        self,
+        settings: dict[str, str],
+        clerk: Instance,
+        subscriber: Subscriber,  # noqa: ARG002 - she is to be there
+    ) -> Callable[[], TestResponse]:
+        app = make_app(settings)
+        blueprint = Blueprint("pro_only", __name__)
+
+        @blueprint.get("/pro-only")
+        @require_auth(plan=Plan.PRO)
+        def pro_only() -> str:
+            return "welcome"
+
+        app.register_blueprint(blueprint)
+        client = app.test_client()
+        headers = {"Authorization": f"Bearer {clerk.token(sub=ADA)}"}
+        return lambda: client.get("/pro-only", headers=headers)
+
+    def test_plan(self, ask: Callable[[], TestResponse], subscriber: Subscriber) -> None:
+        assert ask().status_code == 403
+        subscriber.set_plan("pro")
+        assert ask().status_code == 200
+        subscriber.lapse()
+        assert ask().status_code == 403

@@ -1,0 +1,196 @@
+"""`flask --app wsgi purge`: what is due goes, all else stays."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from backend.database.engine import db
+from backend.services.clerk.mirror.apply import ERASED_AT_ONCE
+from backend.services.purge import AGED, Due, delete_batch
+from tests.conftest import Deliver
+from tests.support.billing import item, listing
+from tests.support.campaigns import Owner, is_problem
+from tests.support.clerk import Instance, now_ms, session_data, user_data
+from tests.support.database import Sql
+from tests.support.purging import LIMITS, OWNER, Purge, adding, put, report
+from tests.support.rows import all_rows
+from tests.support.server import Server
+
+
+class TestWhatGoes:
+    def test_both_sides_of_each_limit(self, purge: Purge, sql: Sql) -> None:
+        for table, limit in LIMITS.items():
+            put(sql, table, f"{limit} -1 hour")
+        for status in ("dead", "failed"):
+            sql.rows(
+                "INSERT INTO webhook_events (event_id, source, status, payload, received_at) "
+                "VALUES (%s, 'svix', %s, '{}', '2020-01-01Z')",
+                *(status, status),
+            )
+        sql.rows("INSERT INTO audit_events (action, source, occurred_at) VALUES ('x', 'cli', '2020-01-01Z')")
+        sql.rows(
+            f"INSERT INTO campaigns (user_id, name, channel, created_at) VALUES ({OWNER}, 'n', 'sms', '2020-01-01Z')"
+        )
+        kept = all_rows(sql)
+        for table, limit in LIMITS.items():
+            put(sql, table, f"{limit} 1 hour", 3)
+        for status in ("stale", "ignored"):
+            put(sql, "webhook_events")
+            sql.rows(
+                "UPDATE webhook_events SET status = %s WHERE received_at < now() - interval '300 d' AND status = 'applied'",
+                status,
+            )
+        assert purge() == report(
+            {"campaigns": 3, "idempotency_keys": 3, "revoked_sessions": 3, "webhook_events": 5}
+        )
+        assert all_rows(sql) == kept
+        assert purge() == report({})
+
+    @pytest.mark.parametrize("due", AGED, ids=[due.name for due in AGED])
+    def test_exact_limit(self, app: Flask, purge: Purge, due: Due) -> None:  # noqa: ARG002 - for its user
+        """In one transaction, where now() stands still."""
+        limit = LIMITS[due.name]
+        with app.app_context(), db.engine.connect() as connection:
+            for age in (f"{limit} 1 microsecond", limit, f"{limit} -1 microsecond"):
+                connection.exec_driver_sql(adding(due.name), (age, 1))
+            assert delete_batch(connection, due) == 2
+            assert delete_batch(connection, due) == 0
+
+    def test_dry_run_only_counts(self, purge: Purge, sql: Sql) -> None:
+        for number, (table, limit) in enumerate(LIMITS.items(), start=1_500):
+            put(sql, table, limit, number)
+            put(sql, table, f"{limit} -1 hour")
+        before = all_rows(sql)
+        numbers = dict(zip(LIMITS, range(1_500, 1_504), strict=True))
+        assert purge("--dry-run") == report(numbers, "to delete")
+        assert all_rows(sql) == before
+        assert purge() == report(numbers)
+
+
+class TestCampaigns:
+    def test_restorable_as_long_as_it_is_kept(
+        self, purge: Purge, server: Server, clerk: Instance, sql: Sql
+    ) -> None:
+        owner = Owner(server, clerk)
+        live, kept, old = (owner.create(name=name, tags=[name]) for name in ("live", "kept", "old"))
+        for campaign, age in ((kept, "29 d 23 h"), (old, "30 d")):
+            owner.delete(campaign)
+            sql.rows(
+                "UPDATE campaigns SET deleted_at = now() - %s::interval WHERE campaign_id = %s",
+                *(age, campaign["campaign_id"]),
+            )
+        # None is there of a deleted campaign; one that was left behind would go with it.
+        sql.rows(
+            "INSERT INTO campaign_tags SELECT campaign_id, 'left', user_id, now() FROM campaigns WHERE name = 'old'"
+        )
+        usage = "SELECT tokens_used, tokens_limit, campaigns_created FROM usage_metrics ORDER BY user_id DESC"
+        used = sql.rows(usage)
+        assert "\ncampaigns: 1 deleted\n" in purge()
+        assert sql.rows(usage) == used
+        assert used[0]["campaigns_created"] == 3
+        assert sql.rows("SELECT tag FROM campaign_tags") == [{"tag": "live"}]
+        is_problem(owner.restore(old), 404, "not-found")
+        assert owner.restore(kept).json()["tags"] == ["kept"]
+        assert owner.get(live).status_code == 200
+        owner.create(name="third")  # the plan has room for three
+        is_problem(owner.post(), 402, "quota-exceeded")
+
+
+class TestDeletedUsers:
+    def test_more_than_goes_at_once(
+        self, purge: Purge, deliver: Deliver, server: Server, clerk: Instance, sql: Sql
+    ) -> None:
+        """The tombstone is there with the event; what was too much for it goes with the next purge."""
+        other = Owner(server, clerk, "user_2")
+        kept = other.create(tags=["a"])
+        owner = Owner(server, clerk)
+        campaign = owner.create()
+        user_id, number = campaign["user_id"], ERASED_AT_ONCE + 2_000
+        sql.rows(
+            "INSERT INTO campaigns (user_id, name, channel, tags, deleted_at) "
+            "SELECT %s, 'n', 'sms', '{a,b}', CASE WHEN n %% 5 = 0 THEN now() END FROM generate_series(2, %s) n",
+            *(user_id, number),
+        )
+        sql.rows(
+            "INSERT INTO campaign_tags SELECT campaign_id, unnest(tags), user_id, created_at FROM campaigns "
+            "WHERE user_id = %s AND deleted_at IS NULL",
+            user_id,
+        )
+        sql.rows(
+            "INSERT INTO idempotency_keys (user_id, method, path, key, body_hash, status, body, expires_at) "
+            "SELECT %s, 'POST', '/x', n, 'x', 201, '', now() + interval '1 d' FROM generate_series(2, %s) n",
+            *(user_id, number),
+        )
+        deleted = {"id": "user_1", "object": "user", "deleted": True}
+
+        assert deliver("user.deleted", deleted).json() == {"status": "applied"}
+        assert sql.user("user_1")["deleted_at"] is not None
+        for answer in (owner.get(campaign), owner.call("GET"), owner.post()):
+            is_problem(answer, 401, "user-deleted")
+        left = {"campaigns of deleted users": 2_000}
+        assert sql.value("SELECT count(*) FROM campaigns WHERE user_id = %s", user_id) == 2_000
+        assert sql.value("SELECT count(*) FROM idempotency_keys WHERE user_id = %s", user_id) == 2_000
+        assert deliver("user.deleted", deleted).json() == {"status": "stale"}
+
+        assert purge("--dry-run") == report(left, "to delete")
+        assert purge() == report(left)
+        assert sql.rows(
+            "SELECT campaign_id, tag FROM campaigns LEFT JOIN campaign_tags USING (campaign_id)"
+        ) == [{"campaign_id": kept["campaign_id"], "tag": "a"}]
+        assert other.get(kept).json() == kept
+        assert purge() == report({})
+        sql.rows("UPDATE idempotency_keys SET expires_at = now() WHERE user_id = %s", user_id)
+        assert purge() == report({"idempotency_keys": 2_000})
+
+
+class TestKeys:
+    def test_expired_key_is_a_new_one(self, purge: Purge, server: Server, clerk: Instance, sql: Sql) -> None:
+        owner = Owner(server, clerk)
+        first = owner.post("k").json()
+        purge()
+        assert owner.post("k").json() == first
+        sql.rows("UPDATE idempotency_keys SET expires_at = now()")
+        assert purge() == report({"idempotency_keys": 1})
+        assert owner.post("k").json()["campaign_id"] != first["campaign_id"]
+
+
+class TestLedger:
+    @pytest.mark.parametrize("ends_deleted", [False, True])
+    def test_resent_after_it_went(
+        self, purge: Purge, deliver: Deliver, sql: Sql, *, ends_deleted: bool
+    ) -> None:
+        """What the ledger no longer knows is known by the rows themselves: an old event changes nothing."""
+        at = now_ms() - 10_000
+        session = session_data("user_1", "sess_1", created_at=at, updated_at=at, expire_at=at)
+        history: list[tuple[str, Any]] = [
+            ("user.created", user_data("user_1", updated_at=at, email="old@example.com")),
+            ("session.created", session),
+            ("subscription.created", listing(item("pro"))),
+            ("user.updated", user_data("user_1", updated_at=at + 1, email="new@example.com")),
+            ("session.ended", session),
+            ("subscription.updated", listing(item("pro", 2, "ended"), item("enterprise", 2), at=2)),
+        ]
+        if ends_deleted:
+            history.append(("user.deleted", {"id": "user_1", "object": "user", "deleted": True}))
+        for number, (kind, data) in enumerate(history):
+            assert deliver(kind, data, event_id=f"msg_{number}").json() == {"status": "applied"}
+        sql.rows("UPDATE webhook_events SET received_at = now() - interval '91 d'")
+        sql.rows("UPDATE revoked_sessions SET expires_at = now() - interval '84 d'")
+        assert purge() == report({"revoked_sessions": 1, "webhook_events": len(history)})
+        before = everything_but_ledgers(sql)
+        for number, (kind, data) in enumerate(history):
+            assert deliver(kind, data, event_id=f"msg_{number}").status_code == 200
+            assert everything_but_ledgers(sql) == before, kind
+
+
+def everything_but_ledgers(sql: Sql) -> dict[str, Any]:
+    rows = all_rows(sql)
+    for user in rows["users"]:
+        del user["updated_at"]
+    return {name: rows[name] for name in rows.keys() - {"webhook_events", "revoked_sessions"}}
+
+
+def test_help_has_an_example(app: Flask) -> None:
+    text = app.test_cli_runner().invoke(args=["purge", "--help"]).stdout
+    assert "\n  Example:\n    flask --app wsgi purge --dry-run" in text

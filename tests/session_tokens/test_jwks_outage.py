@@ -1,0 +1,142 @@
+"""Clerk's keys cannot be had: tokens already in use go on, and nobody is told that his good token is bad."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.session_tokens.key_servers import FAILURES, redirect_to
+from tests.support.attacks import PATH, check_refusal, forge
+from tests.support.clerk import Instance, KeyServer
+from tests.support.fixtures import StartServer
+from tests.support.server import Server
+
+# The deadline of a fetch is 3 s; the rest is the request.
+LONGEST_WAIT = 3.8
+MEGABYTE = 1_048_576
+
+
+def _timed_get(server: Server, token: str) -> tuple[requests.Response, float]:
+    started_at = time.monotonic()
+    answer = server.get(PATH, token)
+    return answer, time.monotonic() - started_at
+
+
+def _resident_bytes(server: Server) -> int:
+    (pid,) = server.worker_pids()
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (peak,) = (line for line in lines if line.startswith("VmHWM"))
+    return int(peak.split()[1]) * 1024
+
+
+def _answers_until_good(server: Server, token: str, seconds: float) -> list[requests.Response]:
+    answers = [server.get(PATH, token)]
+    give_up = time.monotonic() + seconds
+    while answers[-1].status_code != 200 and time.monotonic() < give_up:
+        time.sleep(0.1)
+        answers.append(server.get(PATH, token))
+    return answers
+
+
+@pytest.fixture(scope="module")
+def cold_keys() -> Iterator[KeyServer]:
+    with KeyServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cold_server(start_server: StartServer, cold_keys: KeyServer) -> Iterator[Server]:
+    """A server that never got a key."""
+    with start_server(CLERK_JWT_KEY="", CLERK_JWKS_URL=cold_keys.url) as running:
+        yield running
+
+
+class TestColdStart:
+    @pytest.mark.parametrize("failure", list(FAILURES))
+    def test_is_our_trouble(
+        self, cold_server: Server, cold_keys: KeyServer, clerk: Instance, failure: str
+    ) -> None:
+        """503 and not 401, whatever the token: nobody knows yet whether it is good."""
+        cold_keys.answer = FAILURES[failure]
+        before = _resident_bytes(cold_server)
+        asked = len(cold_keys.requests)
+        answers = []
+        # Failures are remembered for 2 s: ask until the server asks again.
+        while len(cold_keys.requests) == asked:
+            answer, seconds = _timed_get(cold_server, clerk.token())
+            assert seconds < LONGEST_WAIT
+            answers.append(answer)
+            time.sleep(0.05)
+        answers.append(cold_server.get(PATH, forge(clerk.token())))
+        for answer in answers:
+            check_refusal(answer, "jwks-unavailable", status=503)
+        assert len(cold_keys.requests) == asked + 1
+        assert _resident_bytes(cold_server) - before < 20 * MEGABYTE
+
+    def test_redirect_is_not_followed(
+        self, cold_server: Server, cold_keys: KeyServer, clerk: Instance
+    ) -> None:
+        asked = len(cold_keys.requests)
+        with KeyServer(clerk.jwk) as elsewhere:
+            cold_keys.answer = redirect_to(elsewhere.url)
+            while len(cold_keys.requests) == asked:
+                check_refusal(cold_server.get(PATH, clerk.token()), "jwks-unavailable", status=503)
+                time.sleep(0.05)
+            assert elsewhere.requests == []
+
+    def test_only_what_needs_a_key_fails(
+        self, cold_server: Server, cold_keys: KeyServer, clerk: Instance
+    ) -> None:
+        cold_keys.answer = FAILURES["500"]
+        assert cold_server.get("/healthz").status_code == 200
+        check_refusal(cold_server.get("/readyz"), "jwks-unavailable", status=503)
+        check_refusal(cold_server.get(PATH), "session-token-missing")
+        check_refusal(cold_server.get(PATH, "x"), "token-invalid")
+        check_refusal(cold_server.get(PATH, clerk.token(headers={"alg": "none"})), "token-invalid-algorithm")
+
+
+@pytest.mark.parametrize("failure", ["500", "hang"])
+class TestRecovery:
+    def test_after_a_cold_start(self, start_server: StartServer, clerk: Instance, failure: str) -> None:
+        with KeyServer() as keys:
+            keys.answer = FAILURES[failure]
+            with start_server(CLERK_JWT_KEY="", CLERK_JWKS_URL=keys.url) as server:
+                check_refusal(server.get(PATH, clerk.token()), "jwks-unavailable", status=503)
+                keys.serve(clerk.jwk)
+                answers = _answers_until_good(server, clerk.token(), seconds=6)
+                assert {answer.status_code for answer in answers} <= {200, 503}
+                assert answers[-1].status_code == 200
+                assert server.get("/readyz").status_code == 200
+
+
+class TestStale:
+    """The set is a second old at most, and Clerk is away. Its keys were good: they still are."""
+
+    @pytest.mark.parametrize("failure", ["500", "empty object", "200 MB", "hang", "drip"])
+    def test_known_key_stays_good(self, start_server: StartServer, clerk: Instance, failure: str) -> None:
+        with KeyServer(clerk.jwk) as keys:
+            settings = {"CLERK_JWT_KEY": "", "CLERK_JWKS_URL": keys.url, "CLERK_JWKS_TTL": "1"}
+            with start_server(**settings) as server:
+                assert server.get(PATH, clerk.token()).status_code == 200
+                before = _resident_bytes(server)
+                keys.answer = FAILURES[failure]
+                time.sleep(1.1)
+                asked = len(keys.requests)
+                answer, seconds = _timed_get(server, clerk.token())
+                assert (answer.status_code, len(keys.requests)) == (200, asked + 1)
+                assert seconds < LONGEST_WAIT
+                self._check_that_nobody_waits(server, clerk)
+                assert len(keys.requests) == asked + 1, "failures are remembered"
+                assert _resident_bytes(server) - before < 20 * MEGABYTE
+
+    def _check_that_nobody_waits(self, server: Server, clerk: Instance) -> None:
+        for _ in range(20):
+            answer, seconds = _timed_get(server, clerk.token())
+            assert answer.status_code == 200
+            assert seconds < 1
+        check_refusal(server.get(PATH, forge(clerk.token())), "token-invalid-signature")
+        # The key may be new: without the key server nobody can tell.
+        unknown = server.get(PATH, clerk.token(headers={"kid": "ins_unknown"}))
+        check_refusal(unknown, "jwks-unavailable", status=503)

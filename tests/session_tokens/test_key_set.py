@@ -1,0 +1,223 @@
+"""RemoteKeySet: who fetches, who waits, what is kept. The clock and the fetch are the tests' own."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from backend.errors import ErrorCode
+from backend.services.clerk.client.http import FetchError
+from backend.services.core import jwks
+from tests.session_tokens.key_source import LIFETIME, ONE, PATIENCE, TWO, Source, set_of
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def warm() -> Source:
+    source = Source()
+    source.keys.check()
+    return source
+
+
+class TestLifetime:
+    def test_one_fetch_serves_many(self, source: Source) -> None:
+        for _ in range(100):
+            assert source.code(ONE.kid) is None
+        assert source.fetches == 1
+
+    @pytest.mark.parametrize(("age", "fetches"), [(LIFETIME * 0.79, 1), (LIFETIME * 0.81, 2)])
+    def test_refresh_ahead(self, warm: Source, age: float, fetches: int) -> None:
+        warm.now += age
+        assert warm.code(ONE.kid) is None
+        warm.wait_until(lambda: warm.fetches == fetches)
+
+    def test_nobody_waits_for_the_refresh_ahead(self, warm: Source) -> None:
+        warm.gate.clear()
+        warm.now += LIFETIME * 0.9
+        for _ in range(50):
+            assert warm.code(ONE.kid) is None
+        assert warm.asked.acquire(timeout=PATIENCE)
+        warm.gate.set()
+        assert warm.fetches == 2
+
+    def test_what_it_brings_counts(self, warm: Source) -> None:
+        warm.answer = set_of(TWO)
+        warm.now += LIFETIME * 0.9
+        warm.keys.check()
+        warm.wait_until(lambda: warm.code(TWO.kid) is None)
+        assert warm.code(ONE.kid) is ErrorCode.JWK_KID_MISMATCH
+
+    def test_past_the_end_one_waits_and_the_others_do_not(self, warm: Source) -> None:
+        warm.gate.clear()
+        warm.answer = set_of(TWO)
+        warm.now += LIFETIME
+        with ThreadPoolExecutor(1) as other:
+            refreshing = other.submit(warm.code, ONE.kid)
+            assert warm.asked.acquire(timeout=PATIENCE)
+            for _ in range(50):
+                assert warm.code(ONE.kid) is None
+            assert not refreshing.done()
+            warm.gate.set()
+            assert refreshing.result(PATIENCE) is ErrorCode.JWK_KID_MISMATCH
+        assert warm.fetches == 2
+
+
+class TestSingleFlight:
+    def test_cold(self, source: Source) -> None:
+        source.gate.clear()
+        with ThreadPoolExecutor(16) as crowd:
+            results = [crowd.submit(source.code, ONE.kid) for _ in range(16)]
+            assert source.asked.acquire(timeout=PATIENCE)
+            source.gate.set()
+            assert [result.result(PATIENCE) for result in results] == [None] * 16
+        assert source.fetches == 1
+
+    def test_unknown_kid(self, warm: Source) -> None:
+        warm.gate.clear()
+        warm.now += 31
+        warm.answer = set_of(ONE, TWO)
+        with ThreadPoolExecutor(16) as crowd:
+            results = [crowd.submit(warm.code, TWO.kid) for _ in range(16)]
+            assert warm.asked.acquire(timeout=PATIENCE)
+            warm.gate.set()
+            assert [result.result(PATIENCE) for result in results] == [None] * 16
+        assert warm.fetches == 2
+
+
+class TestUnknownKid:
+    @pytest.mark.parametrize(("seconds", "fetches"), [(0, 1), (29.9, 1), (30, 2)])
+    def test_cooldown_after_a_fetch(self, warm: Source, seconds: float, fetches: int) -> None:
+        warm.now += seconds
+        for number in range(20):
+            assert warm.code(f"invented_{number}") is ErrorCode.JWK_KID_MISMATCH
+        assert warm.fetches == fetches
+
+    def test_flood(self, warm: Source) -> None:
+        """An hour of it, ten a second: one fetch in 30 s, beside the refresh of the set itself."""
+        started_at = warm.now
+        while warm.now < started_at + 3000:
+            warm.now += 1
+            warm.code(f"invented_{warm.now}")
+        assert 90 <= warm.fetches <= 102
+
+    def test_new_key(self, warm: Source) -> None:
+        warm.answer = set_of(ONE, TWO)
+        warm.now += 30
+        assert warm.code(TWO.kid) is None
+
+    def test_failure_is_no_verdict(self, warm: Source) -> None:
+        warm.answer = FetchError("answered 500", 500)
+        warm.now += 30
+        assert warm.code("unknown") is ErrorCode.JWKS_UNAVAILABLE
+        assert warm.code(ONE.kid) is None
+        warm.now += 1
+        assert warm.code("unknown") is ErrorCode.JWKS_UNAVAILABLE
+        assert warm.fetches == 2
+
+    def test_none_is_a_guess_only_among_several(self, warm: Source) -> None:
+        assert warm.code(None) is None
+        warm.answer = set_of(ONE, TWO)
+        warm.now += LIFETIME
+        assert warm.code(None) is ErrorCode.JWK_KID_MISMATCH
+
+
+class TestFailure:
+    @pytest.mark.parametrize(
+        "answer", [FetchError("answered 500", 500), {}, [], None, {"keys": []}, "x"], ids=repr
+    )
+    def test_set_is_never_emptied(self, warm: Source, answer: object) -> None:
+        warm.answer = answer
+        warm.now += LIFETIME + 1
+        assert warm.code(ONE.kid) is None
+        assert warm.fetches == 2
+
+    def test_back_off_with_keys(self, warm: Source) -> None:
+        warm.answer = FetchError("away")
+        warm.now += LIFETIME
+        for seconds, fetches in ((0, 2), (29, 2), (1, 3), (29, 3)):
+            warm.now += seconds
+            assert warm.code(ONE.kid) is None
+            assert warm.fetches == fetches
+
+    def test_back_off_without_keys(self, source: Source) -> None:
+        source.answer = FetchError("away")
+        for seconds, fetches in ((0, 1), (1.9, 1), (0.1, 2), (1.9, 2)):
+            source.now += seconds
+            assert source.code(ONE.kid) is ErrorCode.JWKS_UNAVAILABLE
+            assert source.fetches == fetches
+
+    def test_recovery(self, source: Source) -> None:
+        source.answer = FetchError("away")
+        assert source.code(ONE.kid) is ErrorCode.JWKS_UNAVAILABLE
+        source.answer = set_of(ONE)
+        source.now += 2
+        assert source.code(ONE.kid) is None
+        assert source.code("unknown") is ErrorCode.JWK_KID_MISMATCH
+
+    @pytest.mark.parametrize(("age", "code"), [(0, None), (1, ErrorCode.JWKS_UNAVAILABLE)])
+    def test_stale_for_a_day(self, warm: Source, age: float, code: ErrorCode | None) -> None:
+        warm.answer = FetchError("away")
+        warm.now += LIFETIME + DAY + age
+        assert warm.code(ONE.kid) is code
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_a_fault_of_ours_blocks_nobody(self, source: Source) -> None:
+        source.answer = RuntimeError("a bug")
+        assert source.code(ONE.kid) is ErrorCode.JWKS_UNAVAILABLE
+        source.answer = set_of(ONE)
+        source.now += 2
+        assert source.code(ONE.kid) is None
+        # The traceback of the thread must come while this test still allows it.
+        for thread in threading.enumerate():
+            if thread.name == "jwks":
+                thread.join(PATIENCE)
+
+
+class TestLateFetch:
+    @pytest.fixture(autouse=True)
+    def _short_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(jwks, "DEADLINE_SECONDS", 0.1)
+
+    def test_is_given_up(self, source: Source) -> None:
+        source.gate.clear()
+        assert source.code(ONE.kid) is ErrorCode.JWKS_UNAVAILABLE
+        source.gate.set()
+
+    def test_what_it_brings_later_does_not_count(self, source: Source) -> None:
+        """A newer fetch may have brought a newer set: the old answer would bring a withdrawn key back."""
+        source.gate.clear()
+        assert source.code(ONE.kid) is ErrorCode.JWKS_UNAVAILABLE
+        late, source.gate = source.gate, threading.Event()
+        source.gate.set()
+        source.answer = set_of(TWO)
+        source.now += 2
+        assert source.code(TWO.kid) is None
+        assert source.answered.acquire(timeout=PATIENCE)
+        late.set()
+        assert source.answered.acquire(timeout=PATIENCE)
+        assert source.code(TWO.kid) is None
+        assert source.code(ONE.kid) is ErrorCode.JWK_KID_MISMATCH
+
+
+class TestObjects:
+    def test_unchanged_keys_stay_the_same(self, warm: Source) -> None:
+        """Remembered tokens are tied to the object of their key."""
+        before = warm.keys.get(ONE.kid)
+        warm.answer = set_of(TWO, ONE)
+        warm.now += LIFETIME
+        assert warm.keys.get(ONE.kid) is before
+        assert warm.code(TWO.kid) is None
+
+    def test_a_new_key_under_an_old_name_is_another(self, warm: Source) -> None:
+        before = warm.keys.get(ONE.kid)
+        warm.answer = {"keys": [{**TWO.jwk, "kid": ONE.kid}]}
+        warm.now += LIFETIME
+        after = warm.keys.get(ONE.kid)
+        assert after is not before
+        assert after.public_numbers() == TWO.key.public_key().public_numbers()

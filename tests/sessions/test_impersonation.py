@@ -1,0 +1,242 @@
+"""Somebody in a user's place (the `act` claim): shown, logged, noted once a session, and kept from what lasts."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.admins import add_user
+from tests.support.clerk import Instance, clerk_id, session_data
+from tests.support.clerk_api import SECRET_KEY, ApiServer, Handler, answer_with
+from tests.support.database import Sql
+from tests.support.rows import all_rows, changed_tables
+from tests.support.server import Server, running_server
+from tests.support.traffic import get_me, in_parallel
+
+USER, SUPPORT = "user_1", "user_support"
+MARK = "impersonated by"
+
+
+@pytest.fixture(scope="module")
+def clerk_api() -> Iterator[ApiServer]:
+    """Clerk's API, where every session is USER's."""
+
+    def answer(handler: Handler) -> None:
+        answer_with(session_data(USER, handler.path.split("/")[3]))(handler)
+
+    with ApiServer(answer) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def own_settings(settings: dict[str, str], clerk_api: ApiServer) -> dict[str, str]:
+    return settings | {"CLERK_API_URL": clerk_api.url, "CLERK_SECRET_KEY": SECRET_KEY}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("impersonation")
+
+
+@pytest.fixture(scope="module")
+def workers(own_settings: dict[str, str], place: Path) -> Iterator[Server]:
+    """Three workers: none knows what another has noted."""
+    with running_server(place, own_settings, workers=3) as running:
+        yield running
+
+
+Impersonate = Callable[..., str]
+
+
+@pytest.fixture
+def impersonate(clerk: Instance, sql: Sql) -> Impersonate:
+    """A token of somebody in the place of a complete user: `impersonate(sid="sess_2")`.
+
+    The session is a new one for each test: the workers remember those they have noted.
+    """
+    add_user(sql, clerk_user_id=USER)
+    session = clerk_id("sess")
+    return lambda **claims: clerk.token(**{"sub": USER, "sid": session, "act": {"sub": SUPPORT}} | claims)
+
+
+def noted(sql: Sql) -> list[dict[str, Any]]:
+    return sql.rows("SELECT * FROM audit_events WHERE action = 'session.impersonated' ORDER BY audit_id")
+
+
+def log_lines(server: Server, request_id: str) -> list[str]:
+    lines = server.log.read_text().splitlines()
+    return [line for line in lines if request_id in line and MARK in line]
+
+
+class TestShown:
+    def test_to_the_frontend(self, workers: Server, impersonate: Impersonate) -> None:
+        assert workers.get("/auth/me", impersonate()).json()["session"]["actor"] == SUPPORT
+
+    def test_not_without_one(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
+        answer = workers.get("/auth/me", impersonate(act=...))
+        assert answer.json()["session"]["actor"] is None
+        assert noted(sql) == []
+        assert log_lines(workers, answer.headers["X-Request-ID"]) == []
+
+
+class TestLog:
+    def test_a_line_for_each_request(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
+        """Also for those that are refused afterwards, and one only where a view asks twice who calls."""
+        token, user_id = impersonate(), sql.user(USER)["user_id"]
+        calls = [
+            ("GET", "/auth/me"),
+            ("GET", "/protected"),
+            ("GET", "/api/keys"),
+            ("POST", "/api/sessions/revoke"),
+        ]
+        for method, path in calls * 2:
+            answer = workers.request(method, path, token)
+            (line,) = log_lines(workers, answer.headers["X-Request-ID"])
+            assert f"user {user_id}, {MARK} {SUPPORT}" in line
+
+    def test_a_public_route_has_nobody(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
+        answer = workers.get("/healthz", impersonate())
+        assert log_lines(workers, answer.headers["X-Request-ID"]) == []
+        assert noted(sql) == []
+
+
+class TestAudit:
+    def test_what_it_says(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
+        answer = workers.get("/auth/me", impersonate())
+        (row,) = noted(sql)
+        user_id = sql.user(USER)["user_id"]
+        session = answer.json()["session"]["session_id"]
+        assert {name: row[name] for name in row.keys() - {"audit_id", "occurred_at"}} == {
+            "action": "session.impersonated",
+            "source": "api",
+            "actor_user_id": user_id,
+            "impersonator": SUPPORT,
+            "subject_user_id": user_id,
+            "request_id": answer.headers["X-Request-ID"],
+            "details": {"session_id": session},
+        }
+
+    def test_once_for_parallel_requests(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
+        tokens = [impersonate(jti=str(number)) for number in range(24)]
+        answers = in_parallel([partial(get_me, workers, token) for token in tokens])
+        assert {answer.status_code for answer in answers} == {200}
+        assert len(noted(sql)) == 1
+
+    def test_once_for_a_user_who_is_new_here(self, workers: Server, clerk: Instance, sql: Sql) -> None:
+        token = clerk.token(sub="user_new", act={"sub": SUPPORT})
+        answers = in_parallel([lambda: get_me(workers, token)] * 12)
+        assert {answer.status_code for answer in answers} == {200}
+        (row,) = noted(sql)
+        assert row["subject_user_id"] == sql.user("user_new")["user_id"]
+
+    def test_once_across_a_restart(
+        self, workers: Server, impersonate: Impersonate, sql: Sql, own_settings: dict[str, str], place: Path
+    ) -> None:
+        workers.get("/auth/me", impersonate())
+        before = noted(sql)
+        with running_server(place, own_settings) as restarted:
+            answer = restarted.get("/auth/me", impersonate())
+            assert answer.status_code == 200
+            assert len(log_lines(restarted, answer.headers["X-Request-ID"])) == 1
+        assert noted(sql) == before
+
+    def test_each_session(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
+        first, second, third = (clerk_id("sess") for _ in range(3))
+        for session in (first, second, first, third):
+            workers.get("/auth/me", impersonate(sid=session))
+        assert [row["details"]["session_id"] for row in noted(sql)] == [first, second, third]
+
+    def test_each_user_without_a_session(self, workers: Server, clerk: Instance, sql: Sql) -> None:
+        """Clerk's session tokens name theirs, but nothing here demands it."""
+        actor = clerk_id("user")
+        for user in ("user_1", "user_2"):
+            token = clerk.token(sub=user, sid=..., act={"sub": actor})
+            assert workers.get("/auth/me", token).status_code == 200
+        assert len(noted(sql)) == 2
+
+    def test_nothing_is_done_without_the_entry(
+        self, workers: Server, impersonate: Impersonate, sql: Sql
+    ) -> None:
+        token = impersonate()
+        sql.rows("ALTER TABLE audit_events RENAME TO away")
+        try:
+            answer = workers.get("/auth/me", token)
+            assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
+            assert workers.get("/auth/me", impersonate(act=...)).status_code == 200
+        finally:
+            sql.rows("ALTER TABLE away RENAME TO audit_events")
+        assert workers.get("/auth/me", token).status_code == 200
+        assert len(noted(sql)) == 1
+
+    @pytest.mark.parametrize("state", ["banned = true", "is_active = false"])
+    def test_of_a_user_who_may_not_come_in(
+        self, workers: Server, impersonate: Impersonate, sql: Sql, state: str
+    ) -> None:
+        """The attempt is told of."""
+        sql.rows(f"UPDATE users SET {state}")
+        assert workers.get("/auth/me", impersonate()).status_code == 403
+        assert len(noted(sql)) == 1
+
+
+BARRED: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
+    ("GET", "/api/keys", None),
+    ("POST", "/api/keys", {"name": "laptop", "scopes": ["profile:read"]}),
+    ("GET", "/api/keys/1", None),
+    ("POST", "/api/keys/1/rotate", {}),
+    ("DELETE", "/api/keys/1", None),
+    ("GET", "/api/users", None),
+    ("GET", "/api/users/1", None),
+    ("PATCH", "/api/users/1", {"role": "user"}),
+    ("POST", "/api/users/1/ban", {}),
+    ("POST", "/api/users/1/unban", {}),
+)
+
+
+class TestBarred:
+    @pytest.mark.parametrize(("method", "path", "body"), BARRED)
+    def test_also_as_an_admin(
+        self, workers: Server, impersonate: Impersonate, sql: Sql, method: str, path: str, body: object
+    ) -> None:
+        sql.rows("UPDATE users SET role = 'admin'")
+        made = workers.request("POST", "/api/keys", impersonate(act=...), json=BARRED[1][2])
+        assert made.status_code == 201
+        before = all_rows(sql)
+        answer = workers.request(method, path, impersonate(), json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        after = all_rows(sql)
+        assert changed_tables(before, after) == {"audit_events"}
+        assert [row["action"] for row in after["audit_events"]] == ["api_key.created", "session.impersonated"]
+
+
+class TestChanges:
+    """POST /api/sessions/revoke is open to whoever impersonates: ending the session is how he leaves."""
+
+    def revoke(self, server: Server, token: str) -> requests.Response:
+        answer = server.request("POST", "/api/sessions/revoke", token)
+        assert answer.status_code == 204, answer.text
+        return answer
+
+    def test_are_told_of_with_who_did_it(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
+        answer = self.revoke(workers, impersonate())
+        row = sql.row("SELECT * FROM audit_events WHERE action = 'session.revoked'")
+        user_id = sql.user(USER)["user_id"]
+        assert (row["actor_user_id"], row["impersonator"], row["subject_user_id"]) == (
+            user_id,
+            SUPPORT,
+            user_id,
+        )
+        assert row["request_id"] == answer.headers["X-Request-ID"]
+
+    def test_of_the_user_name_nobody_else(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
+        self.revoke(workers, impersonate(act=...))
+        row = sql.row("SELECT * FROM audit_events")
+        assert (row["action"], row["impersonator"]) == ("session.revoked", None)
+
+    def test_end_the_impersonation(self, workers: Server, impersonate: Impersonate) -> None:
+        token = impersonate()
+        self.revoke(workers, token)
+        for answer in in_parallel([lambda: get_me(workers, token)] * 6):
+            assert (answer.status_code, answer.json()["code"]) == (401, "session-revoked")

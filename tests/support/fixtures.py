@@ -1,0 +1,105 @@
+"""Fixtures of many features: other servers, a page of traffic, subscribers, key owners, somebody who tries tokens."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests.support.admins import add_user
+from tests.support.api_keys import KeyOwner
+from tests.support.attacks import Attacker
+from tests.support.billing import USER
+from tests.support.clerk import Instance, KeyServer
+from tests.support.database import Sql
+from tests.support.purging import Purge
+from tests.support.server import Server, running_server
+from tests.support.subscribers import ADA, Subscriber
+from tests.support.traffic import post_event
+
+Post = Callable[..., str]
+Shown = Callable[[], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def linking(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    own = {**settings, "LEGACY_LINK_BY_EMAIL": "true"}
+    with running_server(tmp_path_factory.mktemp("linking"), own) as running:
+        yield running
+
+
+@pytest.fixture
+def post(linking: Server, clerk: Instance, sql: Sql) -> Post:  # noqa: ARG001 - the tables are to be empty
+    """Post an event that is to be applied."""
+
+    def send(kind: str, data: object, **options: Any) -> str:
+        answer = post_event(linking, clerk, kind, data, **options)
+        assert answer.status_code == 200, answer.text
+        status: str = answer.json()["status"]
+        return status
+
+    return send
+
+
+@pytest.fixture
+def purge(app: Flask, sql: Sql) -> Purge:
+    """`flask purge`, in a database with one user."""
+    add_user(sql)
+    return Purge(app)
+
+
+@pytest.fixture
+def subscriber(server: Server, clerk: Instance, sql: Sql) -> Subscriber:
+    return Subscriber(server, clerk, sql)
+
+
+@pytest.fixture
+def key_owner(server: Server, clerk: Instance, subscriber: Subscriber) -> KeyOwner:  # noqa: ARG001 - she is to be there
+    return KeyOwner(server, clerk, ADA)
+
+
+@pytest.fixture
+def shown(server: Server, clerk: Instance) -> Shown:
+    """What the user of the billing events sees at GET /api/subscription."""
+
+    def get() -> dict[str, Any]:
+        answer = server.get("/api/subscription", clerk.token(sub=USER))
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    return get
+
+
+StartServer = Callable[..., AbstractContextManager[Server]]
+
+
+@pytest.fixture
+def attacker(server: Server, sql: Sql) -> Attacker:
+    return Attacker(server, sql)
+
+
+@pytest.fixture(scope="session")
+def start_server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> StartServer:
+    """Another server: `with start_server(CLERK_AUDIENCE="x") as server`."""
+
+    def start(**changes: str) -> AbstractContextManager[Server]:
+        return running_server(tmp_path_factory.mktemp("server"), {**settings, **changes})
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def key_server(clerk: Instance) -> Iterator[KeyServer]:
+    """Serves the key of `clerk`, until a test says otherwise."""
+    with KeyServer(clerk.jwk) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def refetching_server(start_server: StartServer, key_server: KeyServer) -> Iterator[Server]:
+    """A server that asks `key_server` anew for each request: what it serves counts at once."""
+    settings = {"CLERK_JWT_KEY": "", "CLERK_JWKS_URL": key_server.url, "CLERK_JWKS_TTL": "0"}
+    with start_server(**settings) as running:
+        yield running

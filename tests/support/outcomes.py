@@ -1,0 +1,233 @@
+"""Who gets what: the outcome of every protected route for every credential in every state. docs/access.md shows it.
+
+python -m tests.support.outcomes       writes the tables into docs/access.md
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from config import PROJECT
+
+PAGE = PROJECT / "docs" / "access.md"
+BEGIN, END = "<!-- outcomes -->", "<!-- end of outcomes -->"
+
+YES = "yes"
+STATES = ("valid", "expired", "revoked", "banned", "switched off", "deleted", "wrong owner", "missing scope")
+
+
+class Call(NamedTuple):
+    """A request to a route. `{key}`, `{user}`, `{session}`, … stand for one that the caller owns or administers."""
+
+    method: str
+    path: str
+    body: Mapping[str, object] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+GROUPS = {
+    "own profile": (
+        Call("GET", "/auth/me"),
+        Call("GET", "/api/me"),
+        Call("GET", "/api/me/events"),
+        Call("GET", "/api/subscription"),
+        Call("GET", "/protected"),
+        Call("GET", "/protected?session_id={session}"),
+    ),
+    "profile change": (Call("PATCH", "/api/me", {"bio": "Hello"}),),
+    "tokens": (Call("GET", "/api/tokens"), Call("POST", "/api/tokens/consume", {"amount": 1})),
+    "campaigns": tuple(
+        Call(method, f"{mount}{path}", body)
+        for mount in ("/api/campaigns", "/campaigns")
+        for method, path, body in (
+            ("GET", "", None),
+            ("POST", "", {"name": "Sale", "channel": "email"}),
+            ("GET", "/{campaign}", None),
+            ("PATCH", "/{campaign}", {"name": "Sale"}),
+            ("DELETE", "/{campaign}", None),
+            ("POST", "/{campaign}/archive", None),
+            ("POST", "/{campaign}/restore", None),
+        )
+    ),
+    "templates": (
+        Call("GET", "/api/templates"),
+        Call("POST", "/api/templates", {"name": "Sale", "channel": "email"}),
+        Call("GET", "/api/templates/{template}"),
+        Call("PATCH", "/api/templates/{template}", {"name": "Sale"}),
+        Call("DELETE", "/api/templates/{template}"),
+    ),
+    "own session": (Call("POST", "/api/sessions/revoke"),),
+    "API keys": (
+        Call("GET", "/api/keys"),
+        Call("POST", "/api/keys", {"name": "another", "scopes": ["profile:read"]}),
+        Call("GET", "/api/keys/{key}"),
+        Call("POST", "/api/keys/{key}/rotate"),
+        Call("DELETE", "/api/keys/{key}"),
+    ),
+    "administration": (
+        Call("GET", "/api/users"),
+        Call("GET", "/api/users/{user}"),
+        Call("PATCH", "/api/users/{user}", {"role": "developer"}),
+        Call("POST", "/api/users/{user}/ban"),
+        Call("POST", "/api/users/{user}/unban"),
+    ),
+}
+
+# What each credential may do when nothing is wrong with it. All but the first are an admin's: what is refused there is
+# refused because of the credential.
+ACCESS = {
+    "session of a user": {
+        "own profile": YES,
+        "profile change": YES,
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
+        "own session": YES,
+        "API keys": YES,
+        "administration": "forbidden",
+    },
+    "session of an admin": {
+        "own profile": YES,
+        "profile change": YES,
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
+        "own session": YES,
+        "API keys": YES,
+        "administration": YES,
+    },
+    "session cookie, own page": {
+        "own profile": YES,
+        "profile change": YES,
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
+        "own session": YES,
+        "API keys": YES,
+        "administration": YES,
+    },
+    "impersonated session": {
+        "own profile": YES,
+        "profile change": "forbidden",
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
+        "own session": YES,
+        "API keys": "forbidden",
+        "administration": "forbidden",
+    },
+    "API key": {
+        "own profile": YES,
+        "profile change": YES,
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
+        "own session": "forbidden",
+        "API keys": "forbidden",
+        "administration": "forbidden",
+    },
+    "legacy token": {
+        "own profile": YES,
+        "profile change": YES,
+        "tokens": YES,
+        "campaigns": YES,
+        "templates": YES,
+        "own session": "forbidden",
+        "API keys": "forbidden",
+        "administration": "forbidden",
+    },
+}
+# A foreign page makes the browser send the cookie: it reads nothing and changes nothing, whatever the state.
+FOREIGN_PAGE = "session cookie, foreign page"
+FOREIGN_READ, FOREIGN_CHANGE = "session-token-missing", "csrf"
+
+SESSION_STATES = {
+    "expired": "token-expired",
+    "revoked": "session-revoked",
+    "banned": "user-banned",
+    "switched off": "forbidden",
+    "deleted": "user-deleted",
+}
+# These come first, on every route. A legacy token is revoked by LEGACY_JWT_SUNSET.
+STATE_OUTCOMES = {
+    "session of a user": SESSION_STATES,
+    "session of an admin": SESSION_STATES,
+    "session cookie, own page": SESSION_STATES,
+    "impersonated session": SESSION_STATES,
+    "API key": SESSION_STATES | {"expired": "api-key-expired", "revoked": "api-key-revoked"},
+    "legacy token": SESSION_STATES | {"revoked": "legacy-token-retired"},
+}
+# What belongs to somebody else does not exist.
+WRONG_OWNER = {
+    **dict.fromkeys(("{key}", "{campaign}", "{template}"), "not-found"),
+    "{session}": "session-revoked",
+}
+
+AND_BESIDES = (
+    f"Somebody else's API key, campaign or template: `{WRONG_OWNER['{key}']}`, as one that never existed. "
+    f"Somebody else's session in `session_id`: `{WRONG_OWNER['{session}']}`. "
+    "An API key without the scope: `insufficient-scope`. "
+    f"The session cookie from a foreign page: `{FOREIGN_READ}`, and `{FOREIGN_CHANGE}` for whatever changes something."
+)
+
+CREDENTIALS = (*ACCESS, FOREIGN_PAGE)
+
+
+def expected(group: str, call: Call, credential: str, state: str) -> str | None:
+    """`yes`, the code of the refusal, or None where the state means nothing."""
+    owned = next((word for word in WRONG_OWNER if word in call.path), "")
+    if (state == "wrong owner" and not owned) or (state == "missing scope" and credential != "API key"):
+        return None
+    if credential == FOREIGN_PAGE:
+        return FOREIGN_READ if call.method == "GET" else FOREIGN_CHANGE
+    access = STATE_OUTCOMES[credential].get(state) or ACCESS[credential][group]
+    if access == YES and state == "wrong owner":
+        return WRONG_OWNER[owned]
+    if access == YES and state == "missing scope":
+        return "insufficient-scope"
+    return access
+
+
+def tables() -> str:
+    """The outcomes as Markdown."""
+    valid = [
+        [credential, *(_cell(access[group]) for group in GROUPS)] for credential, access in ACCESS.items()
+    ]
+    shown = ("session of a user", "API key", "legacy token")
+    states = [
+        ["any session" if name == shown[0] else name, *map(_cell, STATE_OUTCOMES[name].values())]
+        for name in shown
+    ]
+    return "\n".join(
+        [
+            "What a good credential may do:",
+            "",
+            _table(["credential", *GROUPS], valid),
+            "",
+            "What comes before that, on every route:",
+            "",
+            _table(["credential", *SESSION_STATES], states),
+            "",
+            AND_BESIDES,
+        ]
+    )
+
+
+def _cell(outcome: str) -> str:
+    return outcome if outcome == YES else f"`{outcome}`"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def page_with_tables(page: str) -> str:
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page_with_tables(PAGE.read_text()))

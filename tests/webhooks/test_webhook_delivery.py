@@ -1,0 +1,217 @@
+"""POST /api/webhooks: repeated, reordered and odd deliveries, over the wire as a sender may shape them."""
+
+import gzip
+import time
+from itertools import permutations
+
+import pytest
+
+from tests.conftest import Deliver
+from tests.support.clerk import Instance, clerk_id, event, user_data
+from tests.support.database import Sql
+from tests.support.server import Server
+from tests.support.traffic import connect, exchange, in_parallel, post_body, post_event, raw_request
+
+MIB = 1_048_576
+PATH = "/api/webhooks"
+
+
+def padded(kind: str, data: dict[str, object], size: int) -> bytes:
+    """An event of exactly this many bytes. JSON may end in spaces."""
+    return event(kind, data).ljust(size)
+
+
+class TestRepetition:
+    def test_same_id_fifty_times_at_once(self, server: Server, clerk: Instance, sql: Sql) -> None:
+        body = event("user.created", user_data("user_1", email="ada@example.com"))
+        answers = in_parallel([lambda: post_body(server, clerk, body, event_id="msg_1")] * 50)
+        assert {answer.status_code for answer in answers} == {200}
+        statuses = [answer.json()["status"] for answer in answers]
+        assert (statuses.count("applied"), statuses.count("duplicate")) == (1, 49)
+        for table in ("users", "subscriptions", "usage_metrics", "webhook_events"):
+            assert sql.value(f"SELECT count(*) FROM {table}") == 1, table
+
+    def test_same_id_with_another_body(self, deliver: Deliver, sql: Sql) -> None:
+        """The first counts: Svix never reuses an id, so the second is no news."""
+        deliver("user.created", user_data("user_1", first_name="First"), event_id="msg_1")
+        second = deliver("user.updated", user_data("user_1", first_name="Second"), event_id="msg_1")
+        assert second.json() == {"status": "duplicate"}
+        assert sql.user("user_1")["first_name"] == "First"
+        assert sql.row("SELECT type, attempts FROM webhook_events") == {"type": "user.created", "attempts": 1}
+
+    def test_dead_event_sent_again(self, deliver: Deliver, sql: Sql) -> None:
+        """By hand, from the dashboard: still dead, one row; applied when it can be processed now."""
+        assert deliver("user.created", {}, event_id="msg_1").json() == {"status": "dead"}
+        assert deliver("user.created", {}, event_id="msg_1").json() == {"status": "dead"}
+        assert sql.row("SELECT status, attempts FROM webhook_events") == {"status": "dead", "attempts": 2}
+        assert deliver("user.created", user_data("user_1"), event_id="msg_1").json() == {"status": "applied"}
+        ledger = sql.row("SELECT status, attempts, error, payload FROM webhook_events")
+        assert ledger == {"status": "applied", "attempts": 3, "error": None, "payload": None}
+
+    def test_reply_lost_after_the_commit(self, server: Server, clerk: Instance, sql: Sql) -> None:
+        body = event("user.created", user_data("user_1"))
+        request = raw_request(
+            "POST",
+            PATH,
+            {**clerk.webhook_headers(body, event_id="msg_1"), "Content-Length": str(len(body))},
+            body,
+        )
+        with connect(server) as connection:
+            connection.sendall(request)
+        give_up = time.monotonic() + 10
+        while not sql.rows("SELECT 1 FROM webhook_events") and time.monotonic() < give_up:
+            time.sleep(0.01)
+        before = sql.user("user_1")
+        again = post_body(server, clerk, body, event_id="msg_1")
+        assert (again.status_code, again.json()) == (200, {"status": "duplicate"})
+        assert sql.user("user_1") == before
+
+
+class TestOrder:
+    def test_every_order_ends_the_same(self, deliver: Deliver, sql: Sql) -> None:
+        """created, two updates and the creation again under a new id, in all 24 orders: the newest stays."""
+        events = [
+            ("user.created", 1_000, "One"),
+            ("user.updated", 2_000, "Two"),
+            ("user.updated", 3_000, "Three"),
+            ("user.created", 1_000, "One"),
+        ]
+        for number, order in enumerate(permutations(events)):
+            user_id = f"user_{number}"
+            for kind, at, name in order:
+                answer = deliver(kind, user_data(user_id, updated_at=at, first_name=name))
+                assert answer.status_code == 200
+        rows = sql.rows("SELECT first_name, extract(epoch FROM clerk_updated_at)::int AS at FROM users")
+        assert rows == [{"first_name": "Three", "at": 3}] * 24
+        assert sql.value("SELECT count(*) FROM subscriptions") == 24
+        assert sql.value("SELECT count(*) FROM usage_metrics") == 24
+
+    def test_update_wins_over_creation_of_the_same_time(self, deliver: Deliver, sql: Sql) -> None:
+        for user_id, order in (
+            ("user_1", ("user.created", "user.updated")),
+            ("user_2", ("user.updated", "user.created")),
+        ):
+            for kind in order:
+                deliver(kind, user_data(user_id, updated_at=5_000, first_name=kind))
+            assert sql.user(user_id)["first_name"] == "user.updated"
+
+    def test_delete_is_final(self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql) -> None:
+        token = clerk.token(sub="user_1")
+        deliver("user.created", user_data("user_1", email="ada@example.com"))
+        assert server.get("/auth/me", token).status_code == 200
+        assert deliver("user.deleted", {"id": "user_1", "deleted": True}).json() == {"status": "applied"}
+        tombstone = sql.user("user_1")
+        for kind in ("user.updated", "user.created"):
+            late = user_data("user_1", email="ada@example.com", first_name="Back")
+            assert deliver(kind, late).json() == {"status": "stale"}
+        answer = server.get("/auth/me", token)
+        assert (answer.status_code, answer.json()["code"]) == (401, "user-deleted")
+        assert sql.user("user_1") == tombstone
+        assert sql.value("SELECT count(*) FROM users") == 1
+
+
+class TestWire:
+    @pytest.fixture
+    def body(self) -> bytes:
+        return event("user.created", user_data(clerk_id("user")))
+
+    def test_http_1_0(self, server: Server, clerk: Instance, sql: Sql, body: bytes) -> None:
+        headers = {**clerk.webhook_headers(body), "Content-Length": str(len(body))}
+        status, _, answer = exchange(server, raw_request("POST", PATH, headers, body, version="1.0"))
+        assert (status, answer.strip()) == (200, b'{"status":"applied"}')
+        assert sql.value("SELECT count(*) FROM users") == 1
+
+    def test_chunked(self, server: Server, clerk: Instance, sql: Sql, body: bytes) -> None:
+        chunks = b"".join(
+            b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:7], body[7:50], body[50:], b"")
+        )
+        headers = {**clerk.webhook_headers(body), "Transfer-Encoding": "chunked"}
+        status, _, _ = exchange(server, raw_request("POST", PATH, headers, chunks))
+        assert status == 200
+        assert sql.value("SELECT count(*) FROM users") == 1
+
+    def test_chunked_beyond_the_limit(self, server: Server, clerk: Instance, sql: Sql) -> None:
+        body = padded("user.created", user_data("user_1"), MIB + 2048)
+        headers = {**clerk.webhook_headers(body), "Transfer-Encoding": "chunked"}
+        # No end of the body: it is refused before, and what nobody reads would turn the answer into a reset.
+        request = raw_request("POST", PATH, headers, b"%x\r\n%s" % (2 * MIB, body))
+        status, _, answer = exchange(server, request)
+        assert status == 413
+        assert b'"payload-too-large"' in answer
+        assert sql.value("SELECT count(*) FROM webhook_events") == 0
+
+    @pytest.mark.parametrize(
+        "body", [b"ZZ\r\n{}\r\n0\r\n\r\n", b"2\r\n{}XX\r\n0\r\n\r\n", b"2\r\n{}\r\n0\r\nbad trailer\r\n\r\n"]
+    )
+    def test_broken_chunks(self, server: Server, clerk: Instance, sql: Sql, body: bytes) -> None:
+        headers = {**clerk.webhook_headers(b"{}"), "Transfer-Encoding": "chunked"}
+        status, _, answer = exchange(server, raw_request("POST", PATH, headers, body))
+        assert (status, b'"malformed-body"' in answer) == (400, True)
+        assert sql.value("SELECT count(*) FROM webhook_events") == 0
+
+    @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+    def test_compressed(self, server: Server, clerk: Instance, sql: Sql, body: bytes, encoding: str) -> None:
+        sent = gzip.compress(body)
+        headers = {**clerk.webhook_headers(body), "Content-Encoding": encoding}
+        answer = server.request("POST", PATH, data=sent, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-media-type")
+        assert sql.value("SELECT count(*) FROM webhook_events") == 0
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
+    def test_other_methods(self, server: Server, clerk: Instance, sql: Sql, body: bytes, method: str) -> None:
+        answer = server.request(method, PATH, data=body, headers=clerk.webhook_headers(body))
+        assert answer.status_code == 405
+        assert "POST" in answer.headers["Allow"]
+        assert sql.value("SELECT count(*) FROM webhook_events") == 0
+
+    @pytest.mark.parametrize(
+        "path",
+        [f"{PATH}/", f"{PATH}//", "/api//webhooks", "/API/webhooks", "/api/webhooks;x"],
+    )
+    def test_other_spellings(self, server: Server, clerk: Instance, sql: Sql, body: bytes, path: str) -> None:
+        """A redirect would count as a failed delivery with Svix, 410 would switch the endpoint off."""
+        headers = {**clerk.webhook_headers(body), "Content-Length": str(len(body))}
+        status, _, _ = exchange(server, raw_request("POST", path, headers, body))
+        assert status == 404
+        assert sql.value("SELECT count(*) FROM webhook_events") == 0
+
+    @pytest.mark.parametrize("content_type", [None, "text/plain", "application/json; charset=latin-1"])
+    def test_content_type_does_not_matter(
+        self, server: Server, clerk: Instance, sql: Sql, body: bytes, content_type: str | None
+    ) -> None:
+        headers = {**clerk.webhook_headers(body), "content-type": content_type or ""}
+        assert server.request("POST", PATH, data=body, headers=headers).json() == {"status": "applied"}
+        assert sql.value("SELECT count(*) FROM users") == 1
+
+
+class TestSize:
+    def test_one_mebibyte(self, server: Server, clerk: Instance, sql: Sql) -> None:
+        answer = post_body(server, clerk, padded("user.created", user_data("user_1"), MIB))
+        assert (answer.status_code, answer.json()) == (200, {"status": "applied"})
+        assert sql.user("user_1")["provisioned_by"] == "webhook"
+
+    def test_one_byte_more(self, server: Server, clerk: Instance, sql: Sql) -> None:
+        answer = post_body(server, clerk, padded("user.created", user_data("user_1"), MIB + 1))
+        assert (answer.status_code, answer.json()["code"]) == (413, "payload-too-large")
+        assert sql.value("SELECT count(*) FROM webhook_events") == 0
+
+
+class TestKinds:
+    @pytest.mark.parametrize("kind", ["user.imported", "email.created", "organization.created", "x"])
+    def test_type_that_is_not_used(self, deliver: Deliver, sql: Sql, kind: str) -> None:
+        answer = deliver(kind, {"id": "user_1"})
+        assert (answer.status_code, answer.json()) == (200, {"status": "ignored"})
+        ledger = sql.row("SELECT type, status, payload, error FROM webhook_events")
+        assert ledger == {"type": kind, "status": "ignored", "payload": None, "error": None}
+        assert sql.value("SELECT count(*) FROM users") == 0
+
+    def test_parallel_events_of_one_user(self, server: Server, clerk: Instance, sql: Sql) -> None:
+        jobs = [
+            lambda at=at: post_event(
+                server, clerk, "user.updated", user_data("user_1", updated_at=at, first_name=str(at))
+            )
+            for at in range(1_000, 1_030)
+        ]
+        answers = in_parallel(jobs)
+        assert {answer.status_code for answer in answers} == {200}
+        assert sql.user("user_1")["first_name"] == "1029"
