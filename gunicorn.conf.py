@@ -57,4 +57,5 @@ def worker_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn h
 
 def _request_counter(worker: Any) -> Any:  # noqa: ANN401 - gunicorn has no types
     """None for a worker that never began, and for another application."""
-    return getattr(getattr(worker, "wsgi", None), "extensions", {}).get("request_counter")
+    services = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("counterfoil")
+    return services and services.request_counter

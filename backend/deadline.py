@@ -1,7 +1,15 @@
-"""A time limit for each request. The gevent worker provides it; other servers, and tests in process, have none."""
+"""The time limit of a request, for whatever waits in it: the worker, the database, calls to Clerk.
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+Every server knows when a request's time is up. Only the gevent worker can also interrupt what waits then; other servers,
+and tests in process, let it finish.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from typing import ClassVar
 
 import psycopg2
 
@@ -14,17 +22,43 @@ class DatabaseTimeout(psycopg2.OperationalError):
     """The database did not answer in time. psycopg2 has closed the connection: its answer may still be on the way."""
 
 
-Limiter = Callable[[float], AbstractContextManager[object]]
-
-_limiter: Limiter = nullcontext
+_ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
 
 
-def request_deadline(seconds: float) -> AbstractContextManager[object]:
-    """Raise RequestTimeout in the body after `seconds`, where the worker can."""
-    return _limiter(seconds)
+class Deadline:
+    """The time limit of one request, from here to `end()`. `ends_at` is on the monotonic clock.
+
+    `waiting` is what the worker interrupts when the time is up; None once the request has ended.
+    """
+
+    __slots__ = ("_token", "ends_at", "waiting")
+
+    # The gevent worker replaces both: who runs now, and whose time is to be watched. The second forgets by default.
+    current: ClassVar[Callable[..., object]] = staticmethod(lambda: None)
+    watched: ClassVar[deque["Deadline"]] = deque(maxlen=0)
+
+    def __init__(self, seconds: float) -> None:
+        self.ends_at = time.monotonic() + seconds
+        self.waiting: object | None = self.current()
+        self._token: Token[float | None] = _ends_at.set(self.ends_at)
+        self.watched.append(self)
+
+    def end(self) -> None:
+        self.waiting = None
+        _ends_at.reset(self._token)
 
 
-def provide_deadlines(limiter: Limiter) -> None:
-    """Set how this process limits requests."""
-    global _limiter  # noqa: PLW0603 - one a process, as is its worker
-    _limiter = limiter
+@contextmanager
+def request_deadline(seconds: float) -> Iterator[None]:
+    """Limit the body. Raises RequestTimeout in it after `seconds`, where the worker can."""
+    deadline = Deadline(seconds)
+    try:
+        yield
+    finally:
+        deadline.end()
+
+
+def remaining_seconds() -> float | None:
+    """What is left of the request's time, negative when it is over; None outside a request."""
+    ends_at = _ends_at.get()
+    return None if ends_at is None else ends_at - time.monotonic()

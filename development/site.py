@@ -12,6 +12,6 @@ CLERK_PROXY = "/__clerk"
 
 settings = load_settings()
 app = create_app(settings)
-app.extensions["site_config"].proxy_url = CLERK_PROXY
+app.config["CLERK_PROXY_URL"] = CLERK_PROXY
 # Around the inside: gunicorn.conf.py needs the application itself.
 app.wsgi_app = ClerkProxy(app.wsgi_app, CLERK_PROXY, settings.clerk_api_url)  # type: ignore[method-assign]

@@ -6,15 +6,15 @@ import logging
 import psycopg2
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.access.admission import Caller, admitted
+from backend.access.authentication import admit
 from backend.access.identity import Identity
-from backend.database.engine import has_free_writer, in_transaction
 from backend.database.prepared_reads import ReadPool
+from backend.database.transactions import Database
 from backend.errors import AppError, ErrorCode
+from backend.models.choices import Scope
 from backend.services.api_keys.form import KeyForm
 from backend.services.api_keys.keys import note_use
-from backend.services.api_keys.scopes import Scope
-from backend.services.users.accounts import AccountByKey, read_account_by_key
+from backend.services.users.accounts import FIND_BY_KEY, AccountByKey
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,12 @@ log = logging.getLogger(__name__)
 class ApiKeys:
     """Finds the owner of a key in one statement; a look-alike costs none."""
 
-    def __init__(self, form: KeyForm, reads: ReadPool) -> None:
+    def __init__(self, form: KeyForm, reads: ReadPool, database: Database) -> None:
         self._form = form
         self._reads = reads
+        self._database = database
 
-    def identify(self, key: str) -> Caller:
+    def identify(self, key: str) -> Identity:
         """Raises AppError: 401 for the key, 503 for our own trouble."""
         if not self._form.is_well_formed(key):
             raise AppError(
@@ -34,11 +35,12 @@ class ApiKeys:
             )
         digest = self._form.digest(key)
         found = self._find(digest)
-        account = admitted(found.account, lambda: self._find(digest).account)
+        account = admit(found.account, self._database.transact, lambda: self._find(digest).account)
         if found.is_use_to_be_noted:
-            _note_use(found.key_id)
-        identity = Identity(
+            self._note_use(found.key_id)
+        return Identity(
             kind="api-key",
+            account=account,
             user_id=account.user_id,
             clerk_user_id=account.clerk_user_id,
             role=account.role,
@@ -47,10 +49,9 @@ class ApiKeys:
             # A scope of a newer version of this application grants nothing here.
             scopes=frozenset(scope for scope in Scope if scope in found.scopes),
         )
-        return Caller(identity, account)
 
     def _find(self, digest: str) -> AccountByKey:
-        found = read_account_by_key(self._reads, digest)
+        found = self._reads.fetch(FIND_BY_KEY, digest)
         if found is None or not hmac.compare_digest(found.key_hash, digest):
             raise AppError(ErrorCode.API_KEY_INVALID, "This API key does not exist.")
         if found.is_revoked:
@@ -59,12 +60,11 @@ class ApiKeys:
             raise AppError(ErrorCode.API_KEY_EXPIRED, "This API key has expired. Make a new one.")
         return found
 
-
-def _note_use(key_id: int) -> None:
-    """A courtesy to the owner: no request waits or fails for it."""
-    if not has_free_writer():
-        return
-    try:
-        in_transaction(lambda connection: note_use(connection, key_id))
-    except (SQLAlchemyError, psycopg2.Error) as error:
-        log.warning("The use of API key %s was not noted: %s.", key_id, type(error).__name__)
+    def _note_use(self, key_id: int) -> None:
+        """A courtesy to the owner: no request waits or fails for it."""
+        if not self._database.has_free_writer():
+            return
+        try:
+            self._database.transact(lambda connection: note_use(connection, key_id))
+        except (SQLAlchemyError, psycopg2.Error) as error:
+            log.warning("The use of API key %s was not noted: %s.", key_id, type(error).__name__)

@@ -1,34 +1,165 @@
-"""From a request to its caller: whichever credential it has, then the user's state, each time."""
+"""From a request to its caller: which credential it has, whose it is, and the state of that user, each time."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from flask import Request
 
-from backend.access.admission import Caller
-from backend.access.api_keys import ApiKeys
-from backend.access.credentials import Carriers
-from backend.access.legacy_tokens import LegacyTokens
-from backend.access.session_tokens import SessionTokens
-from backend.database.prepared_reads import ReadPool
-from backend.services.api_keys.form import KeyForm
-from backend.services.clerk.mirror.apply import UserSync
-from backend.services.core.clerk_service import ClerkService
+from backend.access.identity import Identity, Kind
+from backend.database.transactions import Transact
+from backend.errors import AppError, ErrorCode
+from backend.services.legacy_tokens import has_legacy_shape
+from backend.services.plans.renewal import settle
+from backend.services.users.accounts import Account
 from config import Settings
+from settings.types import CLERK_KEY_PREFIXES
+
+COOKIE_NAME = "__session"
+COOKIE_SUFFIX_LENGTH = 8
+SCHEME = "bearer"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Credential(NamedTuple):
+    """What a request was sent with, unverified."""
+
+    kind: Kind
+    value: str
 
 
 class Authenticator:
-    """Authenticates requests. One an application."""
+    """Authenticates requests. One an application.
+
+    The places of a request that may hold a credential, best first: X-API-Key, Authorization, session cookie. The first one
+    that is there counts, good or bad: a bad one never falls back to the next. Of which kind it is is told by its place and
+    shape, never by trying.
+    """
 
     def __init__(
-        self, settings: Settings, clerk: ClerkService, reads: ReadPool, sync: UserSync, keys: KeyForm
+        self,
+        settings: Settings,
+        identify: Mapping[Kind, Callable[[str], Identity]],
+        count: Callable[[int], object],
     ) -> None:
-        self._carriers = Carriers(settings)
-        self._identify = {
-            "clerk": SessionTokens(clerk, reads, sync).identify,
-            "api-key": ApiKeys(keys, reads).identify,
-        }
-        if settings.accepts_legacy_tokens:
-            self._identify["legacy"] = LegacyTokens(settings, reads).identify
+        """`identify`: by kind of credential, from its text to the identity. `count`: told the user_id of each good request."""
+        self._identify = identify
+        self._count = count
+        self._key_prefix = f"{settings.api_key_prefix}_"
+        self._accepts_legacy = settings.accepts_legacy_tokens
+        self._cookie_names = session_cookie_names(settings.clerk_publishable_key)
+        self._origins = frozenset(settings.allowed_origins)
 
-    def authenticate(self, request: Request) -> Caller:
+    def authenticate(self, request: Request) -> Identity:
         """Raises AppError: 401 or 403 for the caller, 503 for our own trouble."""
-        kind, value = self._carriers.find(request)
-        return self._identify[kind](value)
+        kind, value = self.find_credential(request)
+        identity = self._identify[kind](value)
+        if identity.user_id is not None:
+            self._count(identity.user_id)
+        return identity
+
+    def find_credential(self, request: Request) -> Credential:
+        """Raises AppError: 401 without a usable credential, 403 for a cookie that a foreign page may have sent."""
+        key: str | None = request.environ.get("HTTP_X_API_KEY")
+        if key is not None:
+            _refuse_clerk_key(key)
+            return Credential("api-key", key)
+        header: str | None = request.environ.get("HTTP_AUTHORIZATION")
+        if header is None:
+            return Credential("clerk", self._from_cookie(request))
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != SCHEME or not token:
+            raise AppError(
+                ErrorCode.TOKEN_INVALID, "The Authorization header must be: Bearer <session token>."
+            )
+        if token.startswith(self._key_prefix):
+            return Credential("api-key", token)
+        if self._accepts_legacy and has_legacy_shape(token):
+            return Credential("legacy", token)
+        _refuse_clerk_key(token)
+        return Credential("clerk", token)
+
+    def _from_cookie(self, request: Request) -> str:
+        token = next((value for name in self._cookie_names if (value := request.cookies.get(name))), None)
+        if token is not None:
+            if request.method not in SAFE_METHODS:
+                self._check_own_page(request)
+                return token
+            if self._is_same_site(request):
+                return token
+        raise AppError(
+            ErrorCode.SESSION_TOKEN_MISSING, "Sign in: send Authorization: Bearer <session token>."
+        )
+
+    def _check_own_page(self, request: Request) -> None:
+        """Before a change, the browser must say that a page of ours asks for it: a foreign one cannot fake that.
+
+        Silence is not enough here: what sends neither header is no browser of today, and can send the token itself.
+        """
+        origin = request.headers.get("Origin")
+        site = request.headers.get("Sec-Fetch-Site")
+        is_own = site == "same-origin" if origin is None else self._is_allowed(origin, request)
+        if not is_own or site == "cross-site":
+            raise AppError(
+                ErrorCode.CSRF,
+                "A cookie is not enough for this request: send Authorization: Bearer <session token>.",
+            )
+
+    def _is_same_site(self, request: Request) -> bool:
+        """Whether the browser says that the request comes from this site or an allowed origin.
+
+        A foreign page can make a browser send the cookie; it cannot make it hide where the request came from.
+        Programs send neither header, and hold the cookie only because somebody gave it to them.
+        """
+        if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "same-site", "none"}:
+            return False
+        origin = request.headers.get("Origin")
+        return origin is None or self._is_allowed(origin, request)
+
+    def _is_allowed(self, origin: str, request: Request) -> bool:
+        return origin in self._origins or origin == request.host_url.rstrip("/")
+
+
+def session_cookie_names(publishable_key: str) -> tuple[str, ...]:
+    """The cookies to look at, best first.
+
+    Clerk adds a suffix made from the publishable key, because several applications on one host share cookies.
+    """
+    if not publishable_key:
+        return (COOKIE_NAME,)
+    digest = base64.urlsafe_b64encode(hashlib.sha1(publishable_key.encode(), usedforsecurity=False).digest())
+    return (f"{COOKIE_NAME}_{digest[:COOKIE_SUFFIX_LENGTH].decode()}", COOKIE_NAME)
+
+
+def _refuse_clerk_key(value: str) -> None:
+    """Clerk's own machine credentials would need a paid call to Clerk for each request; its secret keys, worse."""
+    if value.startswith(CLERK_KEY_PREFIXES):
+        raise AppError(
+            ErrorCode.TOKEN_TYPE_MISMATCH,
+            "Keys and tokens that Clerk made for machines are not accepted. Send an API key of this application.",
+        )
+
+
+def admit(account: Account, transact: Transact, read_again: Callable[[], Account | None]) -> Account:
+    """The account of a user who may come in, with subscription and the usage row of this month: made now if
+    missing. A plan that was canceled and has come to its end is taken back now.
+
+    Raises AppError: 401 or 403 by the state of the user, whatever the credential.
+    """
+    if account.deleted_at is not None:
+        raise AppError(ErrorCode.USER_DELETED, "This user was deleted.")
+    if account.session_revoked:
+        raise AppError(ErrorCode.SESSION_REVOKED, "The session has ended. Sign in again.")
+    if account.banned:
+        raise AppError(ErrorCode.USER_BANNED, "This user is banned.")
+    if not account.is_active:
+        raise AppError(ErrorCode.FORBIDDEN, "This user was deactivated. Ask an administrator.")
+    if account.is_settled:
+        return account
+    transact(lambda connection: settle(connection, account.user_id))
+    again = read_again()
+    if again is None or not again.is_settled:
+        # The month ended between making its row and reading it.
+        raise AppError(ErrorCode.DATABASE_UNAVAILABLE, "A new month has just begun. Try again.")
+    return again

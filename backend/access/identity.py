@@ -1,22 +1,26 @@
 """One identity for every request, whichever credential it came with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from backend.access.authorization import is_authorized
-from backend.services.api_keys.scopes import Scope
+from backend.models.choices import Scope
 from backend.services.core.entitlements import NO_ENTITLEMENTS, Entitlements
+from backend.services.users.accounts import Account
+
+Kind = Literal["clerk", "api-key", "legacy"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Who is calling. Signed out, everything but `kind` is empty, as in Clerk's auth object.
 
-    `session_id`, `actor` (the Clerk id of whoever impersonates the user) and the organization come with a Clerk
-    session token only; `api_key_id` and `scopes` with an API key only.
+    `account` is the row that the same statement read. `session_id`, `actor` (the Clerk id of whoever impersonates the user)
+    and the organization come with a Clerk session token only; `api_key_id` and `scopes` with an API key only.
     """
 
-    kind: Literal["clerk", "api-key", "legacy", "anonymous"]
+    kind: Kind | Literal["anonymous"]
+    account: Account | None = field(default=None, repr=False)
     user_id: int | None = None
     clerk_user_id: str | None = None
     session_id: str | None = None

@@ -1,13 +1,30 @@
-"""What a route may demand of its caller."""
+"""What a route demands of its caller, and what a view may ask about it.
 
+The three pieces of Clerk's middleware: every request may have an identity (clerkMiddleware), a view can read it
+(getAuth), and some routes demand it (requireAuth). Nothing is verified before somebody asks.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from backend.access.identity import Identity
+from flask import Flask, current_app, g, request
+
+from backend.access.authentication import Authenticator
+from backend.access.identity import ANONYMOUS, Identity
 from backend.errors import AppError, ErrorCode
-from backend.models.choices import Plan, Role
-from backend.services.api_keys.scopes import Scope
+from backend.models.choices import Plan, Role, Scope
+from backend.services.audit import Actor
+from backend.services.clerk.sessions import LiveSessions
+from backend.services.users.accounts import Account
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 READING = frozenset({"GET", "HEAD"})
+_EXTENSION, _POLICIES = "counterfoil.access", "counterfoil.policies"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +49,8 @@ class Policy:
 
     def check(self, identity: Identity, method: str) -> None:
         """Raises AppError (403) unless a signed-in caller may do this. Whether the session lives is not asked here."""
-        self._check_credential(identity, self.read if method in READING else self.write)
+        if identity.kind != "clerk":
+            self._check_credential(identity, self.read if method in READING else self.write)
         if not self.impersonation and identity.actor is not None:
             raise AppError(
                 ErrorCode.FORBIDDEN, "Not while impersonating somebody: only the user may do this."
@@ -43,8 +61,7 @@ class Policy:
             raise AppError(ErrorCode.FORBIDDEN, f"This takes the plan {self.plan}.")
 
     def _check_credential(self, identity: Identity, scope: Scope | None) -> None:
-        if identity.kind == "clerk":
-            return
+        """Of an API key or a legacy token."""
         if self.session_only or (self.live and identity.kind == "legacy"):
             raise AppError(ErrorCode.FORBIDDEN, "This takes a Clerk session: sign in and send its token.")
         if identity.kind == "api-key":
@@ -58,3 +75,125 @@ class Policy:
 
 PUBLIC = Policy(is_public=True)
 SIGNED_IN = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call what. One an application. `policies`: see policies_of."""
+
+    authenticator: Authenticator
+    live_sessions: LiveSessions
+    policies: dict[str, Policy]
+
+    def bind(self, app: Flask) -> None:
+        """Apply the policy of its route before each request."""
+        app.extensions[_EXTENSION] = self
+        app.before_request(self.enforce)
+
+    def enforce(self) -> None:
+        """Raises AppError. A preflight never authenticates: browsers send no token with it."""
+        if "//" in request.environ.get("PATH_INFO", ""):
+            # A path has one spelling. The router drops slashes at its beginning; a proxy's rules may not (CVE-2026-41248).
+            raise AppError(ErrorCode.NOT_FOUND, "There is nothing here: the path has an empty part.")
+        endpoint = request.endpoint
+        if endpoint is None or request.method == "OPTIONS":
+            return
+        # A route outside the table demands a caller: forgetting a policy must not open a door to everybody.
+        policy = self.policies.get(endpoint.partition(".")[0], SIGNED_IN)
+        if not policy.is_public:
+            self.demand(policy)
+
+    def demand(self, policy: Policy) -> None:
+        """Raises AppError unless this request has a caller who meets the policy."""
+        identity = get_caller()
+        policy.check(identity, request.method)
+        if policy.live and identity.kind == "clerk":
+            self.check_live_session(identity.session_id)
+
+    def check_live_session(self, session_id: str | None) -> None:
+        """Ask Clerk whether this session of the caller goes on. Raises AppError: 401 when not, 503 when Clerk is away."""
+        if session_id is None:
+            raise AppError(ErrorCode.SESSION_REVOKED, "The token belongs to no session. Sign in again.")
+        self.live_sessions.check(session_id, get_caller().clerk_user_id or "")
+
+
+def policies_of(app: Flask) -> dict[str, Policy]:
+    """The policies of the application's routes, by the name of a blueprint. To be filled when they are registered."""
+    return cast("dict[str, Policy]", app.extensions.setdefault(_POLICIES, {}))
+
+
+def current_access() -> Access:
+    return cast("Access", current_app.extensions[_EXTENSION])
+
+
+def get_auth() -> Identity:
+    """The caller's identity; ANONYMOUS without a good credential. Raises only for trouble of ours (503)."""
+    try:
+        return get_caller()
+    except AppError as error:
+        if error.code.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        return ANONYMOUS
+
+
+def get_caller() -> Identity:
+    """The identity of a signed-in caller: authenticated once a request, one result for all who ask.
+
+    Raises AppError (401, 403, 503), the same one again as well.
+    """
+    known: Identity | AppError | None = g.get("caller")
+    if known is None:
+        try:
+            known = current_access().authenticator.authenticate(request)
+        except AppError as error:
+            known = error
+        g.caller = known
+    if isinstance(known, AppError):
+        raise known
+    return known
+
+
+def get_account() -> Account:
+    """The caller's row, as it was read when the request came. Raises AppError as get_caller."""
+    return cast("Account", get_caller().account)
+
+
+def get_current_user_id() -> int:
+    """The caller's `users.user_id`. Raises AppError (401, 403, 503) when there is none."""
+    return get_account().user_id
+
+
+def current_actor() -> Actor:
+    """The caller, as the audit trail names who did something."""
+    identity = get_caller()
+    return Actor("api", identity.user_id, identity.actor, g.request_id)
+
+
+@overload
+def require_auth(view: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def require_auth(
+    *,
+    scope: Scope | None = None,
+    role: Role = Role.USER,
+    plan: Plan = Plan.FREE,
+    session_only: bool = False,
+    live: bool = False,
+    impersonation: bool = True,
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def require_auth(
+    view: Callable[P, R] | None = None, /, *, scope: Scope | None = None, **demands: Any
+) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
+    """Demand a caller for one view, beyond what the table demands for its blueprint. The words are those of Policy."""
+    policy = Policy(read=scope, write=scope, **demands)
+
+    def guard(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            current_access().demand(policy)
+            return view(*args, **kwargs)
+
+        guarded.policy = policy  # type: ignore[attr-defined] # for /openapi.json
+        return guarded
+
+    return guard if view is None else guard(view)

@@ -4,22 +4,21 @@ from typing import NamedTuple
 
 from flask import Blueprint, Flask
 
-from backend.access.policy import PUBLIC, Policy
+from backend.access.policy import PUBLIC, Policy, policies_of
 from backend.api.api_keys import blueprint as api_keys
 from backend.api.auth.auth import blueprint as auth
 from backend.api.campaigns import blueprint as campaigns
 from backend.api.health import blueprint as health
-from backend.api.http.converters import IdConverter
+from backend.api.http.parsing import IdConverter
 from backend.api.openapi import blueprint as openapi
 from backend.api.sessions import blueprint as sessions
 from backend.api.site import blueprint as site
-from backend.api.subscription import blueprint as subscriptions
+from backend.api.subscription import blueprint as subscription
 from backend.api.templates import blueprint as templates
-from backend.api.usage import blueprint as tokens
+from backend.api.usage import blueprint as usage
 from backend.api.users import blueprint as users
 from backend.api.webhooks import blueprint as webhooks
-from backend.models.choices import Role
-from backend.services.api_keys.scopes import Scope
+from backend.models.choices import Role, Scope
 
 
 class Route(NamedTuple):
@@ -42,13 +41,13 @@ ROUTES = (
     Route(openapi, "", PUBLIC),
     Route(auth, "", Policy(read=Scope.PROFILE_READ, write=Scope.PROFILE_WRITE)),
     Route(sessions, "/api/sessions", Policy(session_only=True)),
-    Route(subscriptions, "/api/subscription", Policy(read=Scope.PROFILE_READ)),
+    Route(subscription, "/api/subscription", Policy(read=Scope.PROFILE_READ)),
     # Keys never manage keys, and whoever impersonates a user makes no credential that lasts.
     Route(api_keys, "/api/keys", Policy(session_only=True, impersonation=False)),
     Route(campaigns, "/api/campaigns", CAMPAIGNS),
     Route(campaigns, "/campaigns", CAMPAIGNS, "short_campaigns"),
     Route(templates, "/api/templates", CAMPAIGNS),
-    Route(tokens, "/api/tokens", Policy(read=Scope.TOKENS_READ, write=Scope.TOKENS_SPEND)),
+    Route(usage, "/api/tokens", Policy(read=Scope.TOKENS_READ, write=Scope.TOKENS_SPEND)),
     Route(users, "/api/users", Policy(role=Role.ADMIN, session_only=True, impersonation=False)),
     # The signature is the credential of a webhook.
     Route(webhooks, "/api/webhooks", PUBLIC),
@@ -62,4 +61,4 @@ def register_routes(app: Flask) -> None:
     app.url_map.converters["id"] = IdConverter
     for route in ROUTES:
         app.register_blueprint(route.blueprint, url_prefix=route.prefix or None, name=route.name)
-    app.extensions["policies"] = {route.name: route.policy for route in ROUTES}
+    policies_of(app).update({route.name: route.policy for route in ROUTES})

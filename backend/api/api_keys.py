@@ -3,19 +3,19 @@
 from datetime import timedelta
 from http import HTTPStatus
 
-from flask import Blueprint, current_app, url_for
+from flask import Blueprint, url_for
 from sqlalchemy import Connection
 
-from backend.access.caller import current_actor, get_current_user_id
+from backend.access.policy import current_actor, get_current_user_id
 from backend.api.http.idempotency import Work, idempotent_secret
 from backend.api.http.operation import operation
-from backend.database.engine import in_transaction
+from backend.container import current_services, in_transaction
 from backend.errors import ErrorCode
 from backend.schemas.api_key import KeyIn, KeyOut, KeysOut, NewKeyOut, RotationIn
 from backend.schemas.base import PageQuery
 from backend.services.api_keys import keys as api_keys
 from backend.services.api_keys.keys import ApiKey, MintedKey
-from backend.services.idempotency import Answer
+from backend.services.idempotency import ApiResponse
 
 blueprint = Blueprint("api_keys", __name__)
 
@@ -27,7 +27,7 @@ def create_key(body: KeyIn) -> Work:
     """Make a key. Its text is in this answer and nowhere else."""
     actor, user_id, minted = current_actor(), get_current_user_id(), _mint()
 
-    def work(connection: Connection) -> Answer:
+    def work(connection: Connection) -> ApiResponse:
         made = api_keys.create_key(
             connection, actor, user_id, minted, body.name, body.scopes, body.expires_at
         )
@@ -65,7 +65,7 @@ def rotate_key(key_id: int, body: RotationIn) -> Work:
     """Replace a key. The old one works on during the overlap."""
     actor, user_id, minted = current_actor(), get_current_user_id(), _mint()
 
-    def work(connection: Connection) -> Answer:
+    def work(connection: Connection) -> ApiResponse:
         made = api_keys.rotate_key(
             connection,
             actor,
@@ -89,9 +89,9 @@ def revoke_key(key_id: int) -> None:
 
 
 def _mint() -> MintedKey:
-    return MintedKey.of(current_app.extensions["api_keys"])
+    return MintedKey.of(current_services().key_form)
 
 
-def _created(key: ApiKey, minted: MintedKey) -> Answer:
+def _created(key: ApiKey, minted: MintedKey) -> ApiResponse:
     body = NewKeyOut.with_secret(key, minted.key).model_dump_json()
-    return Answer(HTTPStatus.CREATED, body, url_for("api_keys.get_key", key_id=key.key_id))
+    return ApiResponse(HTTPStatus.CREATED, body, url_for("api_keys.get_key", key_id=key.key_id))

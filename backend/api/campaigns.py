@@ -5,18 +5,18 @@ from http import HTTPStatus
 from flask import Blueprint, url_for
 from sqlalchemy import Connection
 
-from backend.access.caller import get_current_user_id
+from backend.access.policy import get_current_user_id
 from backend.api.http.etags import IF_MATCH, IF_NONE_MATCH, not_modified, read_if_match, tag
 from backend.api.http.idempotency import Work, idempotent
 from backend.api.http.operation import operation
-from backend.database.engine import in_transaction
+from backend.container import in_transaction
 from backend.errors import ErrorCode
 from backend.schemas.base import Nothing
 from backend.schemas.campaign import CampaignChanges, CampaignIn, CampaignOut, CampaignQuery, CampaignsOut
 from backend.services.campaigns import campaigns
 from backend.services.campaigns.campaigns import Campaign, Status
 from backend.services.campaigns.list import list_campaigns
-from backend.services.idempotency import Answer
+from backend.services.idempotency import ApiResponse
 
 blueprint = Blueprint("campaigns", __name__)
 
@@ -28,7 +28,7 @@ def create(body: CampaignIn) -> Work:
     """Make a draft."""
     user_id = get_current_user_id()
 
-    def work(connection: Connection) -> Answer:
+    def work(connection: Connection) -> ApiResponse:
         campaign = campaigns.create_campaign(connection, user_id, body.columns)
         location = url_for(".show", campaign_id=campaign.campaign_id)
         return _answer(campaign)._replace(status=HTTPStatus.CREATED, location=location)
@@ -51,7 +51,7 @@ def list_page(query: CampaignQuery) -> CampaignsOut:
 
 @blueprint.get("/<id:campaign_id>")
 @operation(CampaignOut, is_tagged=True, takes=[IF_NONE_MATCH])
-def show(campaign_id: int) -> Answer:
+def show(campaign_id: int) -> ApiResponse:
     """One campaign of the caller, or 304 when the caller has this version."""
     user_id = get_current_user_id()
     campaign = in_transaction(lambda connection: campaigns.read_campaign(connection, user_id, campaign_id))
@@ -90,9 +90,9 @@ def delete(campaign_id: int) -> Work:
     """Hide it. It can be restored for 30 days."""
     user_id, versions = get_current_user_id(), read_if_match()
 
-    def work(connection: Connection) -> Answer:
+    def work(connection: Connection) -> ApiResponse:
         campaigns.delete_campaign(connection, user_id, campaign_id, versions)
-        return Answer(HTTPStatus.NO_CONTENT, "")
+        return ApiResponse(HTTPStatus.NO_CONTENT, "")
 
     return work
 
@@ -104,6 +104,6 @@ def _changing(campaign_id: int, changes: dict[str, object]) -> Work:
     )
 
 
-def _answer(campaign: Campaign) -> Answer:
+def _answer(campaign: Campaign) -> ApiResponse:
     body = CampaignOut.of(campaign).model_dump_json()
-    return Answer(HTTPStatus.OK, body, etag=tag(campaign.version))
+    return ApiResponse(HTTPStatus.OK, body, etag=tag(campaign.version))

@@ -1,18 +1,25 @@
 """Is it alive, is it ready."""
 
-from flask import Blueprint, current_app
+from typing import NamedTuple
+
+from flask import Blueprint
 
 from backend.api.http.operation import operation
-from backend.database.prepared_reads import HotRead, ReadPool
+from backend.container import current_services
+from backend.database.prepared_reads import PreparedRead
 from backend.errors import AppError, ErrorCode
 from backend.models import SCHEMA_REVISION
 from backend.schemas.health import ReadyOut, StatusOut
-from backend.services.core.clerk_service import ClerkService
 
 blueprint = Blueprint("health", __name__)
 
+
+class Schema(NamedTuple):
+    version_num: str
+
+
 # Revisions are numbered with leading zeros. A later one is fine: while nodes are replaced, the schema is ahead.
-REVISION = HotRead("SELECT version_num FROM alembic_version")
+SCHEMA = PreparedRead[Schema]("SELECT version_num FROM alembic_version", Schema)
 
 
 @blueprint.get("/healthz")
@@ -26,12 +33,11 @@ def healthz() -> StatusOut:
 @operation(ReadyOut, refuses=[ErrorCode.DATABASE_UNAVAILABLE, ErrorCode.JWKS_UNAVAILABLE])
 def readyz() -> ReadyOut:
     """Requests can be served: the database answers and is migrated, and tokens can be verified. Else 503."""
-    reads: ReadPool = current_app.extensions["reads"]
-    row = reads.fetch_row(REVISION)
-    if row is None or row[0] < SCHEMA_REVISION:
+    services = current_services()
+    schema = services.reads.fetch(SCHEMA)
+    if schema is None or schema.version_num < SCHEMA_REVISION:
         raise AppError(
             ErrorCode.DATABASE_UNAVAILABLE, "The database is not migrated: run alembic upgrade head."
         )
-    clerk: ClerkService = current_app.extensions["clerk"]
-    clerk.check_keys()
-    return ReadyOut(status="ready", revision=row[0])
+    services.clerk.check_keys()
+    return ReadyOut(status="ready", revision=schema.version_num)

@@ -1,16 +1,15 @@
 """The caller's own session."""
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 from sqlalchemy import Connection
 
-from backend.access.caller import current_actor, get_caller
+from backend.access.policy import current_actor, get_caller
 from backend.api.http.operation import operation
-from backend.database.engine import in_transaction
+from backend.container import current_services, in_transaction
 from backend.errors import AppError, ErrorCode
 from backend.schemas.base import Nothing
 from backend.services import audit
-from backend.services.clerk.mirror.apply import revoke_session
-from backend.services.clerk.sessions import LiveSessions
+from backend.services.clerk.sessions import revoke_session
 
 blueprint = Blueprint("sessions", __name__)
 
@@ -22,12 +21,11 @@ def revoke(body: Nothing) -> None:  # noqa: ARG001 - nothing but an empty one is
 
     Clerk first: a session that had ended only here could not be sent again to be ended at Clerk.
     """
-    identity = get_caller().identity
+    identity = get_caller()
     session_id = identity.session_id
     if session_id is None:
         raise AppError(ErrorCode.FORBIDDEN, "The token belongs to no session.")
-    live: LiveSessions = current_app.extensions["live_sessions"]
-    live.revoke(session_id)
+    current_services().live_sessions.revoke(session_id)
     actor = current_actor()
 
     def end_here(connection: Connection) -> None:

@@ -1,10 +1,11 @@
 """The page of the application, where it was built (`make frontend`), and what it must know before it starts."""
 
-from flask import Blueprint, Flask, Response, current_app, send_from_directory
+from flask import Blueprint, Response, current_app, send_from_directory
 from werkzeug.wrappers import Response as AnyResponse
 
 from backend.api.http.etags import IF_NONE_MATCH, revalidated
 from backend.api.http.operation import operation, respond
+from backend.container import current_services
 from backend.schemas.site import IndexOut, SiteConfigOut
 from backend.version import VERSION
 from config import PROJECT, Settings
@@ -24,12 +25,9 @@ LINKS = {
 FOREVER = "public, max-age=31536000, immutable"  # the name of a built file changes with its content
 
 
-def register_site(app: Flask, settings: Settings) -> None:
-    """Keep what the page is told, and what its browser may load."""
-    app.extensions["site_config"] = SiteConfigOut(
-        publishable_key=settings.clerk_publishable_key or None, proxy_url=None
-    )
-    app.extensions["site_headers"] = {
+def _page_headers(settings: Settings) -> dict[str, str]:
+    """What the page's browser may load, and whom it tells where it is."""
+    return {
         "Content-Security-Policy": _content_security_policy(settings),
         # Not stricter: with `no-referrer` browsers send `Origin: null`, which is what Clerk makes `azp` of.
         "Referrer-Policy": "strict-origin-when-cross-origin",
@@ -64,7 +62,7 @@ def index() -> AnyResponse:
         response.add_etag()
         return revalidated(response)
     page = revalidated(send_from_directory(BUILT, INDEX, conditional=False))
-    page.headers.update(current_app.extensions["site_headers"])
+    page.headers.update(_page_headers(current_services().settings))
     return page
 
 
@@ -72,8 +70,8 @@ def index() -> AnyResponse:
 @operation(SiteConfigOut)
 def config() -> SiteConfigOut:
     """What the page needs to sign somebody in. `proxy_url`: where the local Clerk instance is, in development."""
-    site_config: SiteConfigOut = current_app.extensions["site_config"]
-    return site_config
+    key = current_services().settings.clerk_publishable_key
+    return SiteConfigOut(publishable_key=key or None, proxy_url=current_app.config.get("CLERK_PROXY_URL"))
 
 
 @blueprint.get("/assets/<name>")

@@ -2,9 +2,9 @@
 
 from flask import Blueprint
 
-from backend.access.caller import get_caller
+from backend.access.policy import get_account
 from backend.api.http.operation import operation
-from backend.database.engine import in_transaction
+from backend.container import in_transaction
 from backend.schemas.subscription import PlanUseOut
 from backend.services.plans.subscriptions import read_use
 
@@ -15,6 +15,6 @@ blueprint = Blueprint("subscriptions", __name__)
 @operation(PlanUseOut)
 def show() -> PlanUseOut:
     """Plan, limits and what is used of them; and what the other plans allow."""
-    account = get_caller().account
+    account = get_account()
     use = in_transaction(lambda connection: read_use(connection, account.user_id))
     return PlanUseOut.of_use(account, use)

@@ -5,16 +5,16 @@ from http import HTTPStatus
 from flask import Blueprint, url_for
 from sqlalchemy import Connection
 
-from backend.access.caller import get_caller, get_current_user_id
+from backend.access.policy import get_caller, get_current_user_id
 from backend.api.http.idempotency import Work, idempotent
 from backend.api.http.operation import operation
-from backend.database.engine import in_transaction
+from backend.container import in_transaction
 from backend.errors import AppError, ErrorCode
 from backend.models.choices import Role
 from backend.schemas.preset import PresetChanges
 from backend.schemas.template import TemplateIn, TemplateOut, TemplateQuery, TemplatesOut
 from backend.services.campaigns import templates
-from backend.services.idempotency import Answer
+from backend.services.idempotency import ApiResponse
 
 blueprint = Blueprint("templates", __name__)
 
@@ -29,10 +29,10 @@ def create(body: TemplateIn) -> Work:
     if is_shared and not _may_share():
         raise AppError(ErrorCode.FORBIDDEN, "A shared template is made by admins alone, in a session.")
 
-    def work(connection: Connection) -> Answer:
+    def work(connection: Connection) -> ApiResponse:
         template = templates.create_template(connection, user_id, given, is_shared=is_shared)
         location = url_for(".show", template_id=template.template_id)
-        return Answer(HTTPStatus.CREATED, TemplateOut.of(template).model_dump_json(), location)
+        return ApiResponse(HTTPStatus.CREATED, TemplateOut.of(template).model_dump_json(), location)
 
     return work
 
@@ -66,9 +66,9 @@ def change(template_id: int, body: PresetChanges) -> Work:
     """Set the members that are sent. Campaigns made from it stay as they are."""
     changes, user_id, may_share = body.columns, get_current_user_id(), _may_share()
 
-    def work(connection: Connection) -> Answer:
+    def work(connection: Connection) -> ApiResponse:
         changed = templates.change_template(connection, user_id, template_id, changes, may_share=may_share)
-        return Answer(HTTPStatus.OK, TemplateOut.of(changed).model_dump_json())
+        return ApiResponse(HTTPStatus.OK, TemplateOut.of(changed).model_dump_json())
 
     return work
 
@@ -80,14 +80,14 @@ def delete(template_id: int) -> Work:
     """Delete a template. Campaigns made from it stay as they are."""
     user_id, may_share = get_current_user_id(), _may_share()
 
-    def work(connection: Connection) -> Answer:
+    def work(connection: Connection) -> ApiResponse:
         templates.delete_template(connection, user_id, template_id, may_share=may_share)
-        return Answer(HTTPStatus.NO_CONTENT, "")
+        return ApiResponse(HTTPStatus.NO_CONTENT, "")
 
     return work
 
 
 def _may_share() -> bool:
     """As for all that admins do: a session, and nobody in the admin's place."""
-    identity = get_caller().identity
+    identity = get_caller()
     return identity.kind == "clerk" and identity.actor is None and identity.role == Role.ADMIN

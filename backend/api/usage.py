@@ -5,15 +5,14 @@ from http import HTTPStatus
 from flask import Blueprint
 from sqlalchemy import Connection
 
-from backend.access.caller import get_current_user_id
+from backend.access.policy import get_current_user_id
 from backend.api.http.idempotency import Work, idempotent
 from backend.api.http.operation import operation
-from backend.database.engine import in_transaction
+from backend.container import in_transaction
 from backend.errors import ErrorCode
 from backend.schemas.usage import BalanceOut, SpendIn, TokensOut
-from backend.services.idempotency import Answer
-from backend.services.plans.tokens import spend_tokens
-from backend.services.plans.usage import read_months
+from backend.services.idempotency import ApiResponse
+from backend.services.plans.usage import read_months, spend_tokens
 
 blueprint = Blueprint("tokens", __name__)
 
@@ -33,8 +32,8 @@ def consume(body: SpendIn) -> Work:
     """Spend some, or nothing when too few are left."""
     user_id = get_current_user_id()
 
-    def spend(connection: Connection) -> Answer:
+    def spend(connection: Connection) -> ApiResponse:
         balance = spend_tokens(connection, user_id, body.amount)
-        return Answer(HTTPStatus.OK, BalanceOut.of(balance).model_dump_json())
+        return ApiResponse(HTTPStatus.OK, BalanceOut.of(balance).model_dump_json())
 
     return spend

@@ -1,14 +1,14 @@
 """Users, for admins."""
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
-from backend.access.caller import current_actor
+from backend.access.policy import current_actor
 from backend.api.http.operation import operation
-from backend.database.engine import in_transaction
+from backend.container import current_services, in_transaction
 from backend.errors import ErrorCode
 from backend.schemas.base import Nothing
 from backend.schemas.user import UserChanges, UserQuery, UserRecordOut, UsersOut
-from backend.services.users.admin import change_user, read_user, set_banned
+from backend.services.users.admin import change_user, read_user_record, set_banned
 from backend.services.users.list import list_users
 
 blueprint = Blueprint("users", __name__)
@@ -55,9 +55,13 @@ def unban(user_id: int, body: Nothing) -> UserRecordOut:  # noqa: ARG001
 
 
 def _set_banned(user_id: int, *, banned: bool) -> UserRecordOut:
-    clerk, sync = current_app.extensions["clerk"], current_app.extensions["sync"]
-    return _read(set_banned(in_transaction, clerk.api, sync, current_actor(), user_id, banned=banned))
+    services = current_services()
+    return _read(
+        set_banned(
+            in_transaction, services.backend_api, services.mirror, current_actor(), user_id, banned=banned
+        )
+    )
 
 
 def _read(user_id: int) -> UserRecordOut:
-    return UserRecordOut.of(in_transaction(lambda connection: read_user(connection, user_id)))
+    return UserRecordOut.of(in_transaction(lambda connection: read_user_record(connection, user_id)))

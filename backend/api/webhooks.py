@@ -4,12 +4,11 @@ from flask import Blueprint, current_app, request
 
 from backend.api.http.operation import operation
 from backend.api.http.parsing import is_encoded, read_bytes
-from backend.database.engine import in_transaction
+from backend.container import current_services
 from backend.errors import AppError, ErrorCode
 from backend.schemas.webhook import ClerkEventIn, ReceivedOut
-from backend.services.clerk.mirror.apply import UserSync
 from backend.services.clerk.webhooks.ledger import FAILED, receive_event
-from backend.services.clerk.webhooks.signature import HEADERS, WebhookVerifier
+from backend.services.clerk.webhooks.signature import HEADERS
 
 blueprint = Blueprint("webhooks", __name__)
 
@@ -32,8 +31,9 @@ blueprint = Blueprint("webhooks", __name__)
     ],
 )
 def receive() -> ReceivedOut:
-    """Answer 200 once the outcome is committed, 4xx for what Clerk did not send, 503 to be asked again."""
-    verifier: WebhookVerifier | None = current_app.extensions["webhook_verifier"]
+    """ApiResponse 200 once the outcome is committed, 4xx for what Clerk did not send, 503 to be asked again."""
+    services = current_services()
+    verifier = services.webhook_verifier
     if verifier is None:
         raise AppError(ErrorCode.WEBHOOKS_NOT_CONFIGURED, "Set CLERK_WEBHOOK_SECRET to receive webhooks.")
     if is_encoded(request):
@@ -44,8 +44,7 @@ def receive() -> ReceivedOut:
         current_app.config["MAX_CONTENT_LENGTH"]
     )  # as signed: parsed and written again it would differ
     event_id = verifier.verify(body, headers)
-    sync: UserSync = current_app.extensions["sync"]
-    status = receive_event(in_transaction, sync.apply_event, event_id, "svix", body)
+    status = receive_event(services.database.transact, services.mirror, event_id, "svix", body)
     if status == FAILED:
         raise AppError(ErrorCode.WEBHOOK_FAILED, "The event could not be applied. It is kept; send it again.")
     return ReceivedOut(status=status)

@@ -3,15 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 from pydantic import ValidationError
 
 from backend.cli.options import USER_HELP, example, find_user, print_table, printable, show_time, transact
+from backend.container import current_services
+from backend.models.choices import Scope
 from backend.schemas.api_key import LONGEST_OVERLAP, OVERLAP, KeyIn
 from backend.services.api_keys import keys as api_keys
 from backend.services.api_keys.keys import LONGEST_LIFE, ApiKey, MintedKey
-from backend.services.api_keys.scopes import Scope
 from backend.services.audit import CLI
 
 HOUR = timedelta(hours=1)
@@ -118,7 +118,7 @@ def _check(name: str, scopes: tuple[str, ...], expires_in_days: int | None) -> K
 
 
 def _mint() -> MintedKey:
-    return MintedKey.of(current_app.extensions["api_keys"])
+    return MintedKey.of(current_services().key_form)
 
 
 def _show_once(minted: MintedKey, note: str) -> None:

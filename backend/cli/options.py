@@ -10,9 +10,9 @@ import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from backend.database.engine import in_transaction
+from backend.container import in_transaction
 from backend.errors import AppError
-from backend.models.ids import ID
+from backend.models.base import ID
 
 T = TypeVar("T")
 

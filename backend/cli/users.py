@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 from pydantic import ValidationError
 
 from backend.cli.options import USER_HELP, example, find_user, print_table, printable, show_time, transact
+from backend.container import current_services
 from backend.errors import AppError
 from backend.models.choices import Plan, Role
 from backend.schemas.user import UserQuery, UsersOut
 from backend.services.audit import CLI
-from backend.services.users.admin import Changes, UserRecord, change_user, read_user, set_banned
+from backend.services.users.admin import Changes, UserRecord, change_user, read_user_record, set_banned
 from backend.services.users.list import ListedUser, UserFilter, UserStatus, list_users
 
 MOST = 10_000
@@ -58,7 +58,7 @@ def list_(limit: int, *, as_json: bool, **filters: str | None) -> None:
 )
 @click.argument("user")
 def show(user: str) -> None:
-    record = transact(lambda connection: read_user(connection, find_user(connection, user)))
+    record = transact(lambda connection: read_user_record(connection, find_user(connection, user)))
     print_table(list(_facts(record).items()))
     if record.events:
         click.echo()
@@ -161,9 +161,9 @@ def _change(named: str, changes: Changes) -> int:
 
 def _set_banned(named: str, *, banned: bool) -> int:
     user_id = transact(lambda connection: find_user(connection, named))
-    clerk, sync = current_app.extensions["clerk"], current_app.extensions["sync"]
+    services = current_services()
     try:
-        return set_banned(transact, clerk.api, sync, CLI, user_id, banned=banned)
+        return set_banned(transact, services.backend_api, services.mirror, CLI, user_id, banned=banned)
     except AppError as error:
         raise click.ClickException(error.detail) from None
 
@@ -189,15 +189,16 @@ def _row(user: ListedUser) -> Sequence[str]:
 
 def _facts(record: UserRecord) -> dict[str, str]:
     account = record.account
+    profile = account.profile
     facts = {
         "user_id": account.user_id,
         "clerk_user_id": account.clerk_user_id,
         "external_id": record.external_id,
-        "email": account.email,
-        "email_verified": account.email_verified,
-        "username": account.username,
-        "first_name": account.first_name,
-        "last_name": account.last_name,
+        "email": profile.email,
+        "email_verified": profile.email_verified,
+        "username": profile.username,
+        "first_name": profile.first_name,
+        "last_name": profile.last_name,
         "role": account.role,
         "is_active": account.is_active,
         "banned": account.banned,

@@ -1,44 +1,38 @@
-"""How services reach the database: hot reads through the driver, and work in a caller's transaction."""
+"""Reads that each request pays: prepared by PostgreSQL, one round trip each, outside any transaction."""
 
 import hashlib
 import queue
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import psycopg2
 import psycopg2.extensions
 from psycopg2.errors import DuplicatePreparedStatement, FeatureNotSupported, InvalidSqlStatementName
-from sqlalchemy import Connection, TextClause, text
-from sqlalchemy.exc import DBAPIError
 
 from backend.deadline import DatabaseTimeout
 
-T = TypeVar("T")
+R = TypeVar("R")
 
 
-class Transact(Protocol):
-    """Runs work in one transaction and commits it; may run it again after a passing fault."""
+class PreparedRead(Generic[R]):
+    """A query that PostgreSQL plans a few times for each connection, not each time: that takes longer than running it."""
 
-    def __call__(self, work: Callable[[Connection], T], /) -> T: ...
+    def __init__(self, query: str, *rows: type[Any], parameters: int = 0) -> None:
+        """`query` names its parameters $1, $2, …; all are texts.
 
-
-def describe_fault(error: Exception) -> str:
-    """The kind of a database's fault, without the statement and its values: they hold personal data.
-
-    What libpq says of a connection, before PostgreSQL gave a code, names the database's host and user at most.
-    """
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    code: str | None = getattr(cause, "pgcode", None)
-    reason = code or str(cause).partition("\n")[0]
-    return f"{type(cause).__name__} {reason}"
-
-
-class HotRead:
-    """A read that PostgreSQL plans a few times for each connection, not each time: that takes longer than running it."""
-
-    def __init__(self, query: str, parameters: int = 0) -> None:
-        """`query` names its parameters $1, $2, …; all are texts."""
+        `rows`: the NamedTuple that a row is read as. Where there are several, the last field of each is the next one. Their
+        other fields are the columns of the query, in order and by name.
+        """
         self.query = query
+        self.names: list[str] = []
+        self.outer: list[tuple[Callable[[Any], Any], int, int]] = []
+        for row in rows[:-1]:
+            begin = len(self.names)
+            self.names += row._fields[:-1]
+            self.outer.insert(0, (row._make, begin, len(self.names)))
+        self.make_inner: Callable[[Any], Any] = rows[-1]._make
+        self.inner_begin = len(self.names)
+        self.names += rows[-1]._fields
         # Named by its text: through PgBouncer two versions of this application may share a server connection.
         name = f"counterfoil_{hashlib.sha256(query.encode()).hexdigest()[:16]}"
         types, places = (
@@ -52,7 +46,7 @@ class HotRead:
 class ReadConnection(psycopg2.extensions.connection):
     """A connection that knows which reads it has prepared, and keeps its one cursor."""
 
-    prepared: set[HotRead]
+    prepared: set[PreparedRead[Any]]
     reader: psycopg2.extensions.cursor
 
 
@@ -61,91 +55,110 @@ class NoFreeConnection(psycopg2.OperationalError):
 
 
 class ReadPool:
-    """Connections for reads outside any transaction: one round trip each.
+    """Connections for prepared reads.
 
     Apart from SQLAlchemy's pool, so that no flood of writes keeps requests from learning who calls. Its pool and
     execution layer would also cost 110 us of CPU a request, more than the driver, and a transaction two round trips.
     """
 
-    def __init__(self, connect: Callable[[], ReadConnection], size: int, patience: float) -> None:
-        """`patience`: seconds to wait for a free connection."""
+    def __init__(self, connect: Callable[[], ReadConnection], size: int, timeout: float) -> None:
+        """`timeout`: seconds to wait for a free connection."""
         self._connect = connect
-        self._patience = patience
+        self._timeout = timeout
         # One permit a connection. gevent patches this queue in C (0.1 us), threading.Semaphore in Python (3.5 us).
         self._permits: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(size):
             self._permits.put(None)
         self._idle: list[ReadConnection] = []
 
-    def fetch_row(self, read: HotRead, *values: str | None) -> tuple[Any, ...] | None:
-        """Run a read and return its first row. Raises psycopg2.Error."""
+    def fetch(self, read: PreparedRead[R], *values: str | None) -> R | None:
+        """Run a read and return its first row, None when there is none. Raises psycopg2.Error.
+
+        The connection that was used last comes first: its backend has its caches warm. One that died while it lay here
+        (PostgreSQL was restarted) is forgotten, and the next one is tried.
+        """
         try:
-            self._permits.get(timeout=self._patience)
+            self._permits.get(timeout=self._timeout)
         except queue.Empty:
             raise NoFreeConnection("all connections are in use") from None
         try:
-            return self._fetch_row(read, values)
+            while self._idle:
+                connection = self._idle.pop()
+                try:
+                    return self._run(connection, read, values)
+                except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                    if isinstance(error, DatabaseTimeout):
+                        # A server that went away without a word: each of the others would cost a whole deadline too.
+                        self._idle.clear()
+                    if not connection.closed or isinstance(error, DatabaseTimeout):
+                        raise
+            return self._run(self._open(), read, values)
         finally:
             self._permits.put(None)
 
-    def _fetch_row(self, read: HotRead, values: tuple[str | None, ...]) -> tuple[Any, ...] | None:
-        """Use the connection that was used last: its backend has its caches warm.
-
-        One that died while it lay here (PostgreSQL was restarted) is forgotten, and the next one is tried.
-        """
-        while (connection := self._take_idle()) is not None:
-            try:
-                return self._run(connection, read, values)
-            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-                if isinstance(error, DatabaseTimeout):
-                    # A server that went away without a word: each of the others would cost a whole deadline too.
-                    self._idle.clear()
-                if not connection.closed or isinstance(error, DatabaseTimeout):
-                    raise
+    def _open(self) -> ReadConnection:
         connection = self._connect()
         connection.autocommit = True
         connection.prepared = set()
         connection.reader = connection.cursor()
-        return self._run(connection, read, values)
-
-    def _take_idle(self) -> ReadConnection | None:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return None
+        return connection
 
     def _run(
-        self, connection: ReadConnection, read: HotRead, values: tuple[str | None, ...]
-    ) -> tuple[Any, ...] | None:
+        self, connection: ReadConnection, read: PreparedRead[R], values: tuple[str | None, ...]
+    ) -> R | None:
+        cursor = connection.reader
         try:
-            _execute(connection.reader, read, values, is_prepared=read in connection.prepared)
-            connection.prepared.add(read)
-            return connection.reader.fetchone()
+            if read in connection.prepared:
+                try:
+                    cursor.execute(read.execute, values)
+                except (InvalidSqlStatementName, FeatureNotSupported) as error:
+                    _repair(cursor, read, values, error)
+            else:
+                _prepare(cursor, read, values)
+                connection.prepared.add(read)
+            row = cursor.fetchone()
+            if row is None:
+                return None
+            value = read.make_inner(row[read.inner_begin :])
+            for make, begin, end in read.outer:
+                value = make((*row[begin:end], value))
+            return cast("R", value)
         finally:
             if not connection.closed:
                 self._idle.append(connection)
 
 
-def _execute(
-    cursor: psycopg2.extensions.cursor, read: HotRead, values: tuple[str | None, ...], *, is_prepared: bool
+def _prepare(
+    cursor: psycopg2.extensions.cursor, read: PreparedRead[R], values: tuple[str | None, ...]
 ) -> None:
+    """Run a read for the first time on a connection, and see that its columns are those of its rows."""
     try:
-        try:
-            cursor.execute(read.execute if is_prepared else read.prepare, values)
-        except (InvalidSqlStatementName, DuplicatePreparedStatement):
-            # PgBouncer gave us another server connection than last time: one that is the other way round.
-            cursor.execute(read.prepare if is_prepared else read.execute, values)
-    except FeatureNotSupported:
-        # A migration changed the type of a column: the plan no longer fits.
-        cursor.execute(read.renew, values)
+        cursor.execute(read.prepare, values)
+    except DuplicatePreparedStatement as error:
+        _repair(cursor, read, values, error)
+    found = [column.name for column in cursor.description or ()]
+    if found != read.names:
+        raise AssertionError(f"the columns of a prepared read are {found}, not {read.names}")
 
 
-def delete_found(table: str, rows: str) -> TextClause:
-    """The statement that deletes at most `:limit` rows. `rows`: the FROM clause that finds them as `t`, and what follows it.
+def _repair(
+    cursor: psycopg2.extensions.cursor,
+    read: PreparedRead[R],
+    values: tuple[str | None, ...],
+    error: psycopg2.Error,
+) -> None:
+    """Run a read whose statement is not there, or is there already, or whose plan no longer fits.
 
-    It should sort them as an index does: without that PostgreSQL may read the whole table for somebody who has much of it.
-    Left alone is a row that is just being restored or applied again, and one that another purge has.
+    PgBouncer gave us another server connection than last time: one that is the other way round. Or a migration changed the
+    type of a column.
     """
-    return text(f"""
-    DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT t.ctid {rows} LIMIT :limit FOR UPDATE OF t SKIP LOCKED))
-    """)  # noqa: S608 - all of it is ours
+    try:
+        if isinstance(error, InvalidSqlStatementName):
+            cursor.execute(read.prepare, values)
+            return
+        if isinstance(error, DuplicatePreparedStatement):
+            cursor.execute(read.execute, values)
+            return
+    except FeatureNotSupported:
+        pass
+    cursor.execute(read.renew, values)

@@ -4,7 +4,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, Uniqu
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.models.base import Base
+from backend.models.base import PERSONAL, Base
 
 # Of `api_keys`: neither revoked nor expired.
 IS_USABLE = "(revoked_at IS NULL AND coalesce(expires_at > now(), true))"
@@ -23,7 +23,7 @@ class ApiKey(Base):
 
     key_id: Mapped[int] = mapped_column(Identity(always=False), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(comment="What the owner calls it")
+    name: Mapped[str] = mapped_column(info=PERSONAL, comment="What the owner calls it")
     prefix: Mapped[str] = mapped_column(comment="What the key begins with, API_KEY_PREFIX when it was made")
     last_four: Mapped[str] = mapped_column(comment="The last four characters, to tell keys apart")
     key_hash: Mapped[str] = mapped_column(comment="HMAC-SHA256 of the key under API_KEY_PEPPER, hexadecimal")

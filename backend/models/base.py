@@ -1,5 +1,6 @@
-"""The declarative base. Plain and typed: models know no Flask."""
+"""The declarative base, plain and typed: models know no Flask. And the ids of our own rows, written as text."""
 
+import re
 from datetime import datetime
 
 from sqlalchemy import BigInteger, DateTime, MetaData, Text
@@ -15,6 +16,10 @@ NAMING_CONVENTION = {
 }
 
 
+# Marks a column that holds personal data: it is erased with its user, unless the whole row goes.
+PERSONAL = {"personal": True}
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this name
@@ -22,3 +27,18 @@ class Base(DeclarativeBase):
         str: Text,
         datetime: DateTime(timezone=True),
     }
+
+
+# What clients and operators may write: decimal, no sign, no leading zero; within PostgreSQL's bigint, and far beyond any
+# real id.
+ID = "[1-9][0-9]{0,17}"
+LARGEST = 10**18 - 1
+LAST_ID = 2**63 - 1
+_BIGINT = re.compile("[1-9][0-9]{0,18}")
+
+
+def read_id(text: str | None) -> int | None:
+    """The id that the text is the one spelling of. "007" or "1e3" of another system must not hit a row by chance."""
+    if text is None or not _BIGINT.fullmatch(text) or int(text) > LAST_ID:
+        return None
+    return int(text)

@@ -4,7 +4,7 @@ from sqlalchemy import CheckConstraint, Computed, ForeignKey, Identity, Index, T
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.models.base import Base
+from backend.models.base import PERSONAL, Base
 
 LIVE = text("deleted_at IS NULL")
 # Not now(): that is when a transaction began, before it waited for another one of the same user.
@@ -36,7 +36,7 @@ class Campaign(Base):
     user_id: Mapped[int] = mapped_column(
         ForeignKey("users.user_id", ondelete="CASCADE"), comment="The owner; nobody else sees it"
     )
-    name: Mapped[str] = mapped_column(comment="One line, at most 100 characters")
+    name: Mapped[str] = mapped_column(info=PERSONAL, comment="One line, at most 100 characters")
     # By code point: the same order on every server. A column, and not only an expression in the index: of that PostgreSQL
     # knows no index-only scan. Not the whole name: an entry of 2.7 kB would not fit.
     folded_name: Mapped[str] = mapped_column(
@@ -44,7 +44,9 @@ class Campaign(Base):
         Computed("lower(left(name, 100))", persisted=True),
         comment="The name in lower case, to sort and search by",
     )
-    description: Mapped[str | None] = mapped_column(comment="At most 5,000 characters, with line breaks")
+    description: Mapped[str | None] = mapped_column(
+        info=PERSONAL, comment="At most 5,000 characters, with line breaks"
+    )
     status: Mapped[str] = mapped_column(
         server_default=text("'draft'"), comment="draft, active, paused, completed or archived"
     )
@@ -56,7 +58,10 @@ class Campaign(Base):
     starts_at: Mapped[datetime | None] = mapped_column(comment="Planned begin")
     ends_at: Mapped[datetime | None] = mapped_column(comment="Planned end, after the begin")
     tags: Mapped[list[str]] = mapped_column(
-        ARRAY(Text), server_default=text("'{}'"), comment="In lower case; also in campaign_tags"
+        ARRAY(Text),
+        info=PERSONAL,
+        server_default=text("'{}'"),
+        comment="In lower case; also in campaign_tags",
     )
     template_id: Mapped[int | None] = mapped_column(
         comment="The template it was made from. No foreign key: it may be gone, and the campaign stays as it is"
@@ -83,6 +88,6 @@ class CampaignTag(Base):
     campaign_id: Mapped[int] = mapped_column(
         ForeignKey("campaigns.campaign_id", ondelete="CASCADE"), primary_key=True
     )
-    tag: Mapped[str] = mapped_column(primary_key=True, comment="In lower case")
+    tag: Mapped[str] = mapped_column(info=PERSONAL, primary_key=True, comment="In lower case")
     user_id: Mapped[int] = mapped_column(comment="The campaign's owner")
     created_at: Mapped[datetime] = mapped_column(comment="When the campaign was created")

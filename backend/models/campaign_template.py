@@ -4,7 +4,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.models.base import Base
+from backend.models.base import PERSONAL, Base
 
 
 class CampaignTemplate(Base):
@@ -24,13 +24,17 @@ class CampaignTemplate(Base):
     user_id: Mapped[int | None] = mapped_column(
         ForeignKey("users.user_id", ondelete="CASCADE"), comment="The owner; null: shared with everybody"
     )
-    name: Mapped[str] = mapped_column(comment="One line, at most 100 characters")
-    description: Mapped[str | None] = mapped_column(comment="At most 5,000 characters, with line breaks")
+    name: Mapped[str] = mapped_column(info=PERSONAL, comment="One line, at most 100 characters")
+    description: Mapped[str | None] = mapped_column(
+        info=PERSONAL, comment="At most 5,000 characters, with line breaks"
+    )
     channel: Mapped[str] = mapped_column(comment="email, sms, push, social, search or display")
     budget_minor: Mapped[int | None] = mapped_column(
         comment="In the smallest unit of the currency: cents, yen"
     )
     budget_currency: Mapped[str | None] = mapped_column(comment="ISO 4217, three letters")
-    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"), comment="In lower case")
+    tags: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), info=PERSONAL, server_default=text("'{}'"), comment="In lower case"
+    )
     created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))

@@ -23,3 +23,14 @@ class Plan(_Ranked):
     FREE = "free"
     PRO = "pro"
     ENTERPRISE = "enterprise"
+
+
+class Scope(StrEnum):
+    """What an API key may be used for."""
+
+    PROFILE_READ = "profile:read"
+    PROFILE_WRITE = "profile:write"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    TOKENS_READ = "tokens:read"
+    TOKENS_SPEND = "tokens:spend"

@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.models.base import Base
+from backend.models.base import PERSONAL, Base
 
 
 class IdempotencyKey(Base):
@@ -30,6 +30,7 @@ class IdempotencyKey(Base):
     location: Mapped[str | None] = mapped_column(comment="Location of the answer")
     etag: Mapped[str | None] = mapped_column(comment="ETag of the answer")
     body: Mapped[str] = mapped_column(
-        comment="JSON of the answer; empty when it had none; encrypted where it shows an API key"
+        info=PERSONAL,
+        comment="JSON of the answer; empty when it had none; encrypted where it shows an API key",
     )
     expires_at: Mapped[datetime] = mapped_column(comment="From here on the key is forgotten")

@@ -5,7 +5,11 @@ from sqlalchemy import CheckConstraint, Identity, Index, UniqueConstraint, func,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.models.base import Base
+from backend.models.base import PERSONAL, Base
+
+# What Clerk owns: written when Clerk tells of the user, and erased with the user where it is personal.
+STATE = {"clerk": True}
+PROFILE = STATE | PERSONAL
 
 # What admins search by the beginning of, as the indexes have it. An address is never longer than 320 characters.
 SEARCHED = {
@@ -55,16 +59,19 @@ class User(Base):
     clerk_user_id: Mapped[str | None] = mapped_column(
         comment="Clerk's user_… id; null for a legacy user that no Clerk user has been linked to"
     )
-    email: Mapped[str | None] = mapped_column(comment="Primary address at Clerk; null when the user has none")
+    email: Mapped[str | None] = mapped_column(
+        info=PROFILE, comment="Primary address at Clerk; null when the user has none"
+    )
     email_verified: Mapped[bool] = mapped_column(
+        info=PROFILE,
         server_default=text("false"),
         comment="Clerk verified the address and no newer user holds it; unique among live users when true",
     )
-    username: Mapped[str | None]
-    first_name: Mapped[str | None]
-    last_name: Mapped[str | None]
+    username: Mapped[str | None] = mapped_column(info=PROFILE)
+    first_name: Mapped[str | None] = mapped_column(info=PROFILE)
+    last_name: Mapped[str | None] = mapped_column(info=PROFILE)
     image_url: Mapped[str | None] = mapped_column(
-        comment="Avatar address at Clerk; never fetched by this backend"
+        info=PROFILE, comment="Avatar address at Clerk; never fetched by this backend"
     )
     role: Mapped[str] = mapped_column(
         server_default=text("'user'"), comment="user, developer or admin; ours alone"
@@ -72,15 +79,20 @@ class User(Base):
     is_active: Mapped[bool] = mapped_column(
         server_default=text("true"), comment="False: an admin of this application switched the user off"
     )
-    banned: Mapped[bool] = mapped_column(server_default=text("false"), comment="Banned at Clerk")
+    banned: Mapped[bool] = mapped_column(info=STATE, server_default=text("false"), comment="Banned at Clerk")
     locked: Mapped[bool] = mapped_column(
+        info=STATE,
         server_default=text("false"),
         comment="Sign-in locked at Clerk after failed attempts; live sessions go on",
     )
-    bio: Mapped[str | None]
-    website: Mapped[str | None]
-    social_links: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    external_id: Mapped[str | None] = mapped_column(comment="external_id at Clerk: the id of an older system")
+    bio: Mapped[str | None] = mapped_column(info=PERSONAL)
+    website: Mapped[str | None] = mapped_column(info=PERSONAL)
+    social_links: Mapped[dict[str, Any]] = mapped_column(
+        JSONB, info=PERSONAL, server_default=text("'{}'::jsonb")
+    )
+    external_id: Mapped[str | None] = mapped_column(
+        info=PROFILE, comment="external_id at Clerk: the id of an older system"
+    )
     provisioned_by: Mapped[str] = mapped_column(
         server_default=text("'webhook'"),
         comment="What made the row: webhook, request (a valid token came first), backfill or legacy",
@@ -92,7 +104,7 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="Last change of this row")
     clerk_updated_at: Mapped[datetime | None] = mapped_column(
-        comment="updated_at at Clerk of the profile held here; older events are stale"
+        info=STATE, comment="updated_at at Clerk of the profile held here; older events are stale"
     )
     deleted_at: Mapped[datetime | None] = mapped_column(
         comment="Deleted at Clerk. Final: personal data is erased, the row stays as a tombstone"

@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.models.base import Base
+from backend.models.base import PERSONAL, Base
 
 
 class WebhookEvent(Base):
@@ -37,7 +37,9 @@ class WebhookEvent(Base):
     )
     attempts: Mapped[int] = mapped_column(server_default=text("1"))
     error: Mapped[str | None] = mapped_column(comment="Why it is dead or failed; holds no personal data")
-    payload: Mapped[str | None] = mapped_column(comment="The raw body, kept only while dead or failed")
+    payload: Mapped[str | None] = mapped_column(
+        info=PERSONAL, comment="The raw body, kept only while dead or failed"
+    )
     occurred_at: Mapped[datetime | None] = mapped_column(comment="When it happened at Clerk")
     received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     processed_at: Mapped[datetime | None] = mapped_column(comment="When the outcome was decided")

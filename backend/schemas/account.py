@@ -3,13 +3,12 @@
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from backend.access.identity import Identity
-from backend.models.choices import Plan, Role
+from backend.models.choices import Plan, Role, Scope
 from backend.schemas.base import Query
 from backend.schemas.fields import Omittable
-from backend.services.api_keys.scopes import Scope
 from backend.services.users.accounts import Account
 
 
@@ -31,25 +30,20 @@ class UserOut(BaseModel):
     updated_at: datetime
 
 
-class SubscriptionOut(BaseModel):
+class OfAccount(BaseModel):
+    """Read from an Account, whose names for some members are longer."""
+
+    model_config = ConfigDict(from_attributes=True, validate_by_name=True, validate_by_alias=True)
+
+
+class SubscriptionOut(OfAccount):
     plan: Plan
-    status: Literal["active", "past_due", "canceled"]
-    period_start: datetime
-    period_end: datetime | None
-
-    @classmethod
-    def of(cls, account: Account) -> Self:
-        return cls.model_validate(
-            {
-                "plan": account.plan,
-                "status": account.plan_status,
-                "period_start": account.plan_period_start,
-                "period_end": account.plan_period_end,
-            }
-        )
+    status: Literal["active", "past_due", "canceled"] = Field(validation_alias="plan_status")
+    period_start: datetime = Field(validation_alias="plan_period_start")
+    period_end: datetime | None = Field(validation_alias="plan_period_end")
 
 
-class UsageOut(BaseModel):
+class UsageOut(OfAccount):
     """This calendar month, UTC."""
 
     tokens_used: int
@@ -57,22 +51,8 @@ class UsageOut(BaseModel):
     tokens_remaining: int
     campaigns_created: int
     api_requests: int
-    period_start: datetime
-    period_end: datetime
-
-    @classmethod
-    def of(cls, account: Account) -> Self:
-        return cls.model_validate(
-            {
-                "tokens_used": account.tokens_used,
-                "tokens_limit": account.tokens_limit,
-                "tokens_remaining": account.tokens_remaining,
-                "campaigns_created": account.campaigns_created,
-                "api_requests": account.api_requests,
-                "period_start": account.usage_period_start,
-                "period_end": account.usage_period_end,
-            }
-        )
+    period_start: datetime = Field(validation_alias="usage_period_start")
+    period_end: datetime = Field(validation_alias="usage_period_end")
 
 
 class OrganizationOut(BaseModel):
@@ -106,31 +86,28 @@ class AccountOut(BaseModel):
 
     @classmethod
     def of(cls, identity: Identity, account: Account) -> Self:
+        """Of a caller, whose account is settled. One function: each call costs, and every page of an application asks."""
+        claimed = identity.entitlements
+        organization = claimed.org_id and {
+            "org_id": claimed.org_id,
+            "slug": claimed.org_slug,
+            "role": claimed.org_role,
+            "permissions": sorted(claimed.org_permissions),
+        }
         return cls.model_validate(
             {
-                "user": account._asdict(),
-                "subscription": SubscriptionOut.of(account),
-                "usage": UsageOut.of(account),
+                "user": account._asdict() | account.profile._asdict(),
+                "subscription": account,
+                "usage": account,
                 "session": {
                     "kind": identity.kind,
                     "session_id": identity.session_id,
                     "actor": identity.actor,
-                    "organization": _organization(identity),
+                    "organization": organization,
                     "scopes": sorted(identity.scopes) if identity.kind == "api-key" else None,
                 },
             }
         )
-
-
-def _organization(identity: Identity) -> dict[str, object] | None:
-    if identity.org_id is None:
-        return None
-    return {
-        "org_id": identity.org_id,
-        "slug": identity.entitlements.org_slug,
-        "role": identity.org_role,
-        "permissions": sorted(identity.org_permissions),
-    }
 
 
 class GreetingQuery(Query):

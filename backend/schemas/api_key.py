@@ -5,10 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from backend.models.choices import Scope
 from backend.schemas.base import Input
 from backend.schemas.fields import Line, Time
 from backend.services.api_keys.keys import ApiKey
-from backend.services.api_keys.scopes import Scope
 
 LONGEST_OVERLAP = timedelta(days=7)
 OVERLAP = timedelta(days=1)

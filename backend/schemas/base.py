@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from backend.models.ids import ID
+from backend.models.base import ID
 from backend.schemas.fields import Omittable
 
 

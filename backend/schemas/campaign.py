@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from backend.models.ids import LARGEST
+from backend.models.base import LARGEST
 from backend.schemas.base import CURSOR, PageQuery
 from backend.schemas.fields import Line, Omittable, Time
 from backend.schemas.preset import PresetChanges, PresetOut, Tag, with_budget

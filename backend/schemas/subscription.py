@@ -44,7 +44,7 @@ class PlanUseOut(SubscriptionOut):
     def of_use(cls, account: Account, use: Use) -> Self:
         limits = PLANS[Plan(str(account.plan))]._asdict() | {"tokens_a_month": account.tokens_limit}
         return cls.model_validate(
-            SubscriptionOut.of(account).model_dump()
+            SubscriptionOut.model_validate(account).model_dump()
             | {
                 "is_managed_by_clerk": use.is_managed_by_clerk,
                 "limits": limits,

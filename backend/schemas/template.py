@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from backend.models.ids import LAST_ID
+from backend.models.base import LAST_ID
 from backend.schemas.base import PageQuery
 from backend.schemas.fields import Omittable
 from backend.schemas.preset import PresetChanges, PresetOut, with_budget

@@ -7,8 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.schemas.base import Input
-from backend.services.plans.tokens import Balance
-from backend.services.plans.usage import Month
+from backend.services.plans.usage import Balance, Month, balance_of
 
 # A program that asks for more has most likely taken another number for the amount.
 MOST_AT_ONCE = 1_000_000
@@ -30,7 +29,12 @@ class BalanceOut(BaseModel):
 
     @classmethod
     def of(cls, balance: Balance) -> Self:
-        return cls.model_validate(balance._asdict() | {"remaining": balance.remaining})
+        return cls(
+            remaining=balance.remaining,
+            used=balance.tokens_used,
+            limit=balance.tokens_limit,
+            resets_at=balance.period_end,
+        )
 
 
 class MonthOut(BaseModel):
@@ -48,5 +52,5 @@ class TokensOut(BalanceOut):
 
     @classmethod
     def of_months(cls, months: Sequence[Month]) -> Self:
-        balance = BalanceOut.of(Balance.of(months[0]))
+        balance = BalanceOut.of(balance_of(months[0]))
         return cls(**balance.model_dump(), history=[MonthOut(**month._asdict()) for month in months])

@@ -127,9 +127,9 @@ class UserRecordOut(BaseModel):
         account = record.account
         return cls.model_validate(
             {
-                "user": account._asdict() | record._asdict(),
-                "subscription": None if account.plan is None else SubscriptionOut.of(account),
-                "usage": None if account.tokens_used is None else UsageOut.of(account),
+                "user": account._asdict() | account.profile._asdict() | record._asdict(),
+                "subscription": None if account.plan is None else account,
+                "usage": None if account.tokens_used is None else account,
                 "usable_api_keys": record.usable_api_keys,
                 "events": [event._asdict() for event in record.events],
             }

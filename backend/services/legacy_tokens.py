@@ -4,13 +4,14 @@ Strictly apart from Clerk's. Nothing here ever sees a public key and nothing the
 taken for the other (RFC 8725 section 3.1).
 """
 
-import hmac
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from jwt import InvalidTokenError, PyJWS
+
 from backend.errors import AppError, ErrorCode
-from backend.models.ids import LAST_ID, read_id
+from backend.models.base import LAST_ID, read_id
 from backend.services.core.claims import check_audience, check_times, invalid_claim
 from backend.services.core.clerk_service import MAX_TOKEN_LENGTH
 from backend.services.core.encoding import decode_base64url, decode_json_object
@@ -20,6 +21,8 @@ from settings.weak_secrets import MIN_SECRET_BYTES
 MAX_HEADER_LENGTH = 1024  # an HS256 header is about 36 characters long, 100 with a key id
 MAX_EMAIL_LENGTH = 320
 
+ALGORITHM = "HS256"
+_JWS = PyJWS()
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -52,7 +55,7 @@ def has_legacy_shape(token: str) -> bool:
     if not dot:
         return False
     try:
-        return decode_json_object(decode_base64url(header.encode("ascii"))).get("alg") == "HS256"
+        return decode_json_object(decode_base64url(header.encode("ascii"))).get("alg") == ALGORITHM
     except ValueError:
         return False
 
@@ -63,8 +66,10 @@ def verify_legacy(token: str, rules: LegacyRules, now: float) -> LegacyClaims:
         raise AppError(ErrorCode.TOKEN_INVALID, f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
     parts = split_token(token)
     _check_header(parts.header)
-    if not hmac.compare_digest(hmac.digest(rules.secret, parts.signed, "sha256"), parts.signature):
-        raise AppError(ErrorCode.TOKEN_INVALID_SIGNATURE, "The token's signature is wrong.")
+    try:
+        _JWS.decode(token, rules.secret, algorithms=[ALGORITHM])
+    except InvalidTokenError:
+        raise AppError(ErrorCode.TOKEN_INVALID_SIGNATURE, "The token's signature is wrong.") from None
     return _check_claims(parts.payload, rules, now)
 
 
@@ -74,8 +79,8 @@ def _check_header(header: dict[str, object]) -> None:
         raise AppError(ErrorCode.TOKEN_TYPE_MISMATCH, "This is not an access token of the old application.")
     if header.get("typ", "JWT") != "JWT":
         raise AppError(ErrorCode.TOKEN_INVALID, "The token's header has an unknown typ.")
-    if header.get("alg") != "HS256":
-        raise AppError(ErrorCode.TOKEN_INVALID_ALGORITHM, "Only HS256 is accepted for legacy tokens.")
+    if header.get("alg") != ALGORITHM:
+        raise AppError(ErrorCode.TOKEN_INVALID_ALGORITHM, f"Only {ALGORITHM} is accepted for legacy tokens.")
     refuse_extensions(header)
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, TextClause, text
 
-from backend.database.prepared_reads import delete_found
+from backend.database.locks import delete_unlocked
 from backend.services.campaigns.campaigns import RESTORABLE
 
 # A few ms each: nobody waits long for a row, and whoever stops it loses no more than one batch.
@@ -30,7 +30,7 @@ class Due:
 def aged(table: str, since: str, kept: timedelta, *, only: str = "true") -> Due:
     """The rows of a table whose `since`, a column with an index, is `kept` ago or longer."""
     found = f"FROM {table} t WHERE {since} <= now() - :kept AND {only}"
-    delete = delete_found(table, f"{found} ORDER BY {since}")
+    delete = delete_unlocked(table, f"{found} ORDER BY {since}")
     return Due(table, text(f"SELECT count(*) {found}"), delete, kept)
 
 
@@ -42,7 +42,7 @@ ERASABLE = Due(
     SELECT coalesce(sum((SELECT count(*) FROM campaigns WHERE user_id = u.user_id)), 0)
     FROM users u WHERE u.deleted_at IS NOT NULL AND NOT u.is_active
     """),
-    delete_found(
+    delete_unlocked(
         "campaigns",
         """
         FROM users u CROSS JOIN LATERAL (

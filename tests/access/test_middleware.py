@@ -5,8 +5,7 @@ from flask import Blueprint, Flask
 from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
-from backend.access.caller import get_auth, get_current_user_id, require_auth
-from backend.access.policy import PUBLIC
+from backend.access.policy import PUBLIC, get_auth, get_current_user_id, policies_of, require_auth
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 
@@ -34,7 +33,7 @@ def client(app: Flask, sql: Sql) -> FlaskClient:  # noqa: ARG001 - the tables ar
     blueprint.add_url_rule("/mine", view_func=mine)
     blueprint.add_url_rule("/whoever", view_func=whoever)
     app.register_blueprint(blueprint)
-    app.extensions["policies"]["notes"] = PUBLIC
+    policies_of(app)["notes"] = PUBLIC
     return app.test_client()
 
 

@@ -11,8 +11,8 @@ import pytest
 import requests
 from flask import Flask
 
+from backend.models.choices import Scope
 from backend.services.api_keys.form import KeyForm
-from backend.services.api_keys.scopes import Scope
 from config import DEVELOPMENT_PEPPER
 from tests.emulator.harness import EmulatorProcess
 from tests.support.clerk import Instance, clerk_id
@@ -176,7 +176,7 @@ def told(answer: requests.Response) -> str:
 
 def test_every_protected_route_is_there(app: Flask) -> None:
     """A new route needs its lines in the table."""
-    policies = app.extensions["policies"]
+    policies = policies_of(app)
     served = {
         (method, re.sub(r"<id:(\w+)_id>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()

@@ -6,10 +6,8 @@ import pytest
 from flask import Blueprint, Flask
 from flask.typing import ResponseReturnValue
 
-from backend.access.caller import require_auth
-from backend.access.policy import PUBLIC, Policy
-from backend.models.choices import Plan, Role
-from backend.services.api_keys.scopes import Scope
+from backend.access.policy import PUBLIC, Policy, policies_of, require_auth
+from backend.models.choices import Plan, Role, Scope
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.own_routes import METHODS, Guard, Person, demand, make_app, outcome, reached, serve
@@ -133,7 +131,7 @@ class TestRequireAuth:
             return "strict"
 
         app.register_blueprint(blueprint)
-        app.extensions["policies"]["here"] = PUBLIC
+        policies_of(app)["here"] = PUBLIC
         client, headers = app.test_client(), person.session()
         assert client.get("/bare", headers=headers).text == "bare"
         assert client.get("/strict", headers=headers).status_code == 403

@@ -8,11 +8,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
-from backend.access.caller import get_auth, require_auth
-from backend.access.policy import Policy
+from backend.access.policy import Policy, get_auth, require_auth
 from backend.errors import AppError, ErrorCode
-from backend.models.choices import Plan, Role
-from backend.services.api_keys.scopes import Scope
+from backend.models.choices import Plan, Role, Scope
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.own_routes import Person, demand, make_app, outcome, serve

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from backend.api.http.parsing import MAX_JSON_BYTES
 from backend.database.engine import in_transaction
-from backend.services.api_keys.scopes import Scope
+from backend.models.choices import Scope
 from tests.support.api_keys import KeyOwner
 from tests.support.campaigns import Owner, check_counts, is_problem
 from tests.support.clerk import Instance

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from backend.models.ids import read_id
+from backend.models.base import read_id
 from backend.services.clerk.linking import Link, LockedUser, Reason, Refusal, decide
 from backend.services.clerk.payloads import Profile
 from tests.support.clerk import Instance, user_data

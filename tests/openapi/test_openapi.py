@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from backend.access.policy import Policy
+from backend.access.policy import policies_of
 from backend.api.http.openapi_document import path_of
 from backend.errors import ErrorCode
 from development.describe_api import describe
@@ -78,7 +78,7 @@ class TestOperations:
     @each_operation
     def test_callers(self, app: Flask, path: str, method: str, operation: dict[str, Any]) -> None:
         """The security schemes are those that the policy of the route takes."""
-        policies: dict[str, Policy] = app.extensions["policies"]
+        policies = policies_of(app)
         policy = next(
             policies[rule.endpoint.partition(".")[0]]
             for rule in app.url_map.iter_rules()

@@ -5,19 +5,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from backend.api.http.converters import IdConverter
 from flask import Blueprint, Flask
 from pydantic import BaseModel
 
-from backend.access.caller import require_auth
-from backend.access.policy import PUBLIC, SIGNED_IN, Policy
-from backend.api.http.converters import IdConverter
+from backend.access.policy import PUBLIC, SIGNED_IN, Policy, policies_of, require_auth
 from backend.api.http.openapi_document import api_document
 from backend.api.http.operation import operation
 from backend.errors import ErrorCode
-from backend.models.choices import Plan, Role
-from backend.models.ids import LARGEST
+from backend.models.base import LARGEST
+from backend.models.choices import Plan, Role, Scope
 from backend.schemas.base import Input
-from backend.services.api_keys.scopes import Scope
 
 Operations = dict[str, Any]
 Guard = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -65,7 +63,7 @@ def mount(app: Flask, name: str, guard: Guard = nothing) -> None:
 def make_app(**policies: Policy) -> Flask:
     app = Flask(__name__)
     app.url_map.converters["id"] = IdConverter
-    app.extensions["policies"] = policies
+    policies_of(app).update(policies)
     return app
 
 

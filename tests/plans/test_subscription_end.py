@@ -6,7 +6,7 @@ import pytest
 from flask import Blueprint
 from werkzeug.test import TestResponse
 
-from backend.access.caller import require_auth
+from backend.access.policy import require_auth
 from backend.models.choices import Plan
 from tests.conftest import Deliver
 from tests.support.admins import ADMIN

@@ -35,7 +35,7 @@ def run(app: Flask, *arguments: str) -> Result:
 def calling_clerk(settings: dict[str, str], secret_key: str, url: str) -> Iterator[Cli]:
     """The commands of an application that may call Clerk's Backend API."""
     app = make_app(settings | {"CLERK_SECRET_KEY": secret_key, "CLERK_API_URL": url})
-    with closing(app.extensions["clerk"].api._client):  # a process that ends has no need to
+    with closing(app.extensions["counterfoil"].backend_api._client):  # a process that ends has no need to
         yield partial(run, app)
 
 

@@ -9,10 +9,9 @@ from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
 from backend import create_app
-from backend.access.caller import get_auth, require_auth
-from backend.access.policy import PUBLIC, Policy
+from backend.access.policy import PUBLIC, Policy, get_auth, policies_of, require_auth
+from backend.models.choices import Scope
 from backend.services.api_keys.form import KeyForm
-from backend.services.api_keys.scopes import Scope
 from config import DEVELOPMENT_PEPPER, Settings
 from tests.support.admins import add_user
 from tests.support.clerk import Instance
@@ -48,7 +47,7 @@ def serve(app: Flask, policy: Policy | None, guard: Guard = lambda view: view) -
     blueprint.add_url_rule("/here", "reached", guard(reached), methods=METHODS)
     app.register_blueprint(blueprint)
     if policy is not None:
-        app.extensions["policies"]["here"] = policy
+        policies_of(app)["here"] = policy
     return app.test_client()
 
 

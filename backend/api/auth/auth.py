@@ -2,14 +2,14 @@
 
 from flask import Blueprint
 
-from backend.access.caller import check_live_session, get_caller, get_current_user_id, require_auth
+from backend.access.policy import current_access, get_account, get_caller, get_current_user_id, require_auth
 from backend.api.http.operation import operation
-from backend.database.engine import in_transaction
+from backend.container import in_transaction
 from backend.errors import ErrorCode
+from backend.models.choices import Scope
 from backend.schemas.account import AccountOut, Greeting, GreetingQuery
 from backend.schemas.profile import ProfileIn
 from backend.schemas.webhook import EventsOut
-from backend.services.api_keys.scopes import Scope
 from backend.services.clerk.webhooks.ledger import read_newest
 from backend.services.users.profile import change_profile
 
@@ -23,7 +23,7 @@ blueprint = Blueprint("auth", __name__)
 @operation(AccountOut)
 def me() -> AccountOut:
     """The caller: user, subscription, usage of this month, session."""
-    return AccountOut.of(*get_caller())
+    return AccountOut.of(get_caller(), get_account())
 
 
 @blueprint.patch("/api/me")
@@ -31,16 +31,16 @@ def me() -> AccountOut:
 @operation(AccountOut)
 def change_me(body: ProfileIn) -> AccountOut:
     """Set bio, website or social links. The answer is that of `GET /api/me`."""
-    identity, account = get_caller()
-    profile = in_transaction(lambda connection: change_profile(connection, account.user_id, body.changes))
-    return AccountOut.of(identity, account._replace(**profile._asdict()))
+    user_id = get_current_user_id()
+    profile = in_transaction(lambda connection: change_profile(connection, user_id, body.changes))
+    return AccountOut.of(get_caller(), get_account()._replace(**profile._asdict()))
 
 
 @blueprint.get("/api/me/events")
 @operation(EventsOut)
 def my_events() -> EventsOut:
     """Clerk's webhook events about the caller, newest first: what came, and what became of it."""
-    clerk_user_id = get_caller().account.clerk_user_id
+    clerk_user_id = get_account().clerk_user_id
     return EventsOut.of(in_transaction(lambda connection: read_newest(connection, clerk_user_id)))
 
 
@@ -49,7 +49,8 @@ def my_events() -> EventsOut:
 def protected(query: GreetingQuery) -> Greeting:
     """A personal greeting. With `session_id`, Clerk itself is asked whether that session of the caller goes on."""
     if query.session_id is not None:
-        check_live_session(query.session_id)
-    account = get_caller().account
-    name = account.first_name or account.username or account.email or f"user {account.user_id}"
+        current_access().check_live_session(query.session_id)
+    account = get_account()
+    profile = account.profile
+    name = profile.first_name or profile.username or profile.email or f"user {account.user_id}"
     return Greeting(message=f"Hello {name}", user_id=account.user_id, session_id=query.session_id)

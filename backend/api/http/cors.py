@@ -1,16 +1,16 @@
 """Which pages of a browser may call the API: exact origins, no credentials (the token is in a header)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from flask_cors.core import get_cors_options, set_cors_headers
 
 PREFLIGHT_SECONDS = 600
 
 
-def allow_origins(app: Flask, origins: Sequence[str]) -> None:
-    """Answer CORS for every route. A request without Origin comes from no page, and skips 30 us of flask-cors."""
+def origin_allower(app: Flask, origins: Sequence[str]) -> Callable[[Response], Response]:
+    """A function that adds the headers of CORS to the response to a request with an Origin."""
     options = get_cors_options(
         app,
         {
@@ -38,7 +38,4 @@ def allow_origins(app: Flask, origins: Sequence[str]) -> None:
             "max_age": PREFLIGHT_SECONDS,
         },
     )
-
-    @app.after_request
-    def answer_origin(response: Response) -> Response:
-        return set_cors_headers(response, options) if "HTTP_ORIGIN" in request.environ else response
+    return lambda response: set_cors_headers(response, options)

@@ -1,84 +1,131 @@
-"""Around every request: its id, its policy, its headers, and the form of every error."""
+"""Around every request: its id, its time limit, the headers of its response, and the form of every error."""
 
 import json
 import logging
+import re
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from http import HTTPStatus
 
 import psycopg2
-from flask import Flask, Response
+from flask import Flask, Response, g, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from backend.access.caller import enforce_policy
-from backend.database.prepared_reads import describe_fault
+from backend.access.identity import Identity
+from backend.database.transactions import UnknownOutcomeError, describe_fault
+from backend.deadline import Deadline, RequestTimeout
 from backend.errors import AppError, ErrorCode
-from backend.request_id import request_id
 
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CODES = {
     HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED: ErrorCode.METHOD_NOT_ALLOWED,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ErrorCode.PAYLOAD_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ErrorCode.UNSUPPORTED_MEDIA_TYPE,
 }
+DATABASE_ERRORS = (DBAPIError, PoolTimeout, UnknownOutcomeError, psycopg2.Error)
+# Counterfoil never issued a legacy token: they are deprecated from its first version on.
+DEPRECATED_SINCE = datetime(2026, 11, 21, tzinfo=UTC)
 
 log = logging.getLogger(__name__)
 
 
-def register_hooks(app: Flask) -> None:
-    app.before_request(enforce_policy)
-    app.after_request(_add_headers)
-    app.register_error_handler(AppError, _answer_app_error)
-    app.register_error_handler(HTTPException, _answer_http_exception)
-    app.register_error_handler(DBAPIError, _answer_database_error)
-    app.register_error_handler(PoolTimeout, _answer_database_error)
-    app.register_error_handler(psycopg2.Error, _answer_database_error)
-    app.register_error_handler(Exception, _answer_bug)
+class Counterfoil(Flask):
+    """Flask, with an id and a time limit for each request, inside which headers and error forms still apply."""
+
+    request_timeout: float
+
+    def full_dispatch_request(self) -> Response:
+        # The caller's own X-Request-ID when it is a plain word, else a new one; the same in response, log and audit trail.
+        given = request.environ.get("HTTP_X_REQUEST_ID", "")
+        g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        deadline = Deadline(self.request_timeout)
+        try:
+            return super().full_dispatch_request()
+        except RequestTimeout:
+            log.warning("Request %s took longer than %g s.", g.request_id, self.request_timeout)
+            error = AppError(
+                ErrorCode.REQUEST_TIMEOUT, "The request took too long and was given up. Try again."
+            )
+            return self.finalize_request(respond_problem(error), from_error_handler=True)
+        finally:
+            deadline.end()
 
 
-def answer_problem(error: AppError) -> Response:
-    body = json.dumps(error.problem(request_id()))
+def register_hooks(app: Flask, allow_origin: Callable[[Response], Response]) -> None:
+    """`allow_origin`: adds the headers of CORS."""
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        headers = response.headers
+        headers.add("X-Request-ID", g.request_id)
+        headers.add("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Cache-Control", "no-store")
+        # A request without Origin comes from no page, and skips 30 us of flask-cors.
+        return allow_origin(response) if "HTTP_ORIGIN" in request.environ else response
+
+    app.register_error_handler(AppError, _handle_app_error)
+    app.register_error_handler(HTTPException, _handle_http_exception)
+    for kind in DATABASE_ERRORS:
+        app.register_error_handler(kind, _handle_database_error)
+    app.register_error_handler(Exception, _handle_bug)
+
+
+def announce_sunset(app: Flask, sunset: datetime) -> None:
+    """Tell clients of legacy tokens until when they work: Deprecation (RFC 9745) and Sunset (RFC 8594)."""
+    since = min(DEPRECATED_SINCE, sunset)  # RFC 9745: the sunset must not be earlier
+    headers = {
+        "Deprecation": f"@{int(since.timestamp())}",
+        "Sunset": format_datetime(sunset.astimezone(UTC), usegmt=True),
+    }
+
+    @app.after_request
+    def announce(response: Response) -> Response:
+        caller = g.get("caller")
+        if isinstance(caller, Identity) and caller.kind == "legacy":
+            response.headers.update(headers)
+        return response
+
+
+def respond_problem(error: AppError) -> Response:
+    body = json.dumps(error.problem(g.request_id))
     return Response(body, error.code.status, error.headers, mimetype="application/problem+json")
 
 
-def _answer_app_error(error: AppError) -> Response:
-    """Trouble of ours is in the log, under the id that the answer names."""
+def _handle_app_error(error: AppError) -> Response:
+    """Trouble of ours is in the log, under the id that the response names."""
     if error.code.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("Request %s was answered %s: %s", request_id(), error.code.value, error.detail)
-    return answer_problem(error)
+        log.warning("Request %s was answered %s: %s", g.request_id, error.code.value, error.detail)
+    return respond_problem(error)
 
 
-def _add_headers(response: Response) -> Response:
-    headers = response.headers
-    headers.add("X-Request-ID", request_id())
-    headers.add("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Cache-Control", "no-store")
-    return response
-
-
-def _answer_http_exception(error: HTTPException) -> Response:
+def _handle_http_exception(error: HTTPException) -> Response:
     """Flask's own refusals, in our form; of their headers only Allow says something new."""
     code = CODES.get(HTTPStatus(error.code or HTTPStatus.BAD_REQUEST), ErrorCode.MALFORMED_BODY)
-    response = answer_problem(AppError(code, error.description or code.summary))
+    response = respond_problem(AppError(code, error.description or code.summary))
     if allow := dict(error.get_headers()).get("Allow"):
         response.headers["Allow"] = allow
     return response
 
 
-def _answer_database_error(error: Exception) -> Response:
+def _handle_database_error(error: Exception) -> Response:
     """The database is away, busy or not migrated: our trouble, never the caller's. To try again helps then, and not after a
     value that it refuses.
     """
     if isinstance(getattr(error, "orig", error), psycopg2.DataError):
-        return _answer_bug(error)
-    log.error("Request %s failed at the database: %s.", request_id(), describe_fault(error))
-    return answer_problem(
+        return _handle_bug(error)
+    log.error("Request %s failed at the database: %s.", g.request_id, describe_fault(error))
+    return respond_problem(
         AppError(ErrorCode.DATABASE_UNAVAILABLE, "The database cannot be used at the moment. Try again.")
     )
 
 
-def _answer_bug(error: Exception) -> Response:
-    log.error("Request %s failed.", request_id(), exc_info=error)
-    return answer_problem(
+def _handle_bug(error: Exception) -> Response:
+    log.error("Request %s failed.", g.request_id, exc_info=error)
+    return respond_problem(
         AppError(ErrorCode.INTERNAL, "Something went wrong on our side. It has been logged.")
     )

@@ -1,88 +1,101 @@
-"""The decorator for views that write: the work is done once, also when its request comes again."""
+"""The decorator for views that write: one transaction, and only once where the request has an Idempotency-Key."""
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from hashlib import sha256
 from typing import ParamSpec
-from uuid import uuid4
 
 from flask import Response, current_app, request, url_for
 from sqlalchemy import Connection
 
-from backend.access.caller import get_current_user_id
+from backend.access.policy import get_current_user_id
 from backend.api.http.etags import IF_MATCH
 from backend.api.http.operation import respond
 from backend.api.http.parsing import MAX_JSON_BYTES, read_bytes
-from backend.database.engine import in_transaction
+from backend.container import current_services, in_transaction
 from backend.errors import AppError, ErrorCode
-from backend.services.encryption import Seal
-from backend.services.idempotency import KEPT, Answer, SentOnce, answer_once
+from backend.services.idempotency import ApiResponse, RequestKey, respond_once
+from backend.services.users.accounts import lock_owner
 
 HEADER = "Idempotency-Key"
 VISIBLE_ASCII = re.compile(r"[!-~]{1,255}")
-# Without the header only we ourselves repeat the work, at once, when the confirmation of its commit was lost.
-OWN_LIFE = timedelta(minutes=1)
 
 P = ParamSpec("P")
-Work = Callable[[Connection], Answer]
+Work = Callable[[Connection], ApiResponse]
 
 
 def idempotent(view: Callable[P, Work]) -> Callable[P, Response]:
-    """The view checks the request and returns the work; this runs it in one transaction with its answer.
+    """The view checks the request and returns the work; this runs it in one transaction.
 
-    Raises AppError besides what the work raises: 422 for a key we do not take, 409 for one that came with another body.
+    All writes of a user that come this way happen one after the other. Raises AppError besides what the work raises: 401
+    for a user who is gone, 422 for a key that we do not take, 409 for one that came with another body.
     """
-
-    def run(sent: SentOnce, work: Work) -> tuple[Answer, bool]:
-        return in_transaction(lambda connection: answer_once(connection, sent, work))
-
-    return _answering(view, run)
+    return _decorate(view, is_secret=False)
 
 
 def idempotent_secret(view: Callable[P, Work]) -> Callable[P, Response]:
-    """As `idempotent`, where the answer shows a secret: it is kept encrypted."""
-
-    def run(sent: SentOnce, work: Work) -> tuple[Answer, bool]:
-        seal: Seal = current_app.extensions["seal"]
-
-        def sealed(connection: Connection) -> Answer:
-            answer = work(connection)
-            return answer._replace(body=seal.close(answer.body))
-
-        answer, is_replayed = in_transaction(lambda connection: answer_once(connection, sent, sealed))
-        return answer._replace(body=seal.open(answer.body)), is_replayed
-
-    return _answering(view, run)
+    """As `idempotent`, where the response shows a secret: it is kept encrypted."""
+    return _decorate(view, is_secret=True)
 
 
-def _answering(
-    view: Callable[P, Work], run: Callable[[SentOnce, Work], tuple[Answer, bool]]
-) -> Callable[P, Response]:
+def _decorate(view: Callable[P, Work], *, is_secret: bool) -> Callable[P, Response]:
     @wraps(view)
-    def answer(*args: P.args, **kwargs: P.kwargs) -> Response:
-        sent = _read_request()
-        answer, is_replayed = run(sent, view(*args, **kwargs))
-        response = respond(answer)
-        if is_replayed and HEADER in request.headers:
+    def run(*args: P.args, **kwargs: P.kwargs) -> Response:
+        key = _read_key()
+        # Also where the view reads none: a body that is too long is refused.
+        body_hash = _hash_request()
+        work = view(*args, **kwargs)
+        if key is None:
+            return respond(in_transaction(partial(_run_once, work)))
+        result, is_replayed = in_transaction(
+            partial(_run_kept, key, body_hash, _encrypting(work) if is_secret else work)
+        )
+        if is_secret:
+            result = result._replace(body=current_services().encryption.decrypt(result.body))
+        response = respond(result)
+        if is_replayed:
             response.headers["Idempotent-Replayed"] = "true"
         return response
 
-    answer.takes = frozenset({HEADER})  # type: ignore[attr-defined]
-    return answer
+    run.takes = frozenset({HEADER})  # type: ignore[attr-defined] # for /openapi.json
+    return run
 
 
-def _read_request() -> SentOnce:
-    key = request.headers.get(HEADER)
-    if key is not None and not VISIBLE_ASCII.fullmatch(key):
-        error = {"path": HEADER, "message": "Must be 1 to 255 visible ASCII characters."}
-        raise AppError(ErrorCode.VALIDATION, "The request has a wrong header.", members={"errors": [error]})
+def _run_once(work: Work, connection: Connection) -> ApiResponse:
+    lock_owner(connection, get_current_user_id())
+    return work(connection)
+
+
+def _run_kept(
+    key: RequestKey, body_hash: str, work: Work, connection: Connection
+) -> tuple[ApiResponse, bool]:
+    lock_owner(connection, key.user_id)
+    return respond_once(connection, key, body_hash, work)
+
+
+def _encrypting(work: Work) -> Work:
+    def run(connection: Connection) -> ApiResponse:
+        result = work(connection)
+        return result._replace(body=current_services().encryption.encrypt(result.body))
+
+    return run
+
+
+def _hash_request() -> str:
     # A change of another version is another request, although its body may be the same.
     sent = request.headers.get(IF_MATCH, "").encode() + b"\n" + read_bytes(MAX_JSON_BYTES)
-    life = OWN_LIFE if key is None else KEPT
-    digest = sha256(sent).hexdigest()
-    return SentOnce(get_current_user_id(), request.method, _path(), key or str(uuid4()), digest, life)
+    return sha256(sent).hexdigest()
+
+
+def _read_key() -> RequestKey | None:
+    key = request.headers.get(HEADER)
+    if key is None:
+        return None
+    if not VISIBLE_ASCII.fullmatch(key):
+        error = {"path": HEADER, "message": "Must be 1 to 255 visible ASCII characters."}
+        raise AppError(ErrorCode.VALIDATION, "The request has a wrong header.", members={"errors": [error]})
+    return RequestKey(get_current_user_id(), request.method, _path(), key)
 
 
 def _path() -> str:

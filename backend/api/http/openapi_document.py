@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
-from backend.access.policy import READING, Policy
+from backend.access.policy import READING, Policy, policies_of
 from backend.api.http.etags import IF_NONE_MATCH
 from backend.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from backend.api.http.openapi_parts import (
@@ -29,8 +29,8 @@ from backend.api.http.openapi_parts import (
 )
 from backend.api.http.operation import JSON, Operation
 from backend.errors import ErrorCode
+from backend.models.base import LARGEST
 from backend.models.choices import Plan, Role
-from backend.models.ids import LARGEST
 
 COMPONENTS = "#/components/schemas/"
 CONVERTED = re.compile(r"<(?:[^:<>]+:)?(\w+)>")
@@ -112,7 +112,7 @@ def _about(thing: object) -> str:
 
 
 def _find_operations(app: Flask) -> Iterator[Described]:
-    policies: dict[str, Policy] = app.extensions["policies"]
+    policies = policies_of(app)
     for rule in app.url_map.iter_rules():
         view: Any = app.view_functions[rule.endpoint]
         if not hasattr(view, "operation"):
@@ -131,8 +131,8 @@ def _schemas(found: list[Described]) -> tuple[dict[Any, Any], dict[str, Any]]:
         described = one.operation
         sent = (described.body, described.raw_body, described.query)
         models |= {(model, "validation") for model in sent if model is not None}
-        if described.answer is not None:
-            models.add((described.answer, "serialization"))
+        if described.response is not None:
+            models.add((described.response, "serialization"))
     ordered = sorted(models, key=lambda pair: (pair[0].__name__, pair[1]))
     schemas, definitions = models_json_schema(
         ordered, ref_template=f"{COMPONENTS}{{model}}", schema_generator=Schemas
@@ -208,8 +208,8 @@ def _good_responses(one: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
     described = one.operation
     headers: dict[str, Any] = {}
     response: dict[str, Any] = {"description": described.status.phrase}
-    if described.answer is not None:
-        response["content"] = {JSON: {"schema": schemas[described.answer, "serialization"]}}
+    if described.response is not None:
+        response["content"] = {JSON: {"schema": schemas[described.response, "serialization"]}}
     if described.media_type is not None:
         kind = "object" if described.media_type == JSON else "string"
         response.setdefault("content", {})[described.media_type] = {"schema": {"type": kind}}

@@ -1,4 +1,4 @@
-"""What a view takes and answers: read and written by it here, and described from it in /openapi.json."""
+"""What a view takes and returns: read and written by it here, and described from it in /openapi.json."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from pydantic import BaseModel
 from backend.api.http.parsing import read_body, read_query
 from backend.errors import ErrorCode
 from backend.schemas.base import Input, Query
-from backend.services.idempotency import Answer
+from backend.services.idempotency import ApiResponse
 
 JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`answer`: of the `status`; None for no body. `takes`: request headers that mean something. `refuses`: with which
-    codes, besides those that follow from all the rest. `media_type`: of an answer that is no model; with `answer`, of the
-    other form that it may have. `raw_body`: one that the view reads itself, byte for byte. `is_tagged`: the answer has an
-    ETag.
+    """`response`: its model, with that `status`; None for no body. `takes`: request headers that mean something.
+    `refuses`: with which codes, besides those that follow from all the rest. `media_type`: of a response that is no model;
+    with `response`, of the other form that it may have. `raw_body`: one that the view reads itself, byte for byte.
+    `is_tagged`: the response has an ETag.
     """
 
     body: type[Input] | None = None
     raw_body: type[BaseModel] | None = None
     query: type[Query] | None = None
-    answer: type[BaseModel] | None = None
+    response: type[BaseModel] | None = None
     status: HTTPStatus = HTTPStatus.OK
     media_type: str | None = None
     is_tagged: bool = False
@@ -38,7 +38,7 @@ class Operation:
 
 
 def operation(
-    answer: type[BaseModel] | None = None,
+    response: type[BaseModel] | None = None,
     status: HTTPStatus | None = None,
     *,
     takes: Collection[str] = (),
@@ -49,8 +49,7 @@ def operation(
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """Give a view its input: what it calls `body` and `query` is read as the models that it annotates them with.
 
-    The view returns the answer's model, an Answer where there are headers or another status, None for no body, or a whole
-    Response.
+    The view returns a model, an ApiResponse where there are headers or another status, None for no body, or a whole Response.
     """
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
@@ -59,8 +58,8 @@ def operation(
             body=inputs.get("body"),
             raw_body=raw_body,
             query=inputs.get("query"),
-            answer=answer,
-            status=status or (HTTPStatus.OK if answer or media_type else HTTPStatus.NO_CONTENT),
+            response=response,
+            status=status or (HTTPStatus.OK if response or media_type else HTTPStatus.NO_CONTENT),
             media_type=media_type,
             is_tagged=is_tagged,
             takes=frozenset(takes) | getattr(view, "takes", frozenset()),
@@ -82,17 +81,17 @@ def operation(
     return decorate
 
 
-def respond(result: BaseModel | Answer | Response | None) -> Response:
+def respond(result: BaseModel | ApiResponse | Response | None) -> Response:
     """The response to what a view returned."""
     if isinstance(result, BaseModel):
         return Response(result.model_dump_json(), content_type=JSON)
     if isinstance(result, Response):
         return result
-    answer = result or Answer(HTTPStatus.NO_CONTENT, "")
-    response = Response(answer.body, answer.status, content_type=JSON)
-    if not answer.body:
+    written = result or ApiResponse(HTTPStatus.NO_CONTENT, "")
+    response = Response(written.body, written.status, content_type=JSON)
+    if not written.body:
         del response.headers["Content-Type"]
-    for name, value in (("Location", answer.location), ("ETag", answer.etag)):
+    for name, value in (("Location", written.location), ("ETag", written.etag)):
         if value is not None:
             response.headers[name] = value
     return response

@@ -6,8 +6,10 @@ from typing import TypeVar
 from flask import Request, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
 
 from backend.errors import AppError, ErrorCode
+from backend.models.base import ID
 from backend.schemas.base import Input, Query
 from backend.services.core.encoding import decode_json_object
 
@@ -17,6 +19,19 @@ PLAIN_NAME = re.compile(r"[a-z_]{1,40}")
 
 B = TypeVar("B", bound=Input)
 Q = TypeVar("Q", bound=Query)
+
+
+class IdConverter(BaseConverter):
+    """`<id:key_id>` in a path: an id as we write it, in one spelling. Everything else is a 404.
+
+    Said by the expression alone: a number that `to_python` refused would be a 405 where the path also takes another
+    method.
+    """
+
+    regex = ID
+
+    def to_python(self, value: str) -> int:
+        return int(value)
 
 
 def read_bytes(limit: int) -> bytes:

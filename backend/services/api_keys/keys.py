@@ -8,12 +8,12 @@ from sqlalchemy import Connection, text
 
 from backend.errors import AppError, ErrorCode
 from backend.models.api_key import IS_USABLE
-from backend.models.ids import LAST_ID
+from backend.models.base import LAST_ID
 from backend.services.api_keys.form import LAST, KeyForm
 from backend.services.audit import Action, Actor, record
 from backend.services.plans.catalogue import PLANS
 from backend.services.plans.quotas import quota_exceeded
-from backend.services.plans.subscriptions import read_plan
+from backend.services.plans.renewal import read_plan
 from backend.services.users.accounts import lock_owner
 
 NEWEST = LAST_ID  # a cursor before the newest key
@@ -47,7 +47,6 @@ class MintedKey(NamedTuple):
 
     @classmethod
     def of(cls, form: KeyForm) -> Self:
-        """Mint before the transaction: tried again after a lost confirmation, it then finds its own row."""
         key = form.generate()
         return cls(key, form.prefix, key[-LAST:], form.digest(key))
 
@@ -58,7 +57,6 @@ key_id, user_id, name, prefix, last_four, scopes, created_at, expires_at, revoke
 """
 # All of the SQL below is ours; values are parameters.
 FIND = text(f"SELECT {KEY} FROM api_keys WHERE key_id = :key_id AND user_id = coalesce(:owner, user_id)")  # noqa: S608
-FIND_MINTED = text(f"SELECT {KEY} FROM api_keys WHERE key_hash = :key_hash")  # noqa: S608
 LIST = text(f"""
 SELECT {KEY} FROM api_keys WHERE user_id = :user_id AND key_id < :before ORDER BY key_id DESC LIMIT :limit
 """)  # noqa: S608
@@ -104,8 +102,6 @@ def create_key(
     Raises AppError: 401 for a user who is gone, 402 for one who has enough, 422 for a time that is over.
     """
     lock_owner(connection, user_id)
-    if (made := _find_minted(connection, minted)) is not None:
-        return made
     _check_expiry(expires_at)
     _check_room(connection, user_id)
     values = {
@@ -137,8 +133,6 @@ def rotate_key(
     """
     user_id = find_key(connection, key_id, owner=owner).user_id
     lock_owner(connection, user_id)
-    if (made := _find_minted(connection, minted)) is not None:
-        return made
     old = find_key(connection, key_id, owner=user_id)
     if old.replaced_by is not None:
         # Its end is not the one it was made with any more; and of two rotations at once one is enough.
@@ -197,12 +191,6 @@ def list_keys(
 def note_use(connection: Connection, key_id: int) -> None:
     """Note that a key was used, at most once a minute. Raises OperationalError rather than wait for a lock."""
     connection.execute(NOTE_USE, {"key_id": key_id})
-
-
-def _find_minted(connection: Connection, minted: MintedKey) -> ApiKey | None:
-    """The row of a transaction that went through although its confirmation was lost."""
-    row = connection.execute(FIND_MINTED, {"key_hash": minted.key_hash}).first()
-    return None if row is None else ApiKey._make(row)
 
 
 def _check_expiry(expires_at: datetime | None) -> None:

@@ -13,8 +13,8 @@ from backend.models.usage_metrics import MONTH_START
 from backend.services.campaigns.templates import read_preset
 from backend.services.plans.catalogue import PLANS
 from backend.services.plans.quotas import quota_exceeded
-from backend.services.plans.subscriptions import read_plan
-from backend.services.users.provisioning import complete_user
+from backend.services.plans.renewal import read_plan
+from backend.services.users.accounts import complete_user
 
 RESTORABLE = timedelta(days=30)
 

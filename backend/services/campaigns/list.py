@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Row, TextClause, text
 
-from backend.models.ids import LAST_ID
+from backend.models.base import LAST_ID
 from backend.services.campaigns.campaigns import CAMPAIGN, Campaign, Status
 from backend.services.core.encoding import decode_base64url
 

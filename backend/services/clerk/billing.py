@@ -2,75 +2,35 @@
 
 A subscription consists of items, each with a plan and a status of its own; a change of plan ends one item and begins
 another. `subscriptionItem.*` tells of one item, by the item's `updated_at`. `subscription.*` lists the items there are
-at the subscription's `updated_at`: one that is older and not in the list is gone. For each item the newest word counts,
+at the subscription's `updated_at`: one that is older and not in the list is gone. For each item the newest event counts,
 so events in any order, any number of times, lead to one state. The subscription's `updated_at` alone would not do:
 that an item was canceled or ended is told by an event of the item only. So is its status: what the subscription's own
 says counts only when all of it is over.
 """
 
-import logging
-from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from backend.database.locks import lock_user
+from backend.models import ClerkBilling, Subscription, User
 from backend.models.choices import Plan
-from backend.services.clerk.payloads import Unprocessable, read_identifier, read_instant
+from backend.models.subscription import HAS_LAPSED
+from backend.services.audit import SYNC
+from backend.services.clerk.billing_payloads import GRANTING, STAGES, Item, Report, State, read_report
+from backend.services.clerk.mirror.apply import Mirror, Outcome
 from backend.services.plans.catalogue import CLERK_SLUGS
+from backend.services.plans.subscriptions import change_plan
 
-# In the order of an item's life: of two words of the same millisecond the later stage counts.
-STAGES = ("incomplete", "upcoming", "active", "past_due", "canceled", "abandoned", "expired", "ended")
-GRANTING = frozenset({"active", "past_due", "canceled"})
-# A subscription in these gives nothing, whatever its items say.
-OVER = frozenset({"incomplete", "abandoned", "expired", "ended"})
-
-log = logging.getLogger(__name__)
-
-
-class Item(NamedTuple):
-    """One plan that a user subscribes to. Times are Unix milliseconds, as Clerk's.
-
-    `plan`: its slug, one of CLERK_SLUGS while the item grants something; else empty.
-    """
-
-    plan: str
-    status: str
-    updated_at: int
-    seen_at: int
-    period_start: int | None
-    period_end: int | None
-
-    @property
-    def rank(self) -> tuple[Any, ...]:
-        """The newest counts. The rest only decides between two words of one millisecond."""
-        end = self.period_end
-        return (
-            self.updated_at,
-            STAGES.index(self.status),
-            self.plan,
-            self.period_start or 0,
-            end is None,
-            end or 0,
-        )
-
-    def is_in_force(self, now: int) -> bool:
-        """A canceled item lasts until its period ends; one whose payment failed lasts until Clerk ends it."""
-        if self.status == "canceled":
-            return self.period_end is None or self.period_end > now
-        return self.status in GRANTING
-
-
-class State(NamedTuple):
-    """All that is known of a user's subscription at Clerk. `listed_at`: the newest `subscription.*`; 0 without one."""
-
-    subscription_id: str
-    listed_at: int
-    items: Mapping[str, Item]
-
-
-class Report(NamedTuple):
-    """What one event says of a user's subscription."""
-
-    clerk_user_id: str
-    state: State
+# A paid plan without the mark of Clerk was given by an admin, an operator or the older system. `now`: the database's, as
+# HAS_LAPSED has it, or the two could disagree on whether a plan has ended.
+LOCK_SUBSCRIPTION = text(f"""
+SELECT s.plan <> 'free' AND s.clerk_subscription_id IS NULL AND {HAS_LAPSED} IS NOT TRUE AS is_given_here,
+       floor(extract(epoch FROM now()) * 1000)::bigint AS now
+FROM subscriptions s WHERE s.user_id = :user_id FOR NO KEY UPDATE
+""")  # noqa: S608 - all of it is ours
 
 
 class Term(NamedTuple):
@@ -82,78 +42,34 @@ class Term(NamedTuple):
     period_end: int | None
 
 
-def read_report(data: dict[str, Any], *, is_list: bool) -> Report | None:
-    """Read the `data` of an event: a subscription with the list of its items, or one item.
-
-    None: not for us, an organization pays. Raises Unprocessable.
-    """
-    payer = data.get("payer")
-    if not isinstance(payer, dict):
-        raise Unprocessable("data.payer is missing or not an object")
-    if payer.get("organization_id"):
-        return None
-    clerk_user_id = read_identifier(payer, "user_id")
-    return Report(clerk_user_id, _read_list(data) if is_list else _read_single(data))
+def apply_list(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
+    """A subscription with the list of its items."""
+    return _apply(mirror, connection, read_report(data, is_list=True))
 
 
-def _read_single(data: dict[str, Any]) -> State:
-    item = _read_item(data, listed_at=0)
-    return State(read_identifier(data, "subscription_id"), 0, {read_identifier(data, "id"): item})
+def apply_item(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
+    """One item of a subscription."""
+    return _apply(mirror, connection, read_report(data, is_list=False))
 
 
-def _read_list(data: dict[str, Any]) -> State:
-    subscription_id = read_identifier(data, "id")
-    listed_at = _read_time(data, "updated_at")
-    status = _read_status(data)
-    entries = data.get("items")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise Unprocessable("data.items is missing or not a list of objects")
-    items = {}
-    for entry in entries if status not in OVER else ():
-        items[read_identifier(entry, "id")] = _read_item(entry, listed_at=listed_at)
-    return State(subscription_id, listed_at, items)
-
-
-def _read_item(data: dict[str, Any], *, listed_at: int) -> Item:
-    status = _read_status(data)
-    # Clerk may name no plan, or one of long ago: what grants nothing needs none.
-    slug = _read_slug(data) if status in GRANTING else ""
-    updated_at = _read_time(data, "updated_at")
-    start, end = (
-        None if data.get(name) is None else _read_time(data, name) for name in ("period_start", "period_end")
-    )
-    return Item(slug, status, updated_at, max(updated_at, listed_at), start, end)
-
-
-def _read_slug(data: dict[str, Any]) -> str:
-    """The slug of one of our plans. What another one allows we cannot say: the event is kept, the user's plan stays."""
-    plan = data.get("plan")
-    slug = plan.get("slug") if isinstance(plan, dict) else None
-    if not isinstance(slug, str):
-        raise Unprocessable("data.plan.slug is missing or not a text")
-    if slug not in CLERK_SLUGS:
-        log.warning(
-            "Clerk Billing names a plan that is none of ours: %.200r. The event is kept as dead. "
-            "Add the slug to CLERK_SLUGS in backend/services/plans/catalogue.py, then send the event again.",
-            slug,
-        )
-        raise Unprocessable(
-            "data.plan.slug is none of our plans: add it to CLERK_SLUGS, then send the event again"
-        )
-    return slug
-
-
-def _read_status(data: dict[str, Any]) -> str:
-    status = data.get("status")
-    if not isinstance(status, str) or status not in STAGES:
-        raise Unprocessable("data.status is missing or not a status of Clerk Billing")
-    return status
-
-
-def _read_time(data: dict[str, Any], name: str) -> int:
-    read_instant(data, name)
-    milliseconds: int = data[name]
-    return milliseconds
+def _apply(mirror: Mirror, connection: Connection, report: Report | None) -> Outcome:
+    """Add what an event says. Stale when it was known or is out of date, or the user was deleted."""
+    if report is None:
+        return Outcome.IGNORED
+    lock_user(connection, report.clerk_user_id)
+    mirror.ensure_user(connection, report.clerk_user_id)
+    # As changes of admins do: the user's row first, then its subscription.
+    live = select(User.user_id).where(User.clerk_user_id == report.clerk_user_id, User.deleted_at.is_(None))
+    user_id = connection.execute(live.with_for_update(key_share=True)).scalar()
+    if user_id is None:
+        return Outcome.STALE
+    known = read_state(connection, user_id)
+    state = merge(known, report.state)
+    if state == known:
+        return Outcome.STALE
+    _write_state(connection, report.clerk_user_id, state)
+    follow(connection, user_id, state)
+    return Outcome.APPLIED
 
 
 def merge(one: State | None, other: State) -> State:
@@ -190,3 +106,53 @@ def _precedence(item: Item, now: int) -> tuple[Any, ...]:
 
 def _newest(state: State) -> int:
     return max([state.listed_at, *(item.updated_at for item in state.items.values())])
+
+
+def follow(connection: Connection, user_id: int, state: State) -> None:
+    """Let a complete user's plan be what Clerk grants now. Where it grants none, a plan that was given here stays.
+
+    The row is marked as Clerk's with a paid plan only. Clerk begins a free subscription with each new user, often before
+    the profile is here, and a marked row would not make room for the legacy row that the profile may lead to (linking).
+    """
+    row = connection.execute(LOCK_SUBSCRIPTION, {"user_id": user_id}).one()
+    term = derive_term(state, row.now)
+    is_free = term.plan is Plan.FREE
+    if is_free and row.is_given_here:
+        return
+    change_plan(connection, SYNC, user_id, term.plan)
+    # stripe_customer_id is of the time before Clerk Billing: it is kept whatever happens here.
+    values = {
+        "status": term.status,
+        "period_start": _to_time(term.period_start),
+        "period_end": None if term.period_end is None else _to_time(term.period_end),
+        "clerk_subscription_id": None if is_free else state.subscription_id,
+        "updated_at": func.now(),
+    }
+    connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(values))
+
+
+def read_state(connection: Connection, user_id: int) -> State | None:
+    """All that Clerk Billing said of a user."""
+    said = select(ClerkBilling.subscription_id, ClerkBilling.listed_at, ClerkBilling.items)
+    joined = said.join(User, User.clerk_user_id == ClerkBilling.clerk_user_id)
+    row = connection.execute(joined.where(User.user_id == user_id)).first()
+    if row is None:
+        return None
+    # `_mapping`: a row has a method of the name `items`.
+    items = {item_id: Item(**item) for item_id, item in row._mapping["items"].items()}  # noqa: SLF001
+    return State(row.subscription_id, row.listed_at, items)
+
+
+def _write_state(connection: Connection, clerk_user_id: str, state: State) -> None:
+    said = {
+        "subscription_id": state.subscription_id,
+        "listed_at": state.listed_at,
+        "items": {item_id: item._asdict() for item_id, item in state.items.items()},
+    }
+    statement = insert(ClerkBilling).values(said | {"clerk_user_id": clerk_user_id})
+    newest = {name: statement.excluded[name] for name in said} | {"updated_at": func.now()}
+    connection.execute(statement.on_conflict_do_update(index_elements=["clerk_user_id"], set_=newest))
+
+
+def _to_time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)

@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from backend.models.ids import read_id
+from backend.models.base import read_id
 from backend.services import audit
-from backend.services.clerk.payloads import Profile
-from backend.services.users.provisioning import insert_user
+from backend.services.clerk.payloads import ClerkUser
+from backend.services.users.accounts import insert_user
 
 # Whoever adds to a placeholder at this moment is waited for, so that TAKE_PLACEHOLDER sees what was added.
 LOCK_PLACEHOLDER = text("""
@@ -98,34 +98,34 @@ class Refusal(NamedTuple):
     reason: Reason
 
 
-def decide(profile: Profile, rows: Iterable[LockedUser], *, by_email: bool) -> Link | Refusal | None:
+def decide(user: ClerkUser, rows: Iterable[LockedUser], *, by_email: bool) -> Link | Refusal | None:
     """What becomes of the first profile of a user. None: there is no row it could be linked to.
 
     `rows`: at least the row that `external_id` names and all that have the address.
     """
     rows = list(rows)
-    named_id = read_id(profile.external_id)
+    named_id = read_id(user.external_id)
     named = next((row for row in rows if row.user_id == named_id), None)
     if named is not None:
-        return _decide_named(profile, named)
+        return _decide_named(user, named)
     # An unverified address of another Clerk user proves nothing: it could be given to keep somebody from their own row.
     holders = [
         row
         for row in rows
         if row.has_address
-        and row.clerk_user_id != profile.clerk_user_id
+        and row.clerk_user_id != user.clerk_user_id
         and (row.is_legacy or row.email_verified)
     ]
     candidates = tuple(row.user_id for row in holders if row.is_legacy)
     if not candidates:
         return None
-    reason = _refuse_holders(profile, holders, by_email=by_email)
+    reason = _refuse_holders(user, holders, by_email=by_email)
     return Link("email", *candidates) if reason is None else Refusal("email", candidates, reason)
 
 
-def _decide_named(profile: Profile, named: LockedUser) -> Link | Refusal | None:
+def _decide_named(user: ClerkUser, named: LockedUser) -> Link | Refusal | None:
     """An `external_id` is set with the instance's secret key, never by the user: it is as good as our own word."""
-    if named.clerk_user_id == profile.clerk_user_id:
+    if named.clerk_user_id == user.clerk_user_id:
         return None
     if named.deleted_at is not None:
         return Refusal("external_id", (named.user_id,), Reason.DELETED)
@@ -134,16 +134,16 @@ def _decide_named(profile: Profile, named: LockedUser) -> Link | Refusal | None:
     return Link("external_id", named.user_id)
 
 
-def _refuse_holders(profile: Profile, holders: list[LockedUser], *, by_email: bool) -> Reason | None:
+def _refuse_holders(user: ClerkUser, holders: list[LockedUser], *, by_email: bool) -> Reason | None:
     if not by_email:
         return Reason.TURNED_OFF
-    if not profile.email_verified:
+    if not user.profile.email_verified:
         return Reason.UNVERIFIED_AT_CLERK
     if len(holders) > 1:
         return Reason.AMBIGUOUS
     if not holders[0].email_verified:
         return Reason.UNVERIFIED_HERE
-    if not _is_same_address(profile.email, holders[0].email):
+    if not _is_same_address(user.profile.email, holders[0].email):
         return Reason.LOOKALIKE
     return None
 

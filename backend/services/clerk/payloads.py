@@ -1,7 +1,13 @@
-"""Reading a user out of what Clerk sends. Untrusted input: every value is checked before it nears the database."""
+"""Reading what Clerk sends: users, sessions and events. Untrusted input: every value is checked before it nears the database.
 
+Unknown members pass: Clerk adds some. A member of a wrong type makes the whole unusable, and the reason names its path.
+"""
+
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from backend.services.core.claims import IDENTIFIER
 
@@ -9,94 +15,162 @@ from backend.services.core.claims import IDENTIFIER
 MAX_EMAIL_LENGTH = 320
 LAST_MILLISECOND = 253_402_300_799_999  # end of the year 9999
 
+M = TypeVar("M", bound="Payload")
+
 
 class Unprocessable(Exception):
-    """Signed by Clerk and still unusable. The text names the field and holds no value of it."""
+    """Signed by Clerk and still unusable. The text names the member and holds no value of it."""
+
+
+class Payload(BaseModel):
+    """An object of Clerk."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+def read_payload(model: type[M], data: object) -> M:
+    """Raises Unprocessable with the path of the first wrong member."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        (fault, *_) = error.errors(include_url=False, include_context=False, include_input=False)
+        path = ".".join(["data", *map(str, fault["loc"])])
+        raise Unprocessable(f"{path}: {fault['msg'].removeprefix('Value error, ')}") from None
+
+
+def _refusing(check: Callable[[Any], bool], message: str) -> AfterValidator:
+    def validate(value: Any) -> Any:  # noqa: ANN401 - of whatever type it is attached to
+        if not check(value):
+            raise ValueError(message)
+        return value
+
+    return AfterValidator(validate)
+
+
+def to_instant(value: object) -> datetime:
+    """A time in Unix milliseconds, exact to the millisecond. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LAST_MILLISECOND:
+        raise ValueError("is not a time in milliseconds")
+    return datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000)
+
+
+Identifier = Annotated[str, _refusing(lambda value: IDENTIFIER.fullmatch(value) is not None, "is not an id")]
+# PostgreSQL holds no NUL; pydantic refuses lone surrogates itself.
+Text = Annotated[
+    str | None,
+    _refusing(lambda value: value is None or "\x00" not in value, "has a NUL"),
+    AfterValidator(lambda value: value or None),
+]
+Milliseconds = Annotated[int, Field(ge=0, le=LAST_MILLISECOND)]
+Instant = Annotated[datetime, BeforeValidator(to_instant)]
+Email = Annotated[
+    Text, _refusing(lambda value: value is None or len(value) <= MAX_EMAIL_LENGTH, "is too long")
+]
 
 
 class Profile(NamedTuple):
-    """The part of a Clerk user that Clerk owns and we copy. The fields are columns of `users`."""
+    """What Clerk tells people of a user. The fields are columns of `users`."""
 
-    clerk_user_id: str
     email: str | None
     email_verified: bool
     username: str | None
     first_name: str | None
     last_name: str | None
     image_url: str | None
+
+
+class ClerkUser(NamedTuple):
+    """The part of a Clerk user that Clerk owns and we copy. Its fields, and those of its profile, are columns of `users`."""
+
+    clerk_user_id: str
+    profile: Profile
     external_id: str | None
     banned: bool
     locked: bool
     clerk_updated_at: datetime
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        values = self._asdict()
+        profile: Profile = values.pop("profile")
+        return values | profile._asdict()
 
-def read_profile(data: object) -> Profile:
-    """Read a Clerk User object (webhook `data` or Backend API answer). Unknown members do not matter.
 
-    Raises Unprocessable.
-    """
-    if not isinstance(data, dict):
-        raise Unprocessable("data is not an object")
-    email, email_verified = _primary_email(data)
-    return Profile(
-        clerk_user_id=read_identifier(data, "id"),
-        email=email,
-        email_verified=email_verified,
-        username=_text(data, "username"),
-        first_name=_text(data, "first_name"),
-        last_name=_text(data, "last_name"),
-        image_url=_text(data, "image_url"),
-        external_id=_text(data, "external_id"),
-        banned=data.get("banned") is True,
-        locked=data.get("locked") is True,
-        clerk_updated_at=read_instant(data, "updated_at"),
+class _Verification(Payload):
+    status: str | None = None
+
+
+class _EmailAddress(Payload):
+    id: str | None = None
+    email_address: Email = None
+    verification: _Verification | None = None
+
+
+class _User(Payload):
+    id: Identifier
+    updated_at: Instant
+    primary_email_address_id: str | None = None
+    email_addresses: list[_EmailAddress] | None = None
+    username: Text = None
+    first_name: Text = None
+    last_name: Text = None
+    image_url: Text = None
+    external_id: Text = None
+    banned: bool | None = None
+    locked: bool | None = None
+
+    @property
+    def primary_email(self) -> tuple[str | None, bool]:
+        """The address whose id is primary_email_address_id, and whether Clerk verified it. The list may be empty."""
+        for address in self.email_addresses or ():
+            if address.id is not None and address.id == self.primary_email_address_id:
+                is_verified = address.verification is not None and address.verification.status == "verified"
+                return address.email_address, address.email_address is not None and is_verified
+        return None, False
+
+
+class SessionStart(Payload):
+    """A session that began. `actor`: somebody else is in the user's place. `user`: a copy of the user, where there is one."""
+
+    user_id: Identifier
+    created_at: Instant
+    actor: object = None
+    user: object = None
+
+
+class SessionEnd(Payload):
+    """A session that is over, as SessionStart."""
+
+    id: Identifier
+    user_id: Identifier
+    updated_at: Instant
+    expire_at: object = None
+    actor: object = None
+    user: object = None
+
+
+class Subject(Payload):
+    """An object of which only the id matters."""
+
+    id: Identifier
+
+
+def read_user(data: object) -> ClerkUser:
+    """Read a Clerk User object (webhook `data` or a response of the Backend API). Raises Unprocessable."""
+    user = read_payload(_User, data)
+    email, email_verified = user.primary_email
+    return ClerkUser(
+        clerk_user_id=user.id,
+        profile=Profile(
+            email=email,
+            email_verified=email_verified,
+            username=user.username,
+            first_name=user.first_name,
+            last_name=user.last_name,
+            image_url=user.image_url,
+        ),
+        external_id=user.external_id,
+        banned=user.banned is True,
+        locked=user.locked is True,
+        clerk_updated_at=user.updated_at,
     )
-
-
-def read_identifier(data: dict[str, Any], name: str) -> str:
-    """A Clerk id. Raises Unprocessable."""
-    value = data.get(name)
-    if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
-        raise Unprocessable(f"data.{name} is missing or not an id")
-    return value
-
-
-def read_instant(data: dict[str, Any], name: str) -> datetime:
-    """A time in Unix milliseconds, exact to the millisecond. Raises Unprocessable."""
-    value = data.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LAST_MILLISECOND:
-        raise Unprocessable(f"data.{name} is missing or not a time in milliseconds")
-    return datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000)
-
-
-def _primary_email(data: dict[str, Any]) -> tuple[str | None, bool]:
-    """The address whose id is primary_email_address_id, and whether Clerk verified it. The list may be empty."""
-    addresses = data.get("email_addresses")
-    primary_id = data.get("primary_email_address_id")
-    for address in addresses if isinstance(addresses, list) else ():
-        if isinstance(address, dict) and primary_id is not None and address.get("id") == primary_id:
-            verification = address.get("verification")
-            status = verification.get("status") if isinstance(verification, dict) else None
-            email = _text(address, "email_address")
-            if email is not None and len(email) > MAX_EMAIL_LENGTH:
-                raise Unprocessable("data.email_addresses has one that is too long")
-            return email, email is not None and status == "verified"
-    return None, False
-
-
-def _text(data: dict[str, Any], name: str) -> str | None:
-    """A text that PostgreSQL can hold: no NUL, no lone surrogate. Raises Unprocessable."""
-    value = data.get(name)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or "\x00" in value or not _is_unicode(value):
-        raise Unprocessable(f"data.{name} is not a text")
-    return value
-
-
-def _is_unicode(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""Whether a session is alive at this moment: asked of Clerk each time, for routes that must not trust a token's minute."""
+"""Sessions: whether one is alive at this moment, asked of Clerk; and what Clerk tells of those that begin and end."""
 
 import logging
 import re
@@ -6,16 +6,28 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from typing import Any
 
+from sqlalchemy import Connection, func, or_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import InstrumentedAttribute
+
+from backend.database.locks import lock_user
 from backend.errors import AppError, ErrorCode
-from backend.services.clerk.client.backend_api import ClerkApi
+from backend.models import RevokedSession, User
+from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import FetchError
+from backend.services.clerk.mirror.apply import Mirror, Outcome
+from backend.services.clerk.payloads import SessionEnd, SessionStart, read_payload, to_instant
 
 SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,64}")
 NEGATIVE_SECONDS = 30.0  # a client that keeps asking about an ended session costs one call in this time
 MAX_NEGATIVE = 10_000  # about 2 MB
 OVER = frozenset({"ended", "removed", "revoked", "expired", "abandoned", "replaced"})
+# When Clerk names no end of a session: its default lifetime.
+SESSION_LIFETIME = timedelta(days=7)
 # These say something about us: our key, our rate. Other statuses below 500 say something about the session.
 OUR_OWN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -23,9 +35,9 @@ log = logging.getLogger(__name__)
 
 
 class LiveSessions:
-    """One a worker. A session that is over stays over, so that is remembered for a moment; nothing else is."""
+    """Asks Clerk whether a session goes on, for routes that must not trust a token's minute. One a worker. A session that is over stays over, so that is remembered for a moment; nothing else is."""
 
-    def __init__(self, api: ClerkApi, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: BackendApi, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._clock = clock
         self._lock = threading.Lock()
@@ -124,3 +136,51 @@ def _is_about_session(error: FetchError) -> bool:
 
 def _ended() -> AppError:
     return AppError(ErrorCode.SESSION_REVOKED, "The session has ended. Sign in again.")
+
+
+def start_session(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
+    """Note the login. `data`: Clerk's Session."""
+    session = read_payload(SessionStart, data)
+    if session.actor is not None:
+        return Outcome.IGNORED  # somebody else impersonates the user: that is not the user's login
+    lock_user(connection, session.user_id)
+    mirror.ensure_user(connection, session.user_id, session.user)
+    return Outcome.of(_note_time(connection, session.user_id, User.last_login_at, session.created_at))
+
+
+def end_session(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
+    """Refuse the session's tokens from now on: they would be good for up to 60 s more. `data`: Clerk's Session."""
+    session = read_payload(SessionEnd, data)
+    lock_user(connection, session.user_id)
+    is_news = revoke_session(connection, session.id, _expiry(session))
+    if session.actor is None:
+        mirror.ensure_user(connection, session.user_id, session.user)
+        is_noted = _note_time(connection, session.user_id, User.last_logout_at, session.updated_at)
+        is_news = is_news or is_noted
+    return Outcome.of(is_news)
+
+
+def revoke_session(connection: Connection, session_id: str, expires_at: datetime | None = None) -> bool:
+    """Refuse the session's tokens from now on. False when that was so already.
+
+    `expires_at`: from when on no token of it can be alive; without it, a session's whole lifetime from now.
+    """
+    values = {"session_id": session_id, "expires_at": expires_at or datetime.now(UTC) + SESSION_LIFETIME}
+    inserted = insert(RevokedSession).values(values).on_conflict_do_nothing()
+    return connection.execute(inserted).rowcount > 0
+
+
+def _note_time(
+    connection: Connection, clerk_user_id: str, column: InstrumentedAttribute[datetime | None], at: datetime
+) -> bool:
+    """Set the column of a live user, unless it has that time or a later one."""
+    live = (User.clerk_user_id == clerk_user_id) & User.deleted_at.is_(None)
+    noted = update(User).where(live, or_(column.is_(None), column < at))
+    return connection.execute(noted.values({column: at, User.updated_at: func.now()})).rowcount > 0
+
+
+def _expiry(session: SessionEnd) -> datetime | None:
+    try:
+        return to_instant(session.expire_at)
+    except ValueError:
+        return None

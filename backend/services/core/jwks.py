@@ -10,15 +10,18 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from backend.errors import AppError, ErrorCode
-from backend.services.clerk.client.http import DEADLINE_SECONDS, FetchError, get_json
 from backend.services.core.public_keys import Keys, load_pem, usable_keys
 
 MAX_SET_BYTES = 65_536
+FETCH_SECONDS = 3.0  # one that takes longer counts as failed, whatever the server at the other end does
 REFRESH_AHEAD = 0.8  # of the lifetime: from here on one fetch runs beside the requests
 STALE_SECONDS = 86_400  # past the lifetime: a key that was good is still used while Clerk cannot be reached
 UNKNOWN_KID_COOLDOWN = 30.0  # a flood of invented key ids costs one fetch in this time
 WARM_BACKOFF = 30.0  # after a failure with keys at hand
 COLD_BACKOFF = 2.0  # after a failure with none: nobody can sign in until it works
+
+# Fetches the JSON at a URL. Raises OSError.
+Fetch = Callable[[str], object]
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class Snapshot:
 
 
 @dataclass(eq=False, slots=True)
-class Flight:
+class RunningFetch:
     """One running fetch, for all who need its result."""
 
     started_at: float
@@ -64,16 +67,16 @@ class Flight:
 class RemoteKeySet:
     """Clerk's JWK set: refreshed ahead of expiry, shared by all threads, used stale when Clerk is away.
 
-    A fetch runs in a thread of its own, so that no caller ever waits longer than the deadline, whatever the server
-    at the other end does. A forged token never starts one: only time or an unknown key id does.
+    A fetch runs in a thread of its own, so that no caller ever waits longer than FETCH_SECONDS, whatever the
+    server at the other end does. A forged token never starts one: only time or an unknown key id does.
     """
 
     def __init__(
         self,
         url: str,
         lifetime: float,
+        fetch: Fetch,
         *,
-        fetch: Callable[[str], object] = lambda url: get_json(url, max_bytes=MAX_SET_BYTES),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
@@ -82,7 +85,7 @@ class RemoteKeySet:
         self._clock = clock
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._flight: Flight | None = None
+        self._running: RunningFetch | None = None
         self._failed_at: float | None = None
         self._cooldown_from = -UNKNOWN_KID_COOLDOWN
 
@@ -109,19 +112,19 @@ class RemoteKeySet:
         age = self._clock() - snapshot.loaded_at
         if age < self._lifetime * REFRESH_AHEAD:
             return snapshot
-        flight = self._start_fetch()
-        if age >= self._lifetime and flight is not None:
+        running = self._start_fetch()
+        if age >= self._lifetime and running is not None:
             # Past the lifetime the one who refreshes waits for it; the rest use the old set meanwhile.
-            self._wait(flight)
+            self._wait(running)
         snapshot = self._snapshot or snapshot
         if self._clock() - snapshot.loaded_at > self._lifetime + STALE_SECONDS:
             raise self._unavailable()
         return snapshot
 
     def _load_first(self) -> Snapshot:
-        flight = self._start_fetch() or self._flight
-        if flight is not None:
-            self._wait(flight)
+        running = self._start_fetch() or self._running
+        if running is not None:
+            self._wait(running)
         if self._snapshot is None:
             raise self._unavailable()
         return self._snapshot
@@ -133,47 +136,47 @@ class RemoteKeySet:
             is_due = now - self._cooldown_from >= UNKNOWN_KID_COOLDOWN
             if is_due:
                 self._cooldown_from = now
-        flight = (self._start_fetch() if is_due else None) or self._flight
-        if flight is not None:
-            self._wait(flight)
+        running = (self._start_fetch() if is_due else None) or self._running
+        if running is not None:
+            self._wait(running)
         if self._snapshot is None or self._failed_at is not None:
             raise self._unavailable()
         return self._snapshot
 
-    def _start_fetch(self) -> Flight | None:
+    def _start_fetch(self) -> RunningFetch | None:
         """Start a fetch. None when another is running or the last failure is too fresh."""
         now = self._clock()
         with self._lock:
-            if self._flight is not None and now - self._flight.started_at <= DEADLINE_SECONDS:
+            if self._running is not None and now - self._running.started_at <= FETCH_SECONDS:
                 return None
             backoff = COLD_BACKOFF if self._snapshot is None else WARM_BACKOFF
             if self._failed_at is not None and now - self._failed_at < backoff:
                 return None
-            flight = self._flight = Flight(now)
-        threading.Thread(target=self._load, args=(flight,), name="jwks", daemon=True).start()
-        return flight
+            running = self._running = RunningFetch(now)
+        threading.Thread(target=self._load, args=(running,), name="jwks", daemon=True).start()
+        return running
 
-    def _wait(self, flight: Flight) -> None:
-        """Wait for the fetch, at most its deadline; one that is late is abandoned and counts as failed."""
-        if not flight.done.wait(DEADLINE_SECONDS):
-            self._finish(flight, None)
+    def _wait(self, running: RunningFetch) -> None:
+        """Wait for the fetch, at most FETCH_SECONDS; one that is late is abandoned and counts as failed."""
+        if not running.done.wait(FETCH_SECONDS):
+            self._finish(running, None)
 
-    def _load(self, flight: Flight) -> None:
+    def _load(self, running: RunningFetch) -> None:
         keys: Keys | None = None
         try:
             keys = usable_keys(self._fetch(self._url)) or None
             if keys is None:
                 log.warning("The JWK set at %s holds no usable key.", self._url)
-        except FetchError as error:
+        except OSError as error:
             log.warning("The JWK set at %s could not be fetched: %s.", self._url, error)
         finally:
-            self._finish(flight, keys)
+            self._finish(running, keys)
 
-    def _finish(self, flight: Flight, keys: Keys | None) -> None:
+    def _finish(self, running: RunningFetch, keys: Keys | None) -> None:
         """Take over the keys, or note the failure: an empty answer never empties the set."""
         with self._lock:
-            if self._flight is flight:
-                self._flight = None
+            if self._running is running:
+                self._running = None
                 now = self._clock()
                 if keys is None:
                     self._failed_at = now
@@ -181,7 +184,7 @@ class RemoteKeySet:
                     self._failed_at = None
                     self._cooldown_from = now
                     self._snapshot = Snapshot(self._keep_known(keys), now)
-        flight.done.set()
+        running.done.set()
 
     def _keep_known(self, keys: Keys) -> Keys:
         """Keep the objects of keys that are still the same: remembered tokens are tied to them."""

@@ -1,4 +1,4 @@
-"""Which public keys may verify a session token: RSA of 2048 bits or more, for RS256 signatures only."""
+"""The signatures of session tokens: RS256 only, by RSA keys of 2048 bits or more."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,15 +10,22 @@ from jwt.exceptions import InvalidKeyError
 from backend.services.core.encoding import decode_base64url
 from settings.types import MIN_EXPONENT, MIN_RSA_BITS
 
+ALGORITHM = "RS256"  # the `alg` that a token must name
+_RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
+
 MAX_BITS = 8192  # a larger one only costs time: verification grows with the square of the size
 MAX_KEYS = 20
 
 Keys = Mapping[str, RSAPublicKey]
 
 
+def is_signed(text: bytes, signature: bytes, key: RSAPublicKey) -> bool:
+    return bool(_RS256.verify(text, key, signature))
+
+
 def load_pem(pem: str) -> RSAPublicKey:
     """The key of CLERK_JWT_KEY, whose form and strength the settings have checked."""
-    key = RSAAlgorithm(RSAAlgorithm.SHA256).prepare_key(pem)
+    key = _RS256.prepare_key(pem)
     if not isinstance(key, RSAPublicKey):
         raise TypeError("not a public key")
     return key
@@ -43,7 +50,7 @@ def usable_keys(document: object) -> Keys:
 
 
 def _usable_key(jwk: Mapping[str, object]) -> RSAPublicKey | None:
-    if not _is_for_rs256_signatures(jwk):
+    if not _is_for_signatures(jwk):
         return None
     modulus, exponent = jwk.get("n"), jwk.get("e")
     if not isinstance(modulus, str) or not isinstance(exponent, str):
@@ -64,12 +71,12 @@ def _usable_key(jwk: Mapping[str, object]) -> RSAPublicKey | None:
     return key if isinstance(key, RSAPublicKey) else None
 
 
-def _is_for_rs256_signatures(jwk: Mapping[str, object]) -> bool:
+def _is_for_signatures(jwk: Mapping[str, object]) -> bool:
     operations = jwk.get("key_ops", ["verify"])
     return (
         jwk.get("kty") == "RSA"
         and jwk.get("use", "sig") == "sig"
-        and jwk.get("alg", "RS256") == "RS256"
+        and jwk.get("alg", ALGORITHM) == ALGORITHM
         and isinstance(operations, list)
         and "verify" in operations
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from backend.errors import AppError, ErrorCode
 from backend.services.core.encoding import decode_base64url, decode_json_object
+from backend.services.core.public_keys import ALGORITHM
 
 MAX_KID_LENGTH = 256
 
@@ -71,8 +72,10 @@ def _check_header(header: dict[str, object]) -> str | None:
         )
     if header.get("typ", "JWT") != "JWT":
         raise AppError(ErrorCode.TOKEN_INVALID, "The token's header has an unknown typ.")
-    if header.get("alg") != "RS256":
-        raise AppError(ErrorCode.TOKEN_INVALID_ALGORITHM, "Only tokens signed with RS256 are accepted.")
+    if header.get("alg") != ALGORITHM:
+        raise AppError(
+            ErrorCode.TOKEN_INVALID_ALGORITHM, f"Only tokens signed with {ALGORITHM} are accepted."
+        )
     refuse_extensions(header)
     kid = header.get("kid")
     if kid is not None and not (isinstance(kid, str) and len(kid) <= MAX_KID_LENGTH):

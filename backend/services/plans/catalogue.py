@@ -31,3 +31,6 @@ PLANS: Mapping[Plan, Limits] = MappingProxyType(
 CLERK_SLUGS: Mapping[str, Plan] = MappingProxyType(
     {plan.value: plan for plan in Plan} | {"free_user": Plan.FREE}
 )
+
+# For SQL, as the arms of a CASE over a plan.
+TOKENS_BY_PLAN = " ".join(f"WHEN '{plan}' THEN {limits.tokens_a_month}" for plan, limits in PLANS.items())

@@ -1,26 +1,25 @@
-"""What each user used in each calendar month (UTC), and counting their requests.
+"""What each user used in each calendar month (UTC): requests, campaigns, and the tokens that they spend.
 
 Requests are counted in memory and added for all users at once: a write for each would double the cost of a read.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
-from threading import Lock
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from backend.database.rows import read_row
 from backend.errors import AppError, ErrorCode
 from backend.models.usage_metrics import MONTH_START
-from backend.services.users.provisioning import complete_user
+from backend.services.plans.quotas import quota_exceeded
+from backend.services.users.accounts import complete_user
 
 MONTHS_SHOWN = 24
-# 100,000 users take 12 MB. More come together only while the database is away.
-MOST_USERS = 100_000
 
 
 class Month(NamedTuple):
-    """The fields are the columns of LIST_MONTHS, in order."""
+    """The usage of one calendar month, UTC."""
 
     period_start: datetime
     period_end: datetime
@@ -31,12 +30,32 @@ class Month(NamedTuple):
     is_current: bool
 
 
+class Balance(NamedTuple):
+    """The tokens of one calendar month, UTC. `period_end`: when the next one begins."""
+
+    tokens_used: int
+    tokens_limit: int
+    period_end: datetime
+
+    @property
+    def remaining(self) -> int:
+        """Never negative: a lowered limit may lie below what was used before."""
+        return max(0, self.tokens_limit - self.tokens_used)
+
+
 # All of the SQL below is ours; values are parameters.
 LIST_MONTHS = text(f"""
 SELECT period_start, period_end, tokens_used, tokens_limit, campaigns_created, api_requests,
-       period_start = {MONTH_START}
+       period_start = {MONTH_START} AS is_current
 FROM usage_metrics WHERE user_id = :user_id AND period_start <= {MONTH_START}
 ORDER BY period_start DESC LIMIT {MONTHS_SHOWN}
+""")  # noqa: S608
+
+# Looked at and spent by one statement: of two spends of one user the second waits for the row, and sees the first.
+SPEND = text(f"""
+UPDATE usage_metrics SET tokens_used = tokens_used + :amount, updated_at = now()
+WHERE user_id = :user_id AND period_start = {MONTH_START} AND tokens_used <= tokens_limit - :amount
+RETURNING tokens_used, tokens_limit, period_end
 """)  # noqa: S608
 
 # A row that somebody else is changing is left for the next time: waiting for it would hold all the others locked, and
@@ -61,9 +80,6 @@ SELECT u.user_id, EXISTS (
 FROM users u WHERE u.user_id = ANY (:user_ids) AND u.deleted_at IS NULL ORDER BY u.user_id
 """)  # noqa: S608
 
-OWN_TRANSACTION = text("SELECT CAST(pg_current_xact_id() AS text)")
-IS_COMMITTED = text("SELECT pg_xact_status(CAST(:transaction AS xid8)) IS NOT DISTINCT FROM 'committed'")
-
 
 def read_months(connection: Connection, user_id: int) -> list[Month]:
     """The user's months, newest first; the first one is the current month, made now if missing.
@@ -80,7 +96,33 @@ def read_months(connection: Connection, user_id: int) -> list[Month]:
 
 
 def _list_months(connection: Connection, user_id: int) -> list[Month]:
-    return [Month._make(row) for row in connection.execute(LIST_MONTHS, {"user_id": user_id})]
+    return [read_row(Month, row) for row in connection.execute(LIST_MONTHS, {"user_id": user_id})]
+
+
+def balance_of(month: Month) -> Balance:
+    return Balance(month.tokens_used, month.tokens_limit, month.period_end)
+
+
+def spend_tokens(connection: Connection, user_id: int, amount: int) -> Balance:
+    """Take `amount` (at least 1) from this month. Raises AppError: 402 when less is left, 401 for a user who is gone."""
+    spent = _spend(connection, user_id, amount)
+    if spent is None:
+        # Too little, or the first use in a month that has just begun: reading makes its row.
+        balance = balance_of(read_months(connection, user_id)[0])
+        spent = _spend(connection, user_id, amount)
+    if spent is None:
+        raise quota_exceeded(
+            "Fewer tokens are left this month than this takes. Nothing was spent.",
+            limit=balance.tokens_limit,
+            used=balance.tokens_used,
+            resets_at=balance.period_end,
+        )
+    return spent
+
+
+def _spend(connection: Connection, user_id: int, amount: int) -> Balance | None:
+    row = connection.execute(SPEND, {"user_id": user_id, "amount": amount}).first()
+    return None if row is None else read_row(Balance, row)
 
 
 def add_requests(connection: Connection, requests: Mapping[int, int]) -> dict[int, int]:
@@ -103,54 +145,3 @@ def _add(connection: Connection, requests: Mapping[int, int]) -> dict[int, int]:
     values = {"user_ids": list(requests), "requests": list(requests.values())}
     added = set(connection.execute(ADD_REQUESTS, values).scalars())
     return {user_id: number for user_id, number in requests.items() if user_id not in added}
-
-
-class RequestCounts:
-    """How many requests each user made since the last flush. For any number of threads."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._counts: dict[int, int] = {}
-
-    def add_one(self, user_id: int) -> int:
-        """Returns how many users have something, when this one is new; else 0."""
-        with self._lock:
-            counts = self._counts
-            number = counts[user_id] = counts.get(user_id, 0) + 1
-            return len(counts) if number == 1 else 0
-
-    def take(self) -> dict[int, int]:
-        """All of it, by user_id; nothing is left here."""
-        with self._lock:
-            taken, self._counts = self._counts, {}
-            return taken
-
-    def put_back(self, taken: dict[int, int]) -> int:
-        """What could not be written. Beyond MOST_USERS the oldest are dropped; returns how many users that are."""
-        with self._lock:
-            for user_id, number in self._counts.items():
-                taken[user_id] = taken.get(user_id, 0) + number
-            dropped = max(0, len(taken) - MOST_USERS)
-            for user_id in list(taken)[:dropped]:
-                del taken[user_id]
-            self._counts = taken
-            return dropped
-
-
-class OnlyOnce:
-    """Tells work that is tried again whether it was committed before: the confirmation of a commit can be lost.
-
-    Made before the transaction, asked first in it, and then part of it. An addition would else count twice.
-    """
-
-    def __init__(self) -> None:
-        self._transaction: str | None = None
-
-    def is_done(self, connection: Connection) -> bool:
-        if self._transaction is not None:
-            values = {"transaction": self._transaction}
-            is_committed: bool = connection.execute(IS_COMMITTED, values).scalar_one()
-            if is_committed:
-                return True
-        self._transaction = connection.execute(OWN_TRANSACTION).scalar_one()
-        return False

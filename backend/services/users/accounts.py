@@ -1,27 +1,30 @@
-"""Reading users."""
+"""Accounts: what a request knows of its caller, and making users complete."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, select, text
+from sqlalchemy.dialects.postgresql import insert
 
-from backend.database.prepared_reads import HotRead, ReadPool
+from backend.database.locks import lock_user
+from backend.database.prepared_reads import PreparedRead
 from backend.errors import AppError, ErrorCode
+from backend.models import RevokedSession, User
+from backend.models.choices import Plan
 from backend.models.subscription import HAS_LAPSED
 from backend.models.usage_metrics import MONTH_START
+from backend.services.clerk.payloads import Profile
+from backend.services.plans.catalogue import TOKENS_BY_PLAN
 
 
 class Account(NamedTuple):
-    """All that a request needs to know of its caller. The fields are the columns of FIND_ACCOUNT, in order."""
+    """All that a request needs to know of its caller.
+
+    `is_settled`: subscription and usage of this month are there, and no plan has ended without having been taken back.
+    """
 
     user_id: int
     clerk_user_id: str | None
-    email: str | None
-    email_verified: bool
-    username: str | None
-    first_name: str | None
-    last_name: str | None
-    image_url: str | None
     role: str
     is_active: bool
     banned: bool
@@ -36,87 +39,104 @@ class Account(NamedTuple):
     plan_status: str | None
     plan_period_start: datetime | None
     plan_period_end: datetime | None
-    plan_has_lapsed: bool | None
     tokens_used: int | None
     tokens_limit: int | None
+    tokens_remaining: int | None
     campaigns_created: int | None
     api_requests: int | None
     usage_period_start: datetime | None
     usage_period_end: datetime | None
+    is_settled: bool
     session_revoked: bool
-
-    @property
-    def tokens_remaining(self) -> int:
-        """Never negative: after a change to a smaller plan more may have been used than it allows."""
-        return max(0, (self.tokens_limit or 0) - (self.tokens_used or 0))
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether subscription and usage are there and up to date. A tombstone needs none."""
-        return self.deleted_at is not None or (
-            self.plan is not None and self.tokens_used is not None and not self.plan_has_lapsed
-        )
+    profile: Profile
 
 
 class AccountByKey(NamedTuple):
     """What an API key leads to: the state of the key, and its owner."""
 
-    account: Account
     key_id: int
     key_hash: str
     scopes: list[str]
     is_revoked: bool
     is_expired: bool
     is_use_to_be_noted: bool
+    account: Account
 
 
-# The columns of Account. $2: session id; an API key or legacy token has none.
-ACCOUNT = f"""
-       u.user_id, u.clerk_user_id, u.email, u.email_verified, u.username, u.first_name, u.last_name, u.image_url,
-       u.role, u.is_active, u.banned, u.bio, u.website, u.social_links, u.last_login_at, u.created_at, u.updated_at,
-       u.deleted_at,
-       s.plan, s.status, s.period_start, s.period_end, {HAS_LAPSED},
-       m.tokens_used, m.tokens_limit, m.campaigns_created, m.api_requests,
-       m.period_start, m.period_end
-"""
+# The columns of an account that are not columns of `users` of the same name. A session is revoked for Clerk's tokens only.
+EXPRESSIONS = {
+    "plan": "s.plan",
+    "plan_status": "s.status",
+    "plan_period_start": "s.period_start",
+    "plan_period_end": "s.period_end",
+    "tokens_used": "m.tokens_used",
+    "tokens_limit": "m.tokens_limit",
+    # Never negative: after a change to a smaller plan more may have been used than it allows.
+    "tokens_remaining": "greatest(0, m.tokens_limit - m.tokens_used)",
+    "campaigns_created": "m.campaigns_created",
+    "api_requests": "m.api_requests",
+    "usage_period_start": "m.period_start",
+    "usage_period_end": "m.period_end",
+    "is_settled": f"s.plan IS NOT NULL AND m.user_id IS NOT NULL AND {HAS_LAPSED} IS NOT TRUE",
+    "session_revoked": "false",
+}
+COLUMNS = (*Account._fields[:-1], *Profile._fields)
 JOINED = f"""
 LEFT JOIN subscriptions s ON s.user_id = u.user_id
 LEFT JOIN usage_metrics m ON m.user_id = u.user_id AND m.period_start = {MONTH_START}
 """
 
-# One statement a request, index scans only: every authenticated call pays it.
+
+def account_columns(**changes: str) -> str:
+    """The columns of an account as SQL, over `users u` and JOINED. `changes`: other expressions for some."""
+    expressions = EXPRESSIONS | changes
+    return ", ".join(f"{expressions.get(name, f'u.{name}')} AS {name}" for name in COLUMNS)
+
+
+def read_account(row: Row[Any]) -> Account:
+    """The account in a row that has its columns among others."""
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    profile = Profile(**{name: values[name] for name in Profile._fields})
+    return Account(**{name: values[name] for name in Account._fields[:-1]}, profile=profile)
+
+
+# One statement a request, index scans only: every authenticated call pays it. All of the SQL below is ours.
 # $1: Clerk user id, $2: session id.
-FIND_ACCOUNT = HotRead(
+FIND_BY_CLERK_ID = PreparedRead[Account](
     f"""
-SELECT {ACCOUNT}, EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = $2)
+SELECT {account_columns(session_revoked="EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = $2)")}
 FROM users u {JOINED}
 WHERE u.clerk_user_id = $1
-""",  # noqa: S608 - all of it is ours
+""",  # noqa: S608
+    *(Account, Profile),
     parameters=2,
 )
 
 # $1: key_hash.
-FIND_ACCOUNT_BY_KEY = HotRead(
+FIND_BY_KEY = PreparedRead[AccountByKey](
     f"""
-SELECT {ACCOUNT}, false,
-       k.key_id, k.key_hash, k.scopes, k.revoked_at IS NOT NULL, coalesce(k.expires_at <= now(), false),
-       k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute'
+SELECT k.key_id, k.key_hash, k.scopes, k.revoked_at IS NOT NULL AS is_revoked,
+       coalesce(k.expires_at <= now(), false) AS is_expired,
+       k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute' AS is_use_to_be_noted,
+       {account_columns()}
 FROM api_keys k JOIN users u ON u.user_id = k.user_id {JOINED}
 WHERE k.key_hash = $1
 """,  # noqa: S608
+    *(AccountByKey, Account, Profile),
     parameters=1,
 )
 
 # $1: users.user_id, as text.
-FIND_ACCOUNT_BY_ID = HotRead(
-    f"SELECT {ACCOUNT}, false FROM users u {JOINED} WHERE u.user_id = $1::bigint",  # noqa: S608
+FIND_BY_USER_ID = PreparedRead[Account](
+    f"SELECT {account_columns()} FROM users u {JOINED} WHERE u.user_id = $1::bigint",  # noqa: S608
+    *(Account, Profile),
     parameters=1,
 )
 
 # $1: the address of a legacy user who has not come to Clerk yet. Once linked, the address is Clerk's to give to
 # somebody else, and names nobody here any more. Two rows of one address name nobody either. "C" folds ASCII letters
 # only: the Kelvin sign is no k.
-FIND_ACCOUNT_BY_LEGACY_EMAIL = HotRead(
+FIND_BY_LEGACY_EMAIL = PreparedRead[Account](
     f"""
 WITH held AS (
     SELECT user_id FROM users
@@ -124,30 +144,63 @@ WITH held AS (
       AND clerk_user_id IS NULL AND deleted_at IS NULL
     LIMIT 2
 )
-SELECT {ACCOUNT}, false FROM users u {JOINED}
+SELECT {account_columns()} FROM users u {JOINED}
 WHERE u.user_id = (SELECT min(user_id) FROM held HAVING count(*) = 1)
 """,  # noqa: S608
+    *(Account, Profile),
     parameters=1,
 )
 
-# NO KEY: what only refers to the user, a campaign say, does not wait for it.
-LOCK_OWNER = text("SELECT FROM users WHERE user_id = :user_id AND deleted_at IS NULL FOR NO KEY UPDATE")
-
-
-def read_account(reads: ReadPool, find: HotRead, *values: str | None) -> Account | None:
-    row = reads.fetch_row(find, *values)
-    return None if row is None else Account._make(row)
-
-
-def read_account_by_key(reads: ReadPool, key_hash: str) -> AccountByKey | None:
-    row = reads.fetch_row(FIND_ACCOUNT_BY_KEY, key_hash)
-    if row is None:
-        return None
-    width = len(Account._fields)
-    return AccountByKey(Account._make(row[:width]), *row[width:])
-
 
 def lock_owner(connection: Connection, user_id: int) -> None:
-    """Let what one user makes and changes take turns from here on. Raises AppError (401) for a user who is gone."""
-    if connection.execute(LOCK_OWNER, {"user_id": user_id}).first() is None:
+    """Let what one user makes and changes happen one after the other. Raises AppError (401) for a user who is gone."""
+    # NO KEY: what only refers to the user, a campaign say, does not wait for it.
+    found = select(User.user_id).where(User.user_id == user_id, User.deleted_at.is_(None))
+    if connection.execute(found.with_for_update(key_share=True)).first() is None:
         raise AppError(ErrorCode.USER_DELETED, "This user was deleted.")
+
+
+# The limit of the last month goes on into a new one: it may be the user's own. A tombstone gets nothing.
+COMPLETE_USER = text(f"""
+WITH live AS (
+    SELECT user_id FROM users
+    WHERE (clerk_user_id = :clerk_user_id OR user_id = :user_id) AND deleted_at IS NULL
+), subscribed AS (
+    INSERT INTO subscriptions (user_id) SELECT user_id FROM live ON CONFLICT (user_id) DO NOTHING
+)
+INSERT INTO usage_metrics (user_id, tokens_limit)
+SELECT live.user_id,
+       coalesce(last_month.tokens_limit, CASE coalesce(s.plan, '{Plan.FREE}') {TOKENS_BY_PLAN} END)
+FROM live LEFT JOIN subscriptions s ON s.user_id = live.user_id LEFT JOIN LATERAL (
+    SELECT tokens_limit FROM usage_metrics WHERE user_id = live.user_id ORDER BY period_start DESC LIMIT 1
+) AS last_month ON true
+ON CONFLICT (user_id, period_start) DO NOTHING
+""")  # noqa: S608 - the numbers are our constants
+
+
+def insert_user(connection: Connection, clerk_user_id: str, provisioned_by: str) -> bool:
+    """Insert a user of whom only the id is known. False when there is a row already, be it a tombstone."""
+    values = {"clerk_user_id": clerk_user_id, "provisioned_by": provisioned_by}
+    inserted = insert(User).values(values).on_conflict_do_nothing(index_elements=[User.clerk_user_id])
+    return connection.execute(inserted.returning(User.user_id)).first() is not None
+
+
+def complete_user(
+    connection: Connection, clerk_user_id: str | None = None, *, user_id: int | None = None
+) -> None:
+    """Give a live user, named by either id, the subscription and the usage of this month where they are missing."""
+    connection.execute(COMPLETE_USER, {"clerk_user_id": clerk_user_id, "user_id": user_id})
+
+
+def provision_for_request(connection: Connection, clerk_user_id: str, session_id: str | None) -> bool:
+    """Make the user of a valid token whose webhook has not come yet. True when the row is new.
+
+    Safe beside any number of like requests and the webhook: whoever comes second finds the row. A session that
+    has ended makes no user.
+    """
+    lock_user(connection, clerk_user_id)
+    revoked = select(RevokedSession.session_id).where(RevokedSession.session_id == session_id)
+    is_revoked = connection.execute(revoked).first() is not None
+    is_new = not is_revoked and insert_user(connection, clerk_user_id, "request")
+    complete_user(connection, clerk_user_id)
+    return is_new

@@ -4,28 +4,31 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from backend.database.prepared_reads import Transact
+from backend.database.rows import columns_of, read_row
+from backend.database.transactions import Transact
 from backend.errors import AppError, ErrorCode
+from backend.models import AuditEvent, User
 from backend.models.api_key import IS_USABLE
 from backend.models.choices import Plan, Role
 from backend.services import audit
 from backend.services.audit import Action, Actor
-from backend.services.clerk.client.backend_api import ClerkApi
+from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import FetchError
-from backend.services.clerk.mirror.apply import UserSync
-from backend.services.clerk.payloads import Profile, Unprocessable, read_profile
-from backend.services.plans.subscriptions import PLAN_NOW, TOKENS_LIMIT_NOW, set_plan
-from backend.services.users.accounts import ACCOUNT, JOINED, Account
+from backend.services.clerk.mirror.apply import Mirror
+from backend.services.clerk.payloads import ClerkUser, Unprocessable, read_user
+from backend.services.plans.renewal import set_plan
+from backend.services.plans.subscriptions import PLAN_NOW, TOKENS_LIMIT_NOW
+from backend.services.users.accounts import JOINED, Account, account_columns, read_account
 
 WITHOUT_CLERK = "To keep a user out without Clerk: PATCH is_active, or `flask users deactivate`."
 EVENTS_SHOWN = 20
 
 
-class AuditEvent(NamedTuple):
-    """The fields are the columns of FIND_EVENTS, in order."""
+class AuditEntry(NamedTuple):
+    """What admins see of an audit event."""
 
     action: str
     source: str
@@ -37,10 +40,7 @@ class AuditEvent(NamedTuple):
 
 
 class UserRecord(NamedTuple):
-    """All that is known of a user. The fields after `account` and before `events` are columns of FIND_USER, in order.
-
-    `account` has the plan and the token limit that count now, not those that are still written down.
-    """
+    """All that is known of a user. `account` has the plan and the token limit that count now, not those still written down."""
 
     account: Account
     locked: bool
@@ -49,7 +49,7 @@ class UserRecord(NamedTuple):
     last_logout_at: datetime | None
     clerk_updated_at: datetime | None
     usable_api_keys: int
-    events: list[AuditEvent]
+    events: list[AuditEntry]
 
 
 class Changes(NamedTuple):
@@ -60,45 +60,41 @@ class Changes(NamedTuple):
     is_active: bool | None = None
 
 
+NOW = {
+    "plan": PLAN_NOW,
+    "tokens_limit": TOKENS_LIMIT_NOW,
+    "tokens_remaining": f"greatest(0, {TOKENS_LIMIT_NOW} - m.tokens_used)",
+}
 FIND_USER = text(f"""
-SELECT {ACCOUNT}, false,
-       {PLAN_NOW} AS plan_now, {TOKENS_LIMIT_NOW} AS tokens_limit_now,
+SELECT {account_columns(**NOW)},
        u.locked, u.external_id, u.provisioned_by, u.last_logout_at, u.clerk_updated_at,
-       (SELECT count(*) FROM api_keys k WHERE k.user_id = u.user_id AND {IS_USABLE})
+       (SELECT count(*) FROM api_keys k WHERE k.user_id = u.user_id AND {IS_USABLE}) AS usable_api_keys
 FROM users u {JOINED}
 WHERE u.user_id = :user_id
 """).columns(social_links=JSONB)  # noqa: S608 - all of it is ours
 
-FIND_EVENTS = text("""
-SELECT action, source, actor_user_id, impersonator, occurred_at, details, request_id
-FROM audit_events
-WHERE subject_user_id = :user_id
-ORDER BY audit_id DESC
-LIMIT :limit
-""").columns(details=JSONB)
 
-READ_STATE = text("SELECT clerk_user_id, banned, deleted_at FROM users WHERE user_id = :user_id")
-# With whoever changes the user: those take turns too, in one order, so that two cannot wait for each other.
-LOCK_STATES = text("""
-SELECT user_id, role, is_active, deleted_at FROM users WHERE user_id IN (:user_id, :actor_id)
-ORDER BY user_id FOR NO KEY UPDATE
-""")
-FIND_BY_CLERK_ID = text("SELECT user_id FROM users WHERE clerk_user_id = :clerk_user_id")
-
-SET_ROLE = text("UPDATE users SET role = :role, updated_at = now() WHERE user_id = :user_id")
-SET_ACTIVE = text("UPDATE users SET is_active = :is_active, updated_at = now() WHERE user_id = :user_id")
-
-
-def read_user(connection: Connection, user_id: int) -> UserRecord:
+def read_user_record(connection: Connection, user_id: int) -> UserRecord:
     """The user, be it a tombstone, with the newest audit events about it. Changes nothing. Raises AppError (404)."""
     row = connection.execute(FIND_USER, {"user_id": user_id}).first()
     if row is None:
         raise _unknown_user()
-    found = connection.execute(FIND_EVENTS, {"user_id": user_id, "limit": EVENTS_SHOWN})
-    events = [AuditEvent._make(event) for event in found]
-    width = len(Account._fields)
-    account = Account._make(row[:width])._replace(plan=row.plan_now, tokens_limit=row.tokens_limit_now)
-    return UserRecord._make((account, *row[width + 2 :], events))
+    newest = (
+        select(*columns_of(AuditEvent, AuditEntry))
+        .where(AuditEvent.subject_user_id == user_id)
+        .order_by(AuditEvent.audit_id.desc())
+        .limit(EVENTS_SHOWN)
+    )
+    return UserRecord(
+        account=read_account(row),
+        locked=row.locked,
+        external_id=row.external_id,
+        provisioned_by=row.provisioned_by,
+        last_logout_at=row.last_logout_at,
+        clerk_updated_at=row.clerk_updated_at,
+        usable_api_keys=row.usable_api_keys,
+        events=[read_row(AuditEntry, event) for event in connection.execute(newest)],
+    )
 
 
 def change_user(connection: Connection, actor: Actor, user_id: int, changes: Changes) -> None:
@@ -106,8 +102,14 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
 
     Raises AppError: 404 for an unknown user; 409 for a deleted one, and for an admin who would lose the own access.
     """
-    rows = connection.execute(LOCK_STATES, {"user_id": user_id, "actor_id": actor.user_id})
-    locked = {row.user_id: row for row in rows}
+    # Both in one order, so that two admins who change each other do not wait for each other.
+    states = (
+        select(User.user_id, User.role, User.is_active, User.deleted_at)
+        .where(User.user_id.in_([user_id, actor.user_id]))
+        .order_by(User.user_id)
+        .with_for_update(key_share=True)
+    )
+    locked = {row.user_id: row for row in connection.execute(states)}
     if actor.user_id is not None:
         _check_still_admin(locked.get(actor.user_id))
     user = _live(locked.get(user_id))
@@ -116,19 +118,19 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
             ErrorCode.CONFLICT, "You would lock yourself out. Another admin can do this, or `flask users`."
         )
     if changes.role is not None and changes.role != user.role:
-        connection.execute(SET_ROLE, {"user_id": user_id, "role": changes.role})
+        _set(connection, user_id, role=changes.role)
         moved = {"from": user.role, "to": changes.role}
         audit.record(connection, actor, Action.USER_ROLE_CHANGED, user_id, **moved)
     if changes.plan is not None:
         set_plan(connection, actor, user_id, changes.plan)
     if changes.is_active is not None and changes.is_active != user.is_active:
-        connection.execute(SET_ACTIVE, {"user_id": user_id, "is_active": changes.is_active})
+        _set(connection, user_id, is_active=changes.is_active)
         action = Action.USER_ACTIVATED if changes.is_active else Action.USER_DEACTIVATED
         audit.record(connection, actor, action, user_id)
 
 
 def set_banned(
-    transact: Transact, api: ClerkApi, sync: UserSync, actor: Actor, user_id: int, *, banned: bool
+    transact: Transact, api: BackendApi, mirror: Mirror, actor: Actor, user_id: int, *, banned: bool
 ) -> int:
     """Ban or unban at Clerk, which owns bans, then bring our copy up to Clerk's answer at once; return its user_id.
 
@@ -137,17 +139,19 @@ def set_banned(
     Raises AppError: 404 for an unknown user; 409 for a deleted one, one that is not at Clerk, and for an admin who
     would ban themself; 503 while Clerk does not do it, and then nothing changes here.
     """
-    user = transact(lambda connection: _live(connection.execute(READ_STATE, {"user_id": user_id}).first()))
+    state = select(User.clerk_user_id, User.banned, User.deleted_at).where(User.user_id == user_id)
+    user = transact(lambda connection: _live(connection.execute(state).first()))
     if banned and user_id == actor.user_id:
         raise AppError(ErrorCode.CONFLICT, "You would lock yourself out. Another admin can ban you.")
     if user.clerk_user_id is None:
         raise AppError(ErrorCode.CONFLICT, f"This user is not at Clerk. {WITHOUT_CLERK}")
     # Outside any transaction: Clerk may take 3 s, and no lock or connection waits with us.
-    profile = _ask_clerk(api, user.clerk_user_id, banned=banned)
+    answered = _ask_clerk(api, user.clerk_user_id, banned=banned)
 
     def follow(connection: Connection) -> int:
-        sync.apply_profile(connection, profile, wins_ties=True)
-        found: int = connection.execute(FIND_BY_CLERK_ID, {"clerk_user_id": user.clerk_user_id}).scalar_one()
+        mirror.apply_user(connection, answered, wins_ties=True)
+        own = select(User.user_id).where(User.clerk_user_id == user.clerk_user_id)
+        found: int = connection.execute(own).scalar_one()
         # Compared with what was here before Clerk was asked: its webhook may have been faster than its answer.
         if user.banned != banned:
             action = Action.USER_BANNED if banned else Action.USER_UNBANNED
@@ -157,19 +161,19 @@ def set_banned(
     return transact(follow)
 
 
-def _ask_clerk(api: ClerkApi, clerk_user_id: str, *, banned: bool) -> Profile:
+def _ask_clerk(api: BackendApi, clerk_user_id: str, *, banned: bool) -> ClerkUser:
     """The user after Clerk did it. Raises AppError (409, 503)."""
     try:
-        profile = read_profile((api.ban_user if banned else api.unban_user)(clerk_user_id))
+        user = read_user((api.ban_user if banned else api.unban_user)(clerk_user_id))
     except FetchError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             raise AppError(ErrorCode.CONFLICT, f"Clerk does not know this user. {WITHOUT_CLERK}") from None
         raise _clerk_unavailable(str(error), error.retry_after) from None
     except Unprocessable as error:
         raise _clerk_unavailable(str(error)) from None
-    if (profile.clerk_user_id, profile.banned) != (clerk_user_id, banned):
+    if (user.clerk_user_id, user.banned) != (clerk_user_id, banned):
         raise _clerk_unavailable("answered with something else than was asked for")
-    return profile
+    return user
 
 
 def _clerk_unavailable(reason: str, retry_after: float | None = None) -> AppError:
@@ -181,13 +185,18 @@ def _clerk_unavailable(reason: str, retry_after: float | None = None) -> AppErro
     )
 
 
-def _check_still_admin(actor: Row[Any] | None) -> None:
+def _set(connection: Connection, user_id: int, **values: object) -> None:
+    changed = values | {"updated_at": func.now()}
+    connection.execute(update(User).where(User.user_id == user_id).values(changed))
+
+
+def _check_still_admin(actor: Any) -> None:  # noqa: ANN401 - a row of some columns
     """Two admins who demote each other at once would leave none. Raises AppError (403)."""
     if actor is None or actor.role != Role.ADMIN or not actor.is_active:
         raise AppError(ErrorCode.FORBIDDEN, "You are no admin any more.")
 
 
-def _live(user: Row[Any] | None) -> Row[Any]:
+def _live(user: Any) -> Any:  # noqa: ANN401 - a row of some columns
     """The user, when there is one that is not deleted. Raises AppError (404, 409)."""
     if user is None:
         raise _unknown_user()

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
+from backend.database.rows import read_row
+from backend.models.base import ID
 from backend.models.choices import Plan, Role
-from backend.models.ids import ID
 from backend.models.subscription import HAS_LAPSED
 from backend.models.user import SEARCHED
 from backend.services.plans.subscriptions import PLAN_NOW
@@ -37,7 +38,7 @@ class UserFilter(NamedTuple):
 
 
 class ListedUser(NamedTuple):
-    """The fields are the columns of LIST, in order. `plan`: the one that counts now; None until a user is complete."""
+    """`plan`: the one that counts now; None until a user is complete."""
 
     user_id: int
     clerk_user_id: str | None
@@ -66,7 +67,7 @@ class UserPage(NamedTuple):
 # Nobody writes down that a plan has ended until its user comes again (end_lapsed): a list changes nothing.
 LIST = f"""
 SELECT u.user_id, u.clerk_user_id, u.email, u.email_verified, u.username, u.first_name, u.last_name, u.role,
-       {PLAN_NOW},
+       {PLAN_NOW} AS plan,
        u.is_active, u.banned, u.locked, u.last_login_at, u.created_at, u.deleted_at
 FROM users u LEFT JOIN subscriptions s ON s.user_id = u.user_id
 WHERE {{conditions}}
@@ -95,7 +96,7 @@ def list_users(
     """At most `limit` users, those with the highest user_id below `before`."""
     # One more than asked for tells whether there is a next page.
     statement, values = select_users(users, limit=limit + 1, before=before)
-    found = [ListedUser._make(row) for row in connection.execute(statement, values)]
+    found = [read_row(ListedUser, row) for row in connection.execute(statement, values)]
     return UserPage(found[:limit], found[limit - 1].user_id if len(found) > limit else None)
 
 

@@ -29,7 +29,7 @@ class Pause(NamedTuple):
 NO_PAUSE = Pause(float("-inf"), 0)
 
 
-class ClerkApi:
+class BackendApi:
     """One a worker. Every call takes at most 3 s, gives the parsed JSON as it came, and raises FetchError.
 
     While Clerk asks us to wait (Retry-After), every call of the same method fails at once, as the refused one did, and

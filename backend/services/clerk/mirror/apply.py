@@ -1,44 +1,38 @@
-"""Applying what Clerk says about users and their subscriptions.
-
-One method for every way an event comes in: `UserSync.apply_event`.
+"""Writing what Clerk says of a user over our copy, unless ours is newer. The only writer of what Clerk owns.
 
 Order of arrival means nothing: a profile counts by Clerk's `updated_at`, and a delete is final.
 """
 
-import logging
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, text, update
+from sqlalchemy.dialects.postgresql import insert
 
 from backend.database.locks import lock_user
-from backend.database.prepared_reads import Transact, delete_found
-from backend.services.clerk import billing_projection as clerk_subscriptions
-from backend.services.clerk.billing import read_report
-from backend.services.clerk.client.http import FetchError
-from backend.services.clerk.mirror.users import apply_profile
-from backend.services.clerk.payloads import (
-    Profile,
-    Unprocessable,
-    read_identifier,
-    read_instant,
-    read_profile,
-)
-from backend.services.clerk.webhooks.events import (
-    ITEM_EVENTS,
-    SESSION_ENDS,
-    SESSION_STARTS,
-    SUBSCRIPTION_EVENTS,
-    ClerkEvent,
-)
-from backend.services.core.clerk_service import ClerkService
-from backend.services.users.provisioning import complete_user, insert_user
+from backend.database.rows import read_row
+from backend.models import User
+from backend.models.base import read_id
+from backend.services.clerk import linking
+from backend.services.clerk.linking import Link, LockedUser
+from backend.services.clerk.payloads import ClerkUser, Unprocessable, read_user
+from backend.services.users.accounts import complete_user, insert_user
 
-# When Clerk names no end: its default lifetime of a session.
-SESSION_LIFETIME = timedelta(days=7)
+# The user's own row, the one that external_id names, and all live ones with the address. Locked in one order: users who
+# exchange their addresses cannot deadlock, and of users who want one legacy row the second sees it taken.
+LOCK_ROWS = text("""
+SELECT user_id, clerk_user_id, email, email_verified, clerk_updated_at, deleted_at,
+       coalesce(lower(email) = lower(:email) AND deleted_at IS NULL, false) AS has_address
+FROM users
+WHERE clerk_user_id = :clerk_user_id
+   OR user_id = :named_user_id
+   OR (lower(email) = lower(:email) AND deleted_at IS NULL)
+ORDER BY user_id
+FOR UPDATE
+""")
 
-log = logging.getLogger(__name__)
+OWNED_BY_CLERK = [column.name for column in User.__table__.c if column.info.get("clerk")]
 
 
 class Outcome(StrEnum):
@@ -48,162 +42,110 @@ class Outcome(StrEnum):
     STALE = "stale"
     IGNORED = "ignored"
 
-
-# A tombstone has no personal data, and nothing that comes later brings the user back.
-ERASE_USER = text("""
-INSERT INTO users (clerk_user_id, provisioned_by, deleted_at, is_active)
-VALUES (:clerk_user_id, 'webhook', now(), false)
-ON CONFLICT (clerk_user_id) DO UPDATE SET
-    deleted_at = now(), updated_at = now(), is_active = false,
-    email = NULL, email_verified = false, username = NULL, first_name = NULL, last_name = NULL, image_url = NULL,
-    external_id = NULL, bio = NULL, website = NULL, social_links = DEFAULT
-WHERE users.deleted_at IS NULL
-RETURNING user_id
-""")
-
-ERASE_PAYLOADS = text(
-    "UPDATE webhook_events SET payload = NULL WHERE subject_id = :clerk_user_id AND payload IS NOT NULL"
-)
-
-# The keys themselves stay: whoever still sends one is told that the user was deleted.
-ERASE_KEY_NAMES = text("UPDATE api_keys SET name = 'erased' WHERE user_id = :user_id")
-
-# All that users write is their personal data. With a campaign go its tags; a stored answer shows what was written. Of these
-# so many go with the event: 600,000 campaigns take longer than a statement may, and so at each repetition. From the
-# tombstone on nobody can read what is left: it goes with the next purge, and an answer when it has expired.
-ERASED_AT_ONCE = 10_000
-ERASE_CAMPAIGNS = delete_found(
-    "campaigns", "FROM campaigns t WHERE user_id = :user_id ORDER BY deleted_at, created_at, campaign_id"
-)
-ERASE_ANSWERS = delete_found(
-    "idempotency_keys", "FROM idempotency_keys t WHERE user_id = :user_id ORDER BY method, path, key"
-)
-ERASE_TEMPLATES = text("DELETE FROM campaign_templates WHERE user_id = :user_id")
-
-FORGET_BILLING = text("DELETE FROM clerk_billing WHERE clerk_user_id = :clerk_user_id")
-
-END_SUBSCRIPTION = text(
-    "UPDATE subscriptions SET status = 'canceled', updated_at = now() WHERE user_id = :user_id"
-)
-
-NOTE_LOGIN = text("""
-UPDATE users SET last_login_at = :at, updated_at = now()
-WHERE clerk_user_id = :clerk_user_id AND deleted_at IS NULL AND (last_login_at IS NULL OR last_login_at < :at)
-""")
-
-NOTE_LOGOUT = text("""
-UPDATE users SET last_logout_at = :at, updated_at = now()
-WHERE clerk_user_id = :clerk_user_id AND deleted_at IS NULL AND (last_logout_at IS NULL OR last_logout_at < :at)
-""")
-
-REVOKE_SESSION = text("""
-INSERT INTO revoked_sessions (session_id, expires_at) VALUES (:session_id, :expires_at)
-ON CONFLICT (session_id) DO NOTHING
-""")
+    @classmethod
+    def of(cls, is_news: bool) -> Self:
+        return cls("applied" if is_news else "stale")
 
 
-class UserSync:
-    """Applies what Clerk says about users, by one set of rules. One an application."""
+class Mirror:
+    """Keeps our copy of Clerk's users, by one set of rules. One an application."""
 
     def __init__(self, *, link_by_email: bool) -> None:
+        """`link_by_email`: whether a legacy row with the address of a new user may become this user's."""
         self._link_by_email = link_by_email
 
-    def apply_event(self, connection: Connection, event: ClerkEvent) -> Outcome:
-        """Bring our copy up to what the event says. Raises Unprocessable for what no repetition can cure."""
-        if event.type == "user.deleted":
-            return _delete_user(connection, read_identifier(event.data, "id"))
-        if event.type in {"user.created", "user.updated"}:
-            wins_ties = event.type == "user.updated"
-            is_applied = self.apply_profile(connection, read_profile(event.data), wins_ties=wins_ties)
-            return Outcome.APPLIED if is_applied else Outcome.STALE
-        if event.type in SESSION_STARTS:
-            return self._start_session(connection, event.data)
-        if event.type in SESSION_ENDS:
-            return self._end_session(connection, event.data)
-        if event.type in SUBSCRIPTION_EVENTS or event.type in ITEM_EVENTS:
-            return self._apply_billing(connection, event)
-        return Outcome.IGNORED
+    def apply_user(self, connection: Connection, user: ClerkUser, *, wins_ties: bool) -> bool:
+        """Insert or update the user and make it complete. False when our copy is newer, or the user is deleted.
 
-    def apply_profile(self, connection: Connection, profile: Profile, *, wins_ties: bool) -> bool:
-        """As profiles.apply_profile, by the rules of this application."""
-        return apply_profile(connection, profile, wins_ties=wins_ties, link_by_email=self._link_by_email)
+        `wins_ties`: whether `user` counts against a copy of the same `updated_at`. An update does, a creation does not:
+        Clerk may send both with one time, in any order.
+        """
+        profile = user.profile
+        lock_user(connection, user.clerk_user_id, profile.email if profile.email_verified else None)
+        rows = _lock_rows(connection, user)
+        own = next((row for row in rows if row.clerk_user_id == user.clerk_user_id), None)
+        if own is not None and not _is_newer(user, own, wins_ties=wins_ties):
+            return False
+        decision = None
+        if own is None or own.clerk_updated_at is None:
+            # Before the addresses are settled: that takes from a legacy row the proof that its address was verified.
+            decision = linking.decide(user, rows, by_email=self._link_by_email)
+            if isinstance(decision, Link):
+                decision = linking.link(connection, user.clerk_user_id, decision)
+        if not _may_hold_email(connection, user, rows):
+            user = user._replace(profile=profile._replace(email_verified=False))
+        user_id = _upsert(connection, user)
+        if decision is not None:
+            linking.record(connection, user.clerk_user_id, user_id, decision)
+        complete_user(connection, user.clerk_user_id)
+        return True
 
-    def complete_from_clerk(self, transact: Transact, clerk: ClerkService, clerk_user_id: str) -> None:
-        """Fill in a user who came by a token from Clerk's Backend API. A failure is harmless: the webhook will come."""
-        try:
-            profile = read_profile(clerk.fetch_user(clerk_user_id))
-        except (FetchError, Unprocessable) as error:
-            log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
-            return
-        if profile.clerk_user_id == clerk_user_id:
-            transact(lambda connection: self.apply_profile(connection, profile, wins_ties=True))
-
-    def _end_session(self, connection: Connection, data: dict[str, Any]) -> Outcome:
-        """Refuse the session's tokens from now on: they would be good for up to 60 s more. `data`: Clerk's Session."""
-        clerk_user_id = read_identifier(data, "user_id")
-        ended_at = read_instant(data, "updated_at")
-        lock_user(connection, clerk_user_id)
-        is_news = revoke_session(connection, read_identifier(data, "id"), _session_expiry(data))
-        if data.get("actor") is None:
-            self._ensure_user(connection, clerk_user_id, data.get("user"))
-            noted = connection.execute(NOTE_LOGOUT, {"clerk_user_id": clerk_user_id, "at": ended_at})
-            is_news = is_news or noted.rowcount > 0
-        return Outcome.APPLIED if is_news else Outcome.STALE
-
-    def _start_session(self, connection: Connection, data: dict[str, Any]) -> Outcome:
-        if data.get("actor") is not None:
-            return Outcome.IGNORED  # somebody else impersonates the user: that is not his login
-        clerk_user_id = read_identifier(data, "user_id")
-        started_at = read_instant(data, "created_at")
-        lock_user(connection, clerk_user_id)
-        self._ensure_user(connection, clerk_user_id, data.get("user"))
-        noted = connection.execute(NOTE_LOGIN, {"clerk_user_id": clerk_user_id, "at": started_at})
-        return Outcome.APPLIED if noted.rowcount else Outcome.STALE
-
-    def _apply_billing(self, connection: Connection, event: ClerkEvent) -> Outcome:
-        report = read_report(event.data, is_list=event.type in SUBSCRIPTION_EVENTS)
-        if report is None:
-            return Outcome.IGNORED
-        lock_user(connection, report.clerk_user_id)
-        self._ensure_user(connection, report.clerk_user_id, None)
-        is_news = clerk_subscriptions.apply_report(connection, report)
-        return Outcome.APPLIED if is_news else Outcome.STALE
-
-    def _ensure_user(self, connection: Connection, clerk_user_id: str, user: object) -> None:
-        """An event may come before its user's: make the user then, from the copy the event carries."""
-        if isinstance(user, dict) and user.get("id") == clerk_user_id:
+    def ensure_user(self, connection: Connection, clerk_user_id: str, copy: object = None) -> None:
+        """An event may come before its user's: make the user then, from the copy that the event carries."""
+        if isinstance(copy, dict) and copy.get("id") == clerk_user_id:
             try:
-                profile = read_profile(user)
+                user = read_user(copy)
             except Unprocessable:
-                pass  # the copy is a courtesy; without it the session still counts
+                pass  # the copy is a courtesy; without it the event still counts
             else:
-                self.apply_profile(connection, profile, wins_ties=False)
+                self.apply_user(connection, user, wins_ties=False)
                 return
         insert_user(connection, clerk_user_id, "webhook")
         complete_user(connection, clerk_user_id)
 
 
-def revoke_session(connection: Connection, session_id: str, expires_at: datetime | None = None) -> bool:
-    """Refuse a session's tokens here. `expires_at`: when the last of them is dead. False when it was so already."""
-    values = {"session_id": session_id, "expires_at": expires_at or datetime.now(UTC) + SESSION_LIFETIME}
-    return connection.execute(REVOKE_SESSION, values).rowcount > 0
+def apply_creation(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
+    return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=False))
 
 
-def _delete_user(connection: Connection, clerk_user_id: str) -> Outcome:
-    lock_user(connection, clerk_user_id)
-    user_id = connection.execute(ERASE_USER, {"clerk_user_id": clerk_user_id}).scalar()
-    if user_id is None:
-        return Outcome.STALE
-    connection.execute(END_SUBSCRIPTION, {"user_id": user_id})
-    for erase in (ERASE_KEY_NAMES, ERASE_CAMPAIGNS, ERASE_TEMPLATES, ERASE_ANSWERS):
-        connection.execute(erase, {"user_id": user_id, "limit": ERASED_AT_ONCE})
-    connection.execute(FORGET_BILLING, {"clerk_user_id": clerk_user_id})
-    connection.execute(ERASE_PAYLOADS, {"clerk_user_id": clerk_user_id})
-    return Outcome.APPLIED
+def apply_update(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
+    return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=True))
 
 
-def _session_expiry(data: dict[str, Any]) -> datetime | None:
-    try:
-        return read_instant(data, "expire_at")
-    except Unprocessable:
-        return None
+def _lock_rows(connection: Connection, user: ClerkUser) -> list[LockedUser]:
+    values = {
+        "clerk_user_id": user.clerk_user_id,
+        "email": user.profile.email,
+        "named_user_id": read_id(user.external_id),
+    }
+    return [read_row(LockedUser, row) for row in connection.execute(LOCK_ROWS, values)]
+
+
+def _is_newer(user: ClerkUser, own: LockedUser, *, wins_ties: bool) -> bool:
+    if own.deleted_at is not None:
+        return False
+    if own.clerk_updated_at is None or user.clerk_updated_at > own.clerk_updated_at:
+        return True
+    return wins_ties and user.clerk_updated_at == own.clerk_updated_at
+
+
+def _may_hold_email(connection: Connection, user: ClerkUser, rows: Iterable[LockedUser]) -> bool:
+    """Decide who of live users holds a verified address: the newest. The others keep it unverified.
+
+    Clerk's ids grow with time, so they decide between equal times.
+    """
+    if not user.profile.email_verified:
+        return True
+    for row in rows:
+        if not row.has_address or not row.email_verified or row.clerk_user_id == user.clerk_user_id:
+            continue
+        is_ours_newer = row.clerk_updated_at is None or (
+            (user.clerk_updated_at, user.clerk_user_id) > (row.clerk_updated_at, row.clerk_user_id or "")
+        )
+        if not is_ours_newer:
+            return False
+        released = {User.email_verified: False, User.updated_at: func.now()}
+        connection.execute(update(User).where(User.user_id == row.user_id).values(released))
+    return True
+
+
+def _upsert(connection: Connection, user: ClerkUser) -> int:
+    """Write the columns that Clerk owns; return the user_id."""
+    owned = {name: user.columns[name] for name in OWNED_BY_CLERK}
+    statement = insert(User).values(
+        owned | {"clerk_user_id": user.clerk_user_id, "provisioned_by": "webhook"}
+    )
+    newest = {name: statement.excluded[name] for name in owned} | {"updated_at": func.now()}
+    statement = statement.on_conflict_do_update(index_elements=[User.clerk_user_id], set_=newest)
+    user_id: int = connection.execute(statement.returning(User.user_id)).scalar_one()
+    return user_id

@@ -1,14 +1,59 @@
-"""Reading the envelope of a Clerk event."""
+"""The events of Clerk: their envelope, and one table that says what each type does."""
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from backend.services.clerk.payloads import LAST_MILLISECOND, Unprocessable, read_identifier
+from sqlalchemy import Connection
+
+from backend.services.clerk import billing, sessions
+from backend.services.clerk.mirror.apply import Mirror, Outcome, apply_creation, apply_update
+from backend.services.clerk.mirror.erase import delete_user
+from backend.services.clerk.payloads import LAST_MILLISECOND, Unprocessable
+from backend.services.core.claims import IDENTIFIER
 
 # Clerk documents milliseconds; its own examples hold seconds. No date before 1973 is meant in milliseconds.
 FIRST_MILLISECONDS = 100_000_000_000
 MAX_TYPE_LENGTH = 100
+
+
+class EventType(NamedTuple):
+    """`subject`: the members that lead to the Clerk id of the user it is about. `apply`: brings our copy up to its `data`."""
+
+    subject: tuple[str, ...]
+    apply: Callable[[Mirror, Connection, dict[str, Any]], Outcome]
+
+
+_LIST = EventType(("payer", "user_id"), billing.apply_list)
+_ITEM = EventType(("payer", "user_id"), billing.apply_item)
+_END = EventType(("user_id",), sessions.end_session)
+
+# Every other type is stored as ignored.
+EVENT_TYPES: Mapping[str, EventType] = {
+    "user.created": EventType(("id",), apply_creation),
+    "user.updated": EventType(("id",), apply_update),
+    "user.deleted": EventType(("id",), delete_user),
+    "session.created": EventType(("user_id",), sessions.start_session),
+    "session.ended": _END,
+    "session.removed": _END,
+    "session.revoked": _END,
+    "subscription.created": _LIST,
+    "subscription.updated": _LIST,
+    "subscription.active": _LIST,
+    "subscription.pastDue": _LIST,
+    # `created` is in Clerk's announcement and types, not in its specification.
+    "subscriptionItem.created": _ITEM,
+    "subscriptionItem.updated": _ITEM,
+    "subscriptionItem.upcoming": _ITEM,
+    "subscriptionItem.incomplete": _ITEM,
+    "subscriptionItem.active": _ITEM,
+    "subscriptionItem.freeTrialEnding": _ITEM,
+    "subscriptionItem.pastDue": _ITEM,
+    "subscriptionItem.canceled": _ITEM,
+    "subscriptionItem.abandoned": _ITEM,
+    "subscriptionItem.ended": _ITEM,
+}
 
 
 class ClerkEvent(NamedTuple):
@@ -20,20 +65,11 @@ class ClerkEvent(NamedTuple):
     data: dict[str, Any]
 
 
-USER_EVENTS = frozenset({"user.created", "user.updated", "user.deleted"})
-SESSION_STARTS = frozenset({"session.created"})
-SESSION_ENDS = frozenset({"session.ended", "session.removed", "session.revoked"})
-SUBSCRIPTION_EVENTS = frozenset(
-    {"subscription.created", "subscription.updated", "subscription.active", "subscription.pastDue"}
-)
-# `created` is in Clerk's announcement and types, not in its specification.
-ITEM_EVENTS = frozenset(
-    f"subscriptionItem.{verb}"
-    for verb in (
-        *("created", "updated", "upcoming", "incomplete", "active", "freeTrialEnding"),
-        *("pastDue", "canceled", "abandoned", "ended"),
-    )
-)
+def apply_event(mirror: Mirror, connection: Connection, event: ClerkEvent) -> Outcome:
+    """Bring our copy up to what the event says, whichever way it came. Raises Unprocessable for what no repetition can cure."""
+    if event.type not in EVENT_TYPES:
+        return Outcome.IGNORED
+    return EVENT_TYPES[event.type].apply(mirror, connection, event.data)
 
 
 def read_event(body: bytes) -> ClerkEvent:
@@ -45,34 +81,23 @@ def read_event(body: bytes) -> ClerkEvent:
     if not isinstance(envelope, dict):
         raise Unprocessable("the body is not an object")
     kind = envelope.get("type")
-    if (
-        not isinstance(kind, str)
-        or not kind.isascii()
-        or not kind.isprintable()
-        or not 0 < len(kind) <= MAX_TYPE_LENGTH
-    ):
+    if not isinstance(kind, str) or not kind.isascii() or not kind.isprintable():
+        raise Unprocessable("type is missing or not a name")
+    if not 0 < len(kind) <= MAX_TYPE_LENGTH:
         raise Unprocessable("type is missing or not a name")
     data = envelope.get("data")
     if not isinstance(data, dict):
         data = {}
-    return ClerkEvent(kind, _subject(kind, data), _occurred_at(envelope), data)
+    return ClerkEvent(kind, _subject_id(kind, data), _occurred_at(envelope), data)
 
 
-def _subject(kind: str, data: dict[str, Any]) -> str | None:
+def _subject_id(kind: str, data: dict[str, Any]) -> str | None:
     """The user's id, as far as it can be read: an event without one is refused when it is applied."""
-    if kind in USER_EVENTS:
-        field = "id"
-    elif kind in SESSION_STARTS or kind in SESSION_ENDS:
-        field = "user_id"
-    elif kind in SUBSCRIPTION_EVENTS or kind in ITEM_EVENTS:
-        payer = data.get("payer")
-        data, field = payer if isinstance(payer, dict) else {}, "user_id"
-    else:
-        return None
-    try:
-        return read_identifier(data, field)
-    except Unprocessable:
-        return None
+    known = EVENT_TYPES.get(kind)
+    value: Any = data
+    for name in known.subject if known else ():
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) and IDENTIFIER.fullmatch(value) else None
 
 
 def _occurred_at(envelope: dict[str, Any]) -> datetime | None:

@@ -1,70 +1,36 @@
 """The ledger of events: each is applied once, and none that Clerk signed is ever lost."""
 
 import logging
-from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, case, func, null, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.database.locks import lock_user
-from backend.database.prepared_reads import Transact, describe_fault
-from backend.services.clerk.mirror.apply import Outcome
+from backend.database.rows import columns_of, read_row
+from backend.database.transactions import Transact, UnknownOutcomeError, describe_fault
+from backend.models import User, WebhookEvent
+from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.payloads import Unprocessable
-from backend.services.clerk.webhooks.events import ClerkEvent, read_event
+from backend.services.clerk.webhooks.events import ClerkEvent, apply_event, read_event
 
 DUPLICATE = "duplicate"
 DEAD = "dead"
 FAILED = "failed"
+UNRESOLVED = (FAILED, DEAD)
 # Svix tries 8 times in 28 hours. The last of them is told 200: the event waits in the ledger for a fix and a resend.
 MAX_ATTEMPTS = 8
 NEWEST_SHOWN = 20
 
-Apply = Callable[[Connection, ClerkEvent], Outcome]
-
 log = logging.getLogger(__name__)
 
 
-# What could not be applied is taken up again when it is sent again; any other that is here was dealt with.
-CLAIM_EVENT = text("""
-INSERT INTO webhook_events (event_id, source, type, subject_id, status, occurred_at)
-VALUES (:event_id, :source, :type, :subject_id, 'applied', :occurred_at)
-ON CONFLICT (event_id) DO UPDATE SET
-    status = 'applied', attempts = webhook_events.attempts + 1, error = NULL, payload = NULL
-WHERE webhook_events.status IN ('failed', 'dead')
-RETURNING event_id
-""")
-
-# now() is the time at which the transaction began, which is that of received_at.
-SET_OUTCOME = text("""
-UPDATE webhook_events SET status = :status, processed_at = clock_timestamp() WHERE event_id = :event_id
-""")
-
-# The payload of a deleted user is personal data: it is not kept.
-RECORD_TROUBLE = text("""
-INSERT INTO webhook_events (event_id, source, type, subject_id, status, error, payload, occurred_at, processed_at)
-SELECT :event_id, :source, :type, :subject_id, :status, :error,
-       CASE WHEN EXISTS (SELECT FROM users WHERE clerk_user_id = :subject_id AND deleted_at IS NOT NULL)
-            THEN NULL ELSE :payload END,
-       :occurred_at, now()
-ON CONFLICT (event_id) DO UPDATE SET
-    attempts = webhook_events.attempts + 1, error = excluded.error, processed_at = now(),
-    status = CASE WHEN webhook_events.attempts + 1 >= :max_attempts THEN 'dead' ELSE excluded.status END
-WHERE webhook_events.status IN ('failed', 'dead')
-RETURNING status
-""")
-
-# Read from the end of the user's part of an index: the same few blocks, however many events there are.
-READ_NEWEST = text(f"""
-SELECT event_id, type, status, occurred_at, received_at, processed_at FROM webhook_events
-WHERE subject_id = :clerk_user_id ORDER BY received_at DESC, event_id DESC LIMIT {NEWEST_SHOWN}
-""")  # noqa: S608 - all of it is ours
-
-
 class LedgerEntry(NamedTuple):
-    """What users see of an event about them. The fields are the columns of READ_NEWEST, in order."""
+    """What users see of an event about them."""
 
     event_id: str
     type: str
@@ -76,12 +42,19 @@ class LedgerEntry(NamedTuple):
 
 def read_newest(connection: Connection, clerk_user_id: str | None) -> list[LedgerEntry]:
     """The newest events about a user and the user's sessions and subscription, newest first; none about nobody."""
-    return [
-        LedgerEntry._make(row) for row in connection.execute(READ_NEWEST, {"clerk_user_id": clerk_user_id})
-    ]
+    if clerk_user_id is None:
+        return []
+    # Read from the end of the user's part of an index: the same few blocks, however many events there are.
+    newest = (
+        select(*columns_of(WebhookEvent, LedgerEntry))
+        .where(WebhookEvent.subject_id == clerk_user_id)
+        .order_by(WebhookEvent.received_at.desc(), WebhookEvent.event_id.desc())
+        .limit(NEWEST_SHOWN)
+    )
+    return [read_row(LedgerEntry, row) for row in connection.execute(newest)]
 
 
-def receive_event(transact: Transact, apply: Apply, event_id: str, source: str, body: bytes) -> str:
+def receive_event(transact: Transact, mirror: Mirror, event_id: str, source: str, body: bytes) -> str:
     """Apply a verified event and return its status: an Outcome, "duplicate", "dead" or "failed".
 
     Everything but "failed" is settled and committed. Raises what the database raises while it is away.
@@ -89,16 +62,16 @@ def receive_event(transact: Transact, apply: Apply, event_id: str, source: str, 
     event: ClerkEvent | None = None
     try:
         event = readable = read_event(body)
-        status = transact(lambda connection: _apply_once(connection, apply, event_id, source, readable))
-    except (OperationalError, InterfaceError, InternalError, PoolTimeout):
+        status = transact(lambda connection: _apply_once(connection, mirror, event_id, source, readable))
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout, UnknownOutcomeError):
         raise
     except (Unprocessable, DataError) as error:
         reason = str(error) if isinstance(error, Unprocessable) else type(error.orig).__name__
-        status = _record_trouble(transact, event_id, source, event, body, DEAD, reason)
+        status = _record_trouble(transact, _row(event_id, source, event), body, DEAD, reason)
     except Exception as error:  # noqa: BLE001 - it is logged, and the event is kept
         # A bug of ours must not lose the event: it is kept, and Svix delivers it again after the fix.
         _log_fault(event_id, error)
-        status = _record_trouble(transact, event_id, source, event, body, FAILED, type(error).__name__)
+        status = _record_trouble(transact, _row(event_id, source, event), body, FAILED, type(error).__name__)
     log.info("Event %s (%s): %s.", event_id, event.type if event else "unreadable", status)
     return status
 
@@ -111,44 +84,7 @@ def _log_fault(event_id: str, error: Exception) -> None:
         log.error("Event %s could not be applied.", event_id, exc_info=error)
 
 
-def _apply_once(connection: Connection, apply: Apply, event_id: str, source: str, event: ClerkEvent) -> str:
-    """Claim and apply in one transaction: a crash leaves neither, and of parallel deliveries one waits."""
-    values = _ledger_row(event_id, source, event)
-    if connection.execute(CLAIM_EVENT, values).first() is None:
-        return DUPLICATE
-    outcome = apply(connection, event)
-    connection.execute(SET_OUTCOME, {"event_id": event_id, "status": outcome.value})
-    return outcome.value
-
-
-def _record_trouble(
-    transact: Transact,
-    event_id: str,
-    source: str,
-    event: ClerkEvent | None,
-    body: bytes,
-    status: str,
-    reason: str,
-) -> str:
-    """Keep the event with its reason, in a transaction of its own that survives the rollback of the work."""
-    values = _ledger_row(event_id, source, event) | {
-        "status": status,
-        "error": reason,
-        "payload": body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00"),
-        "max_attempts": MAX_ATTEMPTS,
-    }
-
-    def record(connection: Connection) -> str | None:
-        if event is not None and event.subject_id is not None:
-            # Or a delete between the check and the insert would leave the payload.
-            lock_user(connection, event.subject_id)
-        recorded: str | None = connection.execute(RECORD_TROUBLE, values).scalar()
-        return recorded
-
-    return transact(record) or DUPLICATE
-
-
-def _ledger_row(event_id: str, source: str, event: ClerkEvent | None) -> dict[str, object]:
+def _row(event_id: str, source: str, event: ClerkEvent | None) -> dict[str, Any]:
     """The columns that do not depend on the outcome. `event` is None when the body could not be read."""
     return {
         "event_id": event_id,
@@ -157,3 +93,64 @@ def _ledger_row(event_id: str, source: str, event: ClerkEvent | None) -> dict[st
         "subject_id": event.subject_id if event else None,
         "occurred_at": event.occurred_at if event else None,
     }
+
+
+def _apply_once(connection: Connection, mirror: Mirror, event_id: str, source: str, event: ClerkEvent) -> str:
+    """Claim and apply in one transaction: a crash leaves neither, and of parallel deliveries one waits."""
+    if not _claim(connection, _row(event_id, source, event)):
+        return DUPLICATE
+    outcome = apply_event(mirror, connection, event)
+    # now() is the time at which the transaction began, which is that of received_at.
+    result = {"status": outcome.value, "processed_at": func.clock_timestamp()}
+    connection.execute(update(WebhookEvent).where(WebhookEvent.event_id == event_id).values(result))
+    return outcome.value
+
+
+def _claim(connection: Connection, row: dict[str, Any]) -> bool:
+    """What could not be applied is taken up again when it is sent again; any other that is here was dealt with."""
+    fresh = insert(WebhookEvent).values(row | {"status": "applied"})
+    again = {
+        "status": "applied",
+        "attempts": WebhookEvent.attempts + 1,
+        "error": null(),
+        "payload": null(),
+    }
+    claimed = fresh.on_conflict_do_update(
+        index_elements=["event_id"], set_=again, where=WebhookEvent.status.in_(UNRESOLVED)
+    )
+    return connection.execute(claimed.returning(WebhookEvent.event_id)).first() is not None
+
+
+def _record_trouble(transact: Transact, row: dict[str, Any], body: bytes, status: str, reason: str) -> str:
+    """Keep the event with its reason, in a transaction of its own that survives the rollback of the work."""
+    payload = body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+    trouble = row | {"status": status, "error": reason, "processed_at": func.now()}
+    return transact(partial(_insert_trouble, trouble=trouble, payload=payload)) or DUPLICATE
+
+
+def _insert_trouble(connection: Connection, trouble: dict[str, Any], payload: str) -> str | None:
+    """Returns the status that it has now; None when it was dealt with meanwhile."""
+    subject_id = trouble["subject_id"]
+    if subject_id is None or not _is_deleted(connection, subject_id):
+        trouble = trouble | {"payload": payload}
+    statement = insert(WebhookEvent).values(trouble)
+    attempts = WebhookEvent.attempts + 1
+    again = {
+        "attempts": attempts,
+        "error": statement.excluded.error,
+        "processed_at": func.now(),
+        "status": case((attempts >= MAX_ATTEMPTS, DEAD), else_=statement.excluded.status),
+    }
+    recorded = statement.on_conflict_do_update(
+        index_elements=["event_id"], set_=again, where=WebhookEvent.status.in_(UNRESOLVED)
+    )
+    status: str | None = connection.execute(recorded.returning(WebhookEvent.status)).scalar()
+    return status
+
+
+def _is_deleted(connection: Connection, clerk_user_id: str) -> bool:
+    """Whether the payload would be personal data of a deleted user, which is not kept."""
+    # Locked, or a delete between this check and the insert would leave the payload.
+    lock_user(connection, clerk_user_id)
+    tombstone = select(User.user_id).where(User.clerk_user_id == clerk_user_id, User.deleted_at.is_not(None))
+    return connection.execute(tombstone).first() is not None

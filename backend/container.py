@@ -1,0 +1,115 @@
+"""What the application consists of: every collaborator with its type, made once an application."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar, cast
+
+from flask import Flask, current_app
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, Engine
+
+from backend.access.api_keys import ApiKeys
+from backend.access.authentication import Authenticator
+from backend.access.identity import Identity, Kind
+from backend.access.legacy_tokens import LegacyTokens
+from backend.access.policy import Access, policies_of
+from backend.access.session_tokens import SessionTokens
+from backend.database.engine import POOL_TIMEOUT_SECONDS, READERS, connector, engine_options
+from backend.database.prepared_reads import ReadConnection, ReadPool
+from backend.database.transactions import Database
+from backend.models import Base
+from backend.server.request_counter import RequestCounter
+from backend.services.api_keys.form import KeyForm
+from backend.services.clerk.client.backend_api import BackendApi
+from backend.services.clerk.client.http import get_json
+from backend.services.clerk.mirror.apply import Mirror
+from backend.services.clerk.mirror.completion import Completion
+from backend.services.clerk.sessions import LiveSessions
+from backend.services.clerk.webhooks.signature import WebhookVerifier
+from backend.services.core.clerk_service import ClerkService
+from backend.services.core.jwks import MAX_SET_BYTES
+from backend.services.encryption import Encryption
+from config import Settings
+
+T = TypeVar("T")
+
+_EXTENSION = "counterfoil"
+
+# Flask-SQLAlchemy makes the engine of the writers, and gives `flask shell` a session over our tables (`db.session`).
+db = SQLAlchemy(metadata=Base.metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The collaborators of views and commands."""
+
+    settings: Settings
+    database: Database
+    reads: ReadPool
+    clerk: ClerkService
+    backend_api: BackendApi
+    live_sessions: LiveSessions
+    mirror: Mirror
+    webhook_verifier: WebhookVerifier | None
+    key_form: KeyForm
+    encryption: Encryption
+    request_counter: RequestCounter
+    access: Access
+
+
+def make_services(app: Flask, settings: Settings) -> Services:
+    """Make them all, and bind them to the application. Connects to nothing yet."""
+    connect = connector(settings.database_url.get_secret_value())
+    database = Database(_make_engine(app, settings, connect))
+    reads = ReadPool(connect, READERS, POOL_TIMEOUT_SECONDS)
+    clerk = ClerkService.from_settings(settings, partial(get_json, max_bytes=MAX_SET_BYTES))
+    backend_api = BackendApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value())
+    mirror = Mirror(link_by_email=settings.legacy_link_by_email)
+    completion = Completion(database.transact, backend_api, mirror)
+    key_form = KeyForm(settings.api_key_prefix, settings.pepper)
+    request_counter = RequestCounter(database.transact)
+    identify: dict[Kind, Callable[[str], Identity]] = {
+        "clerk": SessionTokens(clerk, reads, database.transact, completion).identify,
+        "api-key": ApiKeys(key_form, reads, database).identify,
+    }
+    if settings.accepts_legacy_tokens:
+        identify["legacy"] = LegacyTokens(settings, reads, database.transact).identify
+    live_sessions = LiveSessions(backend_api)
+    access = Access(Authenticator(settings, identify, request_counter.count), live_sessions, policies_of(app))
+    access.bind(app)
+    secrets = settings.clerk_webhook_secret
+    services = Services(
+        settings=settings,
+        database=database,
+        reads=reads,
+        clerk=clerk,
+        backend_api=backend_api,
+        live_sessions=live_sessions,
+        mirror=mirror,
+        webhook_verifier=WebhookVerifier(secrets) if secrets else None,
+        key_form=key_form,
+        encryption=Encryption(settings.pepper),
+        request_counter=request_counter,
+        access=access,
+    )
+    app.extensions[_EXTENSION] = services
+    return services
+
+
+def _make_engine(app: Flask, settings: Settings, connect: Callable[[], ReadConnection]) -> Engine:
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url.get_secret_value()
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(connect)
+    db.init_app(app)
+    with app.app_context():
+        return db.engine
+
+
+def current_services() -> Services:
+    """The collaborators of the application that serves this request or runs this command."""
+    return cast("Services", current_app.extensions[_EXTENSION])
+
+
+def in_transaction(work: Callable[[Connection], T]) -> T:
+    """Run `work` and commit, as Database.transact: views say `in_transaction(lambda connection: …)`."""
+    return current_services().database.transact(work)
