@@ -4,93 +4,68 @@ import math
 from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
-from types import MappingProxyType
+from typing import Self
 
 
 class ErrorCode(StrEnum):
-    """What went wrong, for programs. Clerk's own names where Clerk has one."""
+    """What went wrong, for programs, with its status. Clerk's own names where Clerk has one."""
 
-    SESSION_TOKEN_MISSING = "session-token-missing"
-    TOKEN_INVALID = "token-invalid"
-    TOKEN_INVALID_ALGORITHM = "token-invalid-algorithm"
-    TOKEN_TYPE_MISMATCH = "token-type-mismatch"
-    JWK_KID_MISMATCH = "jwk-kid-mismatch"
-    TOKEN_INVALID_SIGNATURE = "token-invalid-signature"
-    TOKEN_INVALID_CLAIMS = "token-invalid-claims"
-    TOKEN_EXPIRED = "token-expired"
-    TOKEN_NOT_ACTIVE_YET = "token-not-active-yet"
-    TOKEN_IAT_IN_THE_FUTURE = "token-iat-in-the-future"
-    TOKEN_INVALID_ISSUER = "token-invalid-issuer"
-    TOKEN_INVALID_AUTHORIZED_PARTIES = "token-invalid-authorized-parties"
-    TOKEN_INVALID_AUDIENCE = "token-invalid-audience"
-    SESSION_PENDING = "session-pending"
-    SESSION_REVOKED = "session-revoked"
-    USER_DELETED = "user-deleted"
-    LEGACY_TOKEN_RETIRED = "legacy-token-retired"
-    API_KEY_INVALID = "api-key-invalid"
-    API_KEY_REVOKED = "api-key-revoked"
-    API_KEY_EXPIRED = "api-key-expired"
-    USER_BANNED = "user-banned"
-    FORBIDDEN = "forbidden"
-    INSUFFICIENT_SCOPE = "insufficient-scope"
-    CSRF = "csrf"
-    QUOTA_EXCEEDED = "quota-exceeded"
-    NOT_FOUND = "not-found"
-    METHOD_NOT_ALLOWED = "method-not-allowed"
-    CONFLICT = "conflict"
-    PRECONDITION_FAILED = "precondition-failed"
-    VALIDATION = "validation"
-    MALFORMED_BODY = "malformed-body"
-    WEBHOOK_HEADERS_MISSING = "webhook-headers-missing"
-    WEBHOOK_SIGNATURE_INVALID = "webhook-signature-invalid"
-    WEBHOOK_TIMESTAMP_OUT_OF_TOLERANCE = "webhook-timestamp-out-of-tolerance"
-    PAYLOAD_TOO_LARGE = "payload-too-large"
-    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
-    JWKS_UNAVAILABLE = "jwks-unavailable"
-    CLERK_UNAVAILABLE = "clerk-unavailable"
-    DATABASE_UNAVAILABLE = "database-unavailable"
-    WEBHOOK_FAILED = "webhook-failed"
-    WEBHOOKS_NOT_CONFIGURED = "webhooks-not-configured"
-    REQUEST_TIMEOUT = "request-timeout"
-    INTERNAL = "internal"
+    status: HTTPStatus
 
-    @property
-    def status(self) -> HTTPStatus:
-        return STATUS.get(self, HTTPStatus.UNAUTHORIZED)
+    def __new__(cls, value: str, status: HTTPStatus) -> Self:
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.status = status
+        return code
+
+    SESSION_TOKEN_MISSING = "session-token-missing", HTTPStatus.UNAUTHORIZED
+    TOKEN_INVALID = "token-invalid", HTTPStatus.UNAUTHORIZED
+    TOKEN_INVALID_ALGORITHM = "token-invalid-algorithm", HTTPStatus.UNAUTHORIZED
+    TOKEN_TYPE_MISMATCH = "token-type-mismatch", HTTPStatus.UNAUTHORIZED
+    JWK_KID_MISMATCH = "jwk-kid-mismatch", HTTPStatus.UNAUTHORIZED
+    TOKEN_INVALID_SIGNATURE = "token-invalid-signature", HTTPStatus.UNAUTHORIZED
+    TOKEN_INVALID_CLAIMS = "token-invalid-claims", HTTPStatus.UNAUTHORIZED
+    TOKEN_EXPIRED = "token-expired", HTTPStatus.UNAUTHORIZED
+    TOKEN_NOT_ACTIVE_YET = "token-not-active-yet", HTTPStatus.UNAUTHORIZED
+    TOKEN_IAT_IN_THE_FUTURE = "token-iat-in-the-future", HTTPStatus.UNAUTHORIZED
+    TOKEN_INVALID_ISSUER = "token-invalid-issuer", HTTPStatus.UNAUTHORIZED
+    TOKEN_INVALID_AUTHORIZED_PARTIES = "token-invalid-authorized-parties", HTTPStatus.UNAUTHORIZED
+    TOKEN_INVALID_AUDIENCE = "token-invalid-audience", HTTPStatus.UNAUTHORIZED
+    SESSION_PENDING = "session-pending", HTTPStatus.UNAUTHORIZED
+    SESSION_REVOKED = "session-revoked", HTTPStatus.UNAUTHORIZED
+    USER_DELETED = "user-deleted", HTTPStatus.UNAUTHORIZED
+    LEGACY_TOKEN_RETIRED = "legacy-token-retired", HTTPStatus.UNAUTHORIZED
+    API_KEY_INVALID = "api-key-invalid", HTTPStatus.UNAUTHORIZED
+    API_KEY_REVOKED = "api-key-revoked", HTTPStatus.UNAUTHORIZED
+    API_KEY_EXPIRED = "api-key-expired", HTTPStatus.UNAUTHORIZED
+    USER_BANNED = "user-banned", HTTPStatus.FORBIDDEN
+    FORBIDDEN = "forbidden", HTTPStatus.FORBIDDEN
+    INSUFFICIENT_SCOPE = "insufficient-scope", HTTPStatus.FORBIDDEN
+    CSRF = "csrf", HTTPStatus.FORBIDDEN
+    QUOTA_EXCEEDED = "quota-exceeded", HTTPStatus.PAYMENT_REQUIRED
+    NOT_FOUND = "not-found", HTTPStatus.NOT_FOUND
+    METHOD_NOT_ALLOWED = "method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED
+    CONFLICT = "conflict", HTTPStatus.CONFLICT
+    PRECONDITION_FAILED = "precondition-failed", HTTPStatus.PRECONDITION_FAILED
+    VALIDATION = "validation", HTTPStatus.UNPROCESSABLE_ENTITY
+    MALFORMED_BODY = "malformed-body", HTTPStatus.BAD_REQUEST
+    WEBHOOK_HEADERS_MISSING = "webhook-headers-missing", HTTPStatus.BAD_REQUEST
+    WEBHOOK_SIGNATURE_INVALID = "webhook-signature-invalid", HTTPStatus.BAD_REQUEST
+    WEBHOOK_TIMESTAMP_OUT_OF_TOLERANCE = "webhook-timestamp-out-of-tolerance", HTTPStatus.BAD_REQUEST
+    PAYLOAD_TOO_LARGE = "payload-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    JWKS_UNAVAILABLE = "jwks-unavailable", HTTPStatus.SERVICE_UNAVAILABLE
+    CLERK_UNAVAILABLE = "clerk-unavailable", HTTPStatus.SERVICE_UNAVAILABLE
+    DATABASE_UNAVAILABLE = "database-unavailable", HTTPStatus.SERVICE_UNAVAILABLE
+    WEBHOOK_FAILED = "webhook-failed", HTTPStatus.SERVICE_UNAVAILABLE
+    WEBHOOKS_NOT_CONFIGURED = "webhooks-not-configured", HTTPStatus.SERVICE_UNAVAILABLE
+    REQUEST_TIMEOUT = "request-timeout", HTTPStatus.SERVICE_UNAVAILABLE
+    INTERNAL = "internal", HTTPStatus.INTERNAL_SERVER_ERROR
 
     @property
     def summary(self) -> str:
         return self.value.replace("-", " ").capitalize()
 
-
-# Every code that is not here is about the credential: 401.
-STATUS: Mapping[ErrorCode, HTTPStatus] = MappingProxyType(
-    {
-        ErrorCode.USER_BANNED: HTTPStatus.FORBIDDEN,
-        ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
-        ErrorCode.INSUFFICIENT_SCOPE: HTTPStatus.FORBIDDEN,
-        ErrorCode.CSRF: HTTPStatus.FORBIDDEN,
-        ErrorCode.QUOTA_EXCEEDED: HTTPStatus.PAYMENT_REQUIRED,
-        ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
-        ErrorCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
-        ErrorCode.CONFLICT: HTTPStatus.CONFLICT,
-        ErrorCode.PRECONDITION_FAILED: HTTPStatus.PRECONDITION_FAILED,
-        ErrorCode.VALIDATION: HTTPStatus.UNPROCESSABLE_ENTITY,
-        ErrorCode.MALFORMED_BODY: HTTPStatus.BAD_REQUEST,
-        ErrorCode.WEBHOOK_HEADERS_MISSING: HTTPStatus.BAD_REQUEST,
-        ErrorCode.WEBHOOK_SIGNATURE_INVALID: HTTPStatus.BAD_REQUEST,
-        ErrorCode.WEBHOOK_TIMESTAMP_OUT_OF_TOLERANCE: HTTPStatus.BAD_REQUEST,
-        ErrorCode.PAYLOAD_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        ErrorCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        ErrorCode.JWKS_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-        ErrorCode.CLERK_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-        ErrorCode.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-        ErrorCode.WEBHOOK_FAILED: HTTPStatus.SERVICE_UNAVAILABLE,
-        ErrorCode.WEBHOOKS_NOT_CONFIGURED: HTTPStatus.SERVICE_UNAVAILABLE,
-        ErrorCode.REQUEST_TIMEOUT: HTTPStatus.SERVICE_UNAVAILABLE,
-        ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
-    }
-)
 
 RETRY_AFTER_SECONDS = 5
 

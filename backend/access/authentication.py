@@ -63,7 +63,8 @@ class Authenticator:
         """Raises AppError: 401 without a usable credential, 403 for a cookie that a foreign page may have sent."""
         key: str | None = request.environ.get("HTTP_X_API_KEY")
         if key is not None:
-            _refuse_clerk_key(key)
+            if key.startswith(CLERK_KEY_PREFIXES):
+                raise _clerk_key_refused()
             return Credential("api-key", key)
         header: str | None = request.environ.get("HTTP_AUTHORIZATION")
         if header is None:
@@ -77,7 +78,8 @@ class Authenticator:
             return Credential("api-key", token)
         if self._accepts_legacy and has_legacy_shape(token):
             return Credential("legacy", token)
-        _refuse_clerk_key(token)
+        if token.startswith(CLERK_KEY_PREFIXES):
+            raise _clerk_key_refused()
         return Credential("clerk", token)
 
     def _from_cookie(self, request: Request) -> str:
@@ -132,13 +134,12 @@ def session_cookie_names(publishable_key: str) -> tuple[str, ...]:
     return (f"{COOKIE_NAME}_{digest[:COOKIE_SUFFIX_LENGTH].decode()}", COOKIE_NAME)
 
 
-def _refuse_clerk_key(value: str) -> None:
+def _clerk_key_refused() -> AppError:
     """Clerk's own machine credentials would need a paid call to Clerk for each request; its secret keys, worse."""
-    if value.startswith(CLERK_KEY_PREFIXES):
-        raise AppError(
-            ErrorCode.TOKEN_TYPE_MISMATCH,
-            "Keys and tokens that Clerk made for machines are not accepted. Send an API key of this application.",
-        )
+    return AppError(
+        ErrorCode.TOKEN_TYPE_MISMATCH,
+        "Keys and tokens that Clerk made for machines are not accepted. Send an API key of this application.",
+    )
 
 
 def admit(account: Account, transact: Transact, read_again: Callable[[], Account | None]) -> Account:

@@ -14,7 +14,7 @@ from backend.models.user import User
 from backend.models.webhook_event import WebhookEvent
 
 # The revision of the schema these tables need, or a later one: the head of migrations/ (a test compares).
-SCHEMA_REVISION = "009"
+SCHEMA_REVISION = "010"
 
 __all__ = [
     "SCHEMA_REVISION",

@@ -22,9 +22,7 @@ class IdempotencyKey(Base):
     )
     method: Mapped[str] = mapped_column(primary_key=True, comment="HTTP method")
     path: Mapped[str] = mapped_column(primary_key=True, comment="Path of the URL")
-    key: Mapped[str] = mapped_column(
-        primary_key=True, comment="Idempotency-Key; a random one of our own for a minute when none was sent"
-    )
+    key: Mapped[str] = mapped_column(primary_key=True, comment="Idempotency-Key of the request")
     body_hash: Mapped[str] = mapped_column(comment="SHA-256 of the request's If-Match and body, hexadecimal")
     status: Mapped[int] = mapped_column(comment="HTTP status of the answer, always 2xx")
     location: Mapped[str | None] = mapped_column(comment="Location of the answer")

@@ -1,7 +1,7 @@
 """The caller as `/auth/me` shows them."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -85,8 +85,9 @@ class AccountOut(BaseModel):
     session: SessionOut
 
     @classmethod
-    def of(cls, identity: Identity, account: Account) -> Self:
+    def of(cls, identity: Identity) -> Self:
         """Of a caller, whose account is settled. One function: each call costs, and every page of an application asks."""
+        account = cast("Account", identity.account)
         claimed = identity.entitlements
         organization = claimed.org_id and {
             "org_id": claimed.org_id,

@@ -11,6 +11,7 @@ import pytest
 import requests
 from flask import Flask
 
+from backend.access.policy import policies_of
 from backend.models.choices import Scope
 from backend.services.api_keys.form import KeyForm
 from config import DEVELOPMENT_PEPPER

@@ -1,5 +1,7 @@
 """Who am I, what I say of myself, and what Clerk said of me."""
 
+from dataclasses import replace
+
 from flask import Blueprint
 
 from backend.access.policy import current_access, get_account, get_caller, get_current_user_id, require_auth
@@ -23,7 +25,7 @@ blueprint = Blueprint("auth", __name__)
 @operation(AccountOut)
 def me() -> AccountOut:
     """The caller: user, subscription, usage of this month, session."""
-    return AccountOut.of(get_caller(), get_account())
+    return AccountOut.of(get_caller())
 
 
 @blueprint.patch("/api/me")
@@ -33,7 +35,8 @@ def change_me(body: ProfileIn) -> AccountOut:
     """Set bio, website or social links. The answer is that of `GET /api/me`."""
     user_id = get_current_user_id()
     profile = in_transaction(lambda connection: change_profile(connection, user_id, body.changes))
-    return AccountOut.of(get_caller(), get_account()._replace(**profile._asdict()))
+    changed = get_account()._replace(**profile._asdict())
+    return AccountOut.of(replace(get_caller(), account=changed))
 
 
 @blueprint.get("/api/me/events")
