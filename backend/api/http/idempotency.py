@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from hashlib import sha256
-from typing import ParamSpec
 
 from flask import Response, current_app, request, url_for
 from sqlalchemy import Connection
@@ -21,37 +20,45 @@ from backend.services.users.accounts import lock_owner
 HEADER = "Idempotency-Key"
 VISIBLE_ASCII = re.compile(r"[!-~]{1,255}")
 
-P = ParamSpec("P")
-Work = Callable[[Connection], ApiResponse]
+View = Callable[..., ApiResponse]
 
 
-def idempotent(view: Callable[P, Work]) -> Callable[P, Response]:
-    """The view checks the request and returns the work; this runs it in one transaction.
+def idempotent(view: View) -> Callable[..., Response]:
+    """Run a view in a transaction that begins with the lock of the caller's row: all that a user writes happens in order.
 
-    All writes of a user that come this way happen one after the other. Raises AppError besides what the work raises: 401
-    for a user who is gone, 422 for a key that we do not take, 409 for one that came with another body.
+    It is given the `connection`, and changes nothing but through it. Raises AppError besides what the view raises: 401 for
+    a user who is gone, 422 for a key that we do not take, 409 for one that came with another body.
     """
     return _decorate(view, is_secret=False)
 
 
-def idempotent_secret(view: Callable[P, Work]) -> Callable[P, Response]:
+def idempotent_secret(view: View) -> Callable[..., Response]:
     """As `idempotent`, where the response shows a secret: it is kept encrypted."""
     return _decorate(view, is_secret=True)
 
 
-def _decorate(view: Callable[P, Work], *, is_secret: bool) -> Callable[P, Response]:
+def _decorate(view: View, *, is_secret: bool) -> Callable[..., Response]:
     @wraps(view)
-    def run(*args: P.args, **kwargs: P.kwargs) -> Response:
-        key = _read_key()
-        # Also where the view reads none: a body that is too long is refused.
+    def run(**values: object) -> Response:
+        user_id, key = get_current_user_id(), _read_key()
+        # Also where the view reads no body: one that is too long is refused.
         body_hash = _hash_request()
-        work = view(*args, **kwargs)
-        if key is None:
-            return respond(in_transaction(partial(_run_once, work)))
-        result, is_replayed = in_transaction(
-            partial(_run_kept, key, body_hash, _encrypting(work) if is_secret else work)
-        )
-        if is_secret:
+
+        def work(connection: Connection) -> ApiResponse:
+            result = view(connection=connection, **values)
+            if key is None or not is_secret:
+                return result
+            return result._replace(body=current_services().encryption.encrypt(result.body))
+
+        def once(connection: Connection) -> tuple[ApiResponse, bool]:
+            lock_owner(connection, user_id)
+            if key is None:
+                return work(connection), False
+            same = RequestKey(user_id, request.method, _path(), key)
+            return respond_once(connection, same, body_hash, work)
+
+        result, is_replayed = in_transaction(once)
+        if key is not None and is_secret:
             result = result._replace(body=current_services().encryption.decrypt(result.body))
         response = respond(result)
         if is_replayed:
@@ -62,40 +69,18 @@ def _decorate(view: Callable[P, Work], *, is_secret: bool) -> Callable[P, Respon
     return run
 
 
-def _run_once(work: Work, connection: Connection) -> ApiResponse:
-    lock_owner(connection, get_current_user_id())
-    return work(connection)
-
-
-def _run_kept(
-    key: RequestKey, body_hash: str, work: Work, connection: Connection
-) -> tuple[ApiResponse, bool]:
-    lock_owner(connection, key.user_id)
-    return respond_once(connection, key, body_hash, work)
-
-
-def _encrypting(work: Work) -> Work:
-    def run(connection: Connection) -> ApiResponse:
-        result = work(connection)
-        return result._replace(body=current_services().encryption.encrypt(result.body))
-
-    return run
-
-
 def _hash_request() -> str:
     # A change of another version is another request, although its body may be the same.
     sent = request.headers.get(IF_MATCH, "").encode() + b"\n" + read_bytes(MAX_JSON_BYTES)
     return sha256(sent).hexdigest()
 
 
-def _read_key() -> RequestKey | None:
+def _read_key() -> str | None:
     key = request.headers.get(HEADER)
-    if key is None:
-        return None
-    if not VISIBLE_ASCII.fullmatch(key):
+    if key is not None and not VISIBLE_ASCII.fullmatch(key):
         error = {"path": HEADER, "message": "Must be 1 to 255 visible ASCII characters."}
         raise AppError(ErrorCode.VALIDATION, "The request has a wrong header.", members={"errors": [error]})
-    return RequestKey(get_current_user_id(), request.method, _path(), key)
+    return key
 
 
 def _path() -> str:

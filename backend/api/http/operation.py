@@ -11,6 +11,7 @@ from flask import Response
 from pydantic import BaseModel
 
 from backend.api.http.parsing import read_body, read_query
+from backend.container import in_transaction
 from backend.errors import ErrorCode
 from backend.schemas.base import Input, Query
 from backend.services.idempotency import ApiResponse
@@ -47,8 +48,10 @@ def operation(
     raw_body: type[BaseModel] | None = None,
     is_tagged: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    """Give a view its input: what it calls `body` and `query` is read as the models that it annotates them with.
+    """Give a view what it asks for by the names of its parameters.
 
+    `body` and `query` are read as the models that it annotates them with. `connection`: it runs in a transaction, which is
+    committed when it returns; it may run again, so it changes nothing but through that connection.
     The view returns a model, an ApiResponse where there are headers or another status, None for no body, or a whole Response.
     """
 
@@ -66,6 +69,8 @@ def operation(
             refuses=frozenset(refuses),
         )
         body, query = described.body, described.query
+        # A view that writes gets its connection from `idempotent`, which is nearer to it.
+        is_transaction = "connection" in inputs and not hasattr(view, "takes")
 
         @wraps(view)
         def call(**values: object) -> Response:
@@ -73,6 +78,8 @@ def operation(
                 values["query"] = read_query(query)
             if body is not None:
                 values["body"] = read_body(body)
+            if is_transaction:
+                return respond(in_transaction(lambda connection: view(connection=connection, **values)))
             return respond(view(**values))
 
         call.operation = described  # type: ignore[attr-defined]
