@@ -1,7 +1,7 @@
 """`flask --app wsgi users`: find and change users, for an operator."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import click
@@ -84,64 +84,45 @@ def show(user: str) -> None:
 @click.argument("user")
 @click.argument("role", type=click.Choice([role.value for role in Role]))
 def set_role(user: str, role: str) -> None:
-    user_id = _change(user, Changes(role=Role(role)))
-    click.echo(f"User {user_id} has the role {role}.", err=True)
+    _change(user, Changes(role=Role(role)), f"has the role {role}")
 
 
 @group.command(
-    "set-plan",
-    help=f"Put a user on a plan.\n\n{USER_HELP}",
-    epilog=example("users set-plan 17 pro"),
+    "set-plan", help=f"Put a user on a plan.\n\n{USER_HELP}", epilog=example("users set-plan 17 pro")
 )
 @click.argument("user")
 @click.argument("plan", type=click.Choice([plan.value for plan in Plan]))
 def set_plan(user: str, plan: str) -> None:
-    user_id = _change(user, Changes(plan=Plan(plan)))
-    click.echo(f"User {user_id} has the plan {plan}.", err=True)
+    _change(user, Changes(plan=Plan(plan)), f"has the plan {plan}")
 
 
-@group.command(
+def _add(name: str, does: str, run: Callable[[str], None]) -> None:
+    """A command whose one argument is the user."""
+    group.command(name, help=f"{does}\n\n{USER_HELP}", epilog=example(f"users {name} ada@example.com"))(
+        click.argument("user")(run)
+    )
+
+
+_add(
     "deactivate",
-    help=f"Keep a user out, here only: Clerk is not asked.\n\n{USER_HELP}",
-    epilog=example("users deactivate ada@example.com"),
+    "Keep a user out, here only: Clerk is not asked.",
+    lambda user: _change(user, Changes(is_active=False), "is deactivated"),
 )
-@click.argument("user")
-def deactivate(user: str) -> None:
-    user_id = _change(user, Changes(is_active=False))
-    click.echo(f"User {user_id} is deactivated.", err=True)
-
-
-@group.command(
+_add(
     "activate",
-    help=f"Let a deactivated user in again.\n\n{USER_HELP}",
-    epilog=example("users activate ada@example.com"),
+    "Let a deactivated user in again.",
+    lambda user: _change(user, Changes(is_active=True), "is active"),
 )
-@click.argument("user")
-def activate(user: str) -> None:
-    user_id = _change(user, Changes(is_active=True))
-    click.echo(f"User {user_id} is active.", err=True)
-
-
-@group.command(
+_add(
     "ban",
-    help=f"Ban a user at Clerk, and here at once. Needs CLERK_SECRET_KEY.\n\n{USER_HELP}",
-    epilog=example("users ban ada@example.com"),
+    "Ban a user at Clerk, and here at once. Needs CLERK_SECRET_KEY.",
+    lambda user: _set_banned(user, banned=True),
 )
-@click.argument("user")
-def ban(user: str) -> None:
-    user_id = _set_banned(user, banned=True)
-    click.echo(f"User {user_id} is banned.", err=True)
-
-
-@group.command(
+_add(
     "unban",
-    help=f"Take the ban of a user back, at Clerk and here. Needs CLERK_SECRET_KEY.\n\n{USER_HELP}",
-    epilog=example("users unban ada@example.com"),
+    "Take the ban of a user back, at Clerk and here. Needs CLERK_SECRET_KEY.",
+    lambda user: _set_banned(user, banned=False),
 )
-@click.argument("user")
-def unban(user: str) -> None:
-    user_id = _set_banned(user, banned=False)
-    click.echo(f"User {user_id} is not banned.", err=True)
 
 
 def _check(filters: dict[str, str | None]) -> UserFilter:
@@ -153,19 +134,20 @@ def _check(filters: dict[str, str | None]) -> UserFilter:
         raise click.BadParameter("one line of 1 to 100 characters", param_hint="--search") from None
 
 
-def _change(named: str, changes: Changes) -> int:
+def _change(named: str, changes: Changes, state: str) -> None:
     user_id = transact(lambda connection: find_user(connection, named))
     transact(lambda connection: change_user(connection, CLI, user_id, changes))
-    return user_id
+    click.echo(f"User {user_id} {state}.", err=True)
 
 
-def _set_banned(named: str, *, banned: bool) -> int:
+def _set_banned(named: str, *, banned: bool) -> None:
     user_id = transact(lambda connection: find_user(connection, named))
     services = current_services()
     try:
-        return set_banned(transact, services.backend_api, services.mirror, CLI, user_id, banned=banned)
+        found = set_banned(transact, services.backend_api, services.mirror, CLI, user_id, banned=banned)
     except AppError as error:
         raise click.ClickException(error.detail) from None
+    click.echo(f"User {found} is {'banned' if banned else 'not banned'}.", err=True)
 
 
 def _row(user: ListedUser) -> Sequence[str]:
