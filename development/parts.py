@@ -97,7 +97,7 @@ class Program:
 
 
 class Server:
-    """The embedded PostgreSQL, perhaps started by another process. It stops by itself after its last user."""
+    """The embedded PostgreSQL, perhaps started by another `make run`, which is why it is asked for by its process id."""
 
     def __init__(self, pid: int) -> None:
         self.name = "PostgreSQL"
