@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -15,16 +14,9 @@ import requests
 from tests.support.clerk import Instance
 from tests.support.database import Sql, driver_url
 from tests.support.ports import free_port
+from tests.support.project import DEVELOPMENT, copy_project
 from tests.support.server import PROJECT, clean_environment
 
-DEVELOPMENT_ONLY = (
-    "benchmarks/",
-    "clerk_emulator/",
-    "development/",
-    "tests/",
-    "frontend/",
-    "requirements-dev",
-)
 SERVING = "0.0.0.0:8000"
 START_SECONDS = 30
 
@@ -48,11 +40,7 @@ def pins(requirements: str) -> set[str]:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project without what only development needs, and `.venv` as the README makes it."""
     project = tmp_path_factory.mktemp("production") / "counterfoil"
-    files = subprocess.check_output(("git", "ls-files", "-co", "--exclude-standard"), cwd=PROJECT, text=True)
-    for name in files.splitlines():
-        if not name.startswith(DEVELOPMENT_ONLY) and (PROJECT / name).is_file():
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, project / name)
+    copy_project(project, without=DEVELOPMENT)
     make, fill, _, _ = production_lines()
     assert make == "python3 -m venv .venv"
     assert fill.startswith(".venv/bin/pip ")

@@ -2,7 +2,6 @@
 
 import base64
 import secrets
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from config import DEVELOPMENT_PEPPER, LOCAL_CLERK_HOST, LOCAL_CLERK_SECRET_PREFIX, LOCAL_CLERK_WEBHOOK_MARK
 from tests.support.clerk import Instance
+from tests.support.project import DEVELOPMENT, copy_project
 from tests.support.server import PROJECT, clean_environment
 
 INSTANCE = Instance("clerk.example.com")
@@ -44,13 +44,9 @@ def _start(
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, without what a developer's `make run` leaves in it."""
+    """Where no developer's `make run` says anything."""
     project = tmp_path_factory.mktemp("project") / "counterfoil"
-    project.mkdir()
-    for name in ("alembic.ini", "config.py", "gunicorn.conf.py", "wsgi.py"):
-        shutil.copy(PROJECT / name, project)
-    for name in ("backend", "migrations", "settings"):
-        shutil.copytree(PROJECT / name, project / name)
+    copy_project(project, without=DEVELOPMENT)
     return project
 
 
