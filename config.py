@@ -1,7 +1,7 @@
 """Every setting, typed and validated; read once from the environment and `.env`.
 
-A wrong value stops the start with one line that names the key and never shows its value. Nothing is started here:
-in development the files that `make run` leaves under `.local/` say where the database and the local Clerk instance are.
+A wrong value stops the start with one line that names the key and never shows its value. Nothing is started
+here: in development, files of `make run` under `.local/` say where its database and Clerk instance are.
 """
 
 import os
@@ -203,7 +203,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment, then `.env`; in development then what `make run` says of its database and Clerk instance.
+    """Read the environment, then `.env`; in development, then the files of `make run`.
 
     Raises ConfigError with one line for each wrong key.
     """
@@ -234,7 +234,10 @@ def _explain(fault: dict[str, Any]) -> str:
 
 
 def _local_database_url() -> SecretStr:
-    """The database of a `make run` that serves it. After kill -9 of all of it the file is there, and the socket silent."""
+    """The database of a running `make run`. Raises ConfigError when there is none.
+
+    The file alone proves nothing: it stays after a crash of the machine. So its socket is tried.
+    """
     try:
         url = dotenv_values(LOCAL_DATABASE)["DATABASE_URL"] or ""
         place = make_url(url).query
@@ -243,6 +246,7 @@ def _local_database_url() -> SecretStr:
             connection.connect(f"{place['host']}/.s.PGSQL.{place['port']}")
     except (OSError, KeyError, ArgumentError):
         raise ConfigError(
-            "DATABASE_URL: not set, and no `make run` serves a database here. Start `make run`, or set DATABASE_URL"
+            "DATABASE_URL: not set, and no `make run` serves a database here. "
+            "Start `make run`, or set DATABASE_URL"
         ) from None
     return SecretStr(url)

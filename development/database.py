@@ -1,9 +1,9 @@
 """The embedded PostgreSQL 18: the developer's own under `.local/postgres`, and throw-away ones for tests.
 
 It listens on a unix socket only, inside a folder that only its account may enter, so it needs no password.
-`make run` starts the developer's server and stops it. While it runs, `database.env` beside its data tells other
-commands where it is, as `keys.env` does of the local Clerk instance. A `make run` that is killed with -9 leaves
-both behind: they go on to work, and the next one takes the server over and stops it.
+`make run` starts the developer's server and stops it. While the server runs, `database.env` beside its data
+tells other commands where it is, as `keys.env` does for the local Clerk instance. When `make run` is killed
+with -9, both stay and other commands still work; the next `make run` uses that server and stops it.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ FAST: dict[str, str | int] = {
 def developer_server(folder: Path) -> Iterator[str]:
     """Start or join the server in `folder`; yields the URL of its database `counterfoil`, which may be empty.
 
-    Two `make run` with keys of Clerk may use one server: the last one that leaves stops it.
+    Two `make run` with real Clerk keys may use one server: the last one that ends stops it.
     Raises ConfigError with one line that says what to do.
     """
     cluster = Cluster(folder)
@@ -102,16 +102,14 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _counted(cluster: Cluster, address: Path) -> Iterator[None]:
-    """Be one of the users of the server. The count is a shared lock, which the kernel drops when a user is killed."""
+    """Be one of the server's users. Each has a shared lock, which the kernel drops when it is killed."""
     users = os.open(cluster.data, os.O_RDONLY)
     fcntl.flock(users, fcntl.LOCK_SH)
     try:
         yield
     finally:
-        with (
-            contextlib.suppress(FileNotFoundError),
-            _alone(cluster.folder),
-        ):  # somebody may have removed .local
+        # Not found: somebody has removed .local meanwhile.
+        with contextlib.suppress(FileNotFoundError), _alone(cluster.folder):
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -97,7 +97,7 @@ class Program:
 
 
 class Server:
-    """The embedded PostgreSQL, perhaps started by another `make run`, which is why it is asked for by its process id."""
+    """The embedded PostgreSQL, by its process id: another `make run` may have started it."""
 
     def __init__(self, pid: int) -> None:
         self.name = "PostgreSQL"

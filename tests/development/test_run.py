@@ -121,7 +121,7 @@ def test_after_kill_9_and_after_the_death_of_a_part(start: Start) -> None:
 
 
 def test_a_new_checkout_without_node(new_checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line says what the page needs; the other commands find the database and the Clerk keys of the run."""
+    """One line says what the page needs; other commands find the database and the Clerk keys of the run."""
     monkeypatch.setenv("PATH", str(new_checkout))
     for name in setting_names():
         monkeypatch.delenv(name, raising=False)  # an empty one would hide what the run wrote down

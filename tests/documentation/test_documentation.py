@@ -16,8 +16,8 @@ PAGES = [
     PROJECT / "clerk_emulator" / "README.md",
     PROJECT / "frontend" / "README.md",
 ]
-# Run in whole by tests/development (make run, then the printed line), tests/browser (Vite), tests/production (the
-# install), or on the CI server (make test).
+# Run in whole by tests/development (make run, then the printed line), tests/browser (Vite), tests/production
+# (the environment), or on the CI server (make test).
 # ngrok and the public address need the internet.
 RUN_ELSEWHERE = (
     "curl -s http://localhost:8000/auth/me",

@@ -1,4 +1,4 @@
-"""The README's lines for production, on a machine that has Python and the files of the project, and nothing else."""
+"""The README's lines for production, where only Python and the files of the project are installed."""
 
 import re
 import shlex
@@ -44,7 +44,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make, fill, _, _ = production_lines()
     assert make == "python3 -m venv .venv"
     assert fill.startswith(".venv/bin/pip ")
-    # The pip of the tests fills it: to copy one into the new environment takes longer than to migrate and to serve.
+    # Its own pip would take as long to install as it takes to migrate and serve: this one's pip fills it.
     subprocess.run((sys.executable, "-m", "venv", "--without-pip", ".venv"), cwd=project, check=True)
     pip = (sys.executable, "-m", "pip", "--python", ".venv/bin/python", "--retries", "1", "--no-input")
     result = subprocess.run(

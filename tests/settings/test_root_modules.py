@@ -1,4 +1,4 @@
-"""What the modules beside the packages import of ours. import-linter takes packages only, so it cannot hold these."""
+"""What the modules beside the packages import of ours. import-linter cannot check them: it takes packages."""
 
 import ast
 

@@ -10,7 +10,7 @@ DEVELOPMENT = ("benchmarks/", "clerk_emulator/", "development/", "frontend/", "r
 
 
 def copy_project(folder: Path, *, without: tuple[str, ...] = ()) -> None:
-    """Everything that git knows or would add, but for the tests and for names that begin as one of `without`."""
+    """All that git knows or would add, but for the tests and for names that begin like one of `without`."""
     names = subprocess.check_output(("git", "ls-files", "-co", "--exclude-standard"), cwd=PROJECT, text=True)
     for name in names.splitlines():
         if not name.startswith(("tests/", *without)) and (PROJECT / name).is_file():
