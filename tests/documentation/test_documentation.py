@@ -16,11 +16,13 @@ PAGES = [
     PROJECT / "clerk_emulator" / "README.md",
     PROJECT / "frontend" / "README.md",
 ]
-# Run in whole by tests/development (make run, then the printed line), tests/browser (Vite), or on the CI server (make test).
+# Run in whole by tests/development (make run, then the printed line), tests/browser (Vite), tests/production
+# (the environment), or on the CI server (make test).
 # ngrok and the public address need the internet.
 RUN_ELSEWHERE = (
     "curl -s http://localhost:8000/auth/me",
     "ngrok http 8000",
+    "python3 -m venv .venv",
     "cd frontend",
     "npm run dev",
 )

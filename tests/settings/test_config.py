@@ -1,8 +1,13 @@
 """Every wrong setting is refused, with a line that names its key and shows nothing of its value."""
 
 import base64
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -139,6 +144,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither the environment nor a developer's `.env` says anything."""
     monkeypatch.setattr(config, "PROJECT", tmp_path)
     monkeypatch.setattr(config, "LOCAL_CLERK_KEYS", tmp_path / "keys.env")
+    monkeypatch.setattr(config, "LOCAL_DATABASE", tmp_path / "database.env")
     for name in setting_names():
         monkeypatch.delenv(name, raising=False)
 
@@ -251,6 +257,56 @@ class TestDotEnv:
         text = _refusal(monkeypatch)
         assert text.startswith("CLERK_WEBHOOK_SECRET: ")
         assert SECRET not in text
+
+
+class TestLocalDatabase:
+    """What `make run` says of its database, in development."""
+
+    @pytest.fixture
+    def place(self) -> Iterator[str]:
+        with tempfile.TemporaryDirectory(prefix="sock et ") as place:  # tmp_path is too long for a socket
+            yield place
+
+    @pytest.fixture
+    def url(self, place: str, tmp_path: Path) -> str:
+        url = f"postgresql+psycopg2://postgres@/counterfoil?host={quote(place, safe='')}&port=5432"
+        (tmp_path / "database.env").write_text(f"DATABASE_URL={url}\n")
+        return url
+
+    @pytest.mark.parametrize("empty", [{}, {"DATABASE_URL": ""}], ids=["absent", "empty"])
+    def test_served(
+        self, monkeypatch: pytest.MonkeyPatch, place: str, url: str, empty: dict[str, str]
+    ) -> None:
+        for name, value in empty.items():
+            monkeypatch.setenv(name, value)
+        with closing(socket.socket(socket.AF_UNIX)) as server:
+            server.bind(f"{place}/.s.PGSQL.5432")
+            server.listen()
+            assert load_settings().database_url.get_secret_value() == url
+
+    @pytest.mark.usefixtures("url")
+    def test_what_is_set_counts_before_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "db.example" in _load(monkeypatch).database_url.get_secret_value()
+
+    @pytest.mark.usefixtures("url")
+    def test_not_in_production(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert _refusal(monkeypatch, ENV="production", DATABASE_URL="").startswith("DATABASE_URL: missing")
+
+    @pytest.mark.parametrize("left", ["nothing", "file", "socket", "empty"])
+    def test_none_served(
+        self, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path, left: str
+    ) -> None:
+        if left in {"file", "socket"}:
+            request.getfixturevalue("url")
+        if left == "socket":
+            with closing(socket.socket(socket.AF_UNIX)) as server:
+                server.bind(f"{request.getfixturevalue('place')}/.s.PGSQL.5432")
+        if left == "empty":
+            (tmp_path / "database.env").write_text("DATABASE_URL=\n")
+        text = _refusal(monkeypatch, DATABASE_URL="")
+        assert text.startswith("DATABASE_URL: not set, ")
+        assert "`make run`" in text
+        assert "\n" not in text
 
 
 class TestSecrets:

@@ -1,14 +1,16 @@
-"""`gunicorn wsgi:app` with wrong settings: one line, a status that is not 0, no traceback, no secret."""
+"""Programs with wrong or missing settings: one line, a status that is not 0, no traceback, no secret."""
 
 import base64
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from config import DEVELOPMENT_PEPPER, LOCAL_CLERK_HOST, LOCAL_CLERK_SECRET_PREFIX, LOCAL_CLERK_WEBHOOK_MARK
 from tests.support.clerk import Instance
+from tests.support.project import DEVELOPMENT, copy_project
 from tests.support.server import PROJECT, clean_environment
 
 INSTANCE = Instance("clerk.example.com")
@@ -26,16 +28,26 @@ EMULATOR_PUBLISHABLE_KEY = "pk_test_" + base64.b64encode(f"{LOCAL_CLERK_HOST}$".
 EMULATOR_WEBHOOK_SECRET = "whsec_" + base64.b64encode(LOCAL_CLERK_WEBHOOK_MARK + b"x" * 16).decode()
 
 
-def _start(arguments: list[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _start(
+    arguments: list[str], settings: dict[str, str], project: Path = PROJECT
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *arguments],
-        cwd=PROJECT,
+        cwd=project,
         env=clean_environment(**settings),
         capture_output=True,
         text=True,
         timeout=20,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where no developer's `make run` says anything."""
+    project = tmp_path_factory.mktemp("project") / "counterfoil"
+    copy_project(project, without=DEVELOPMENT)
+    return project
 
 
 class TestGunicorn:
@@ -96,3 +108,25 @@ class TestOtherPrograms:
         assert "DATABASE_URL: " in output
         assert "Traceback" not in output
         assert SECRET not in output
+
+
+class TestNoDatabase:
+    """In development beside no `make run`."""
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["alembic", "upgrade", "head"],
+            ["flask", "--app", "wsgi", "users", "list"],
+            ["gunicorn", "wsgi:app", "-b", "127.0.0.1:0"],
+        ],
+        ids=lambda arguments: arguments[0],
+    )
+    def test_one_line_says_what_to_do(self, project: Path, arguments: list[str]) -> None:
+        ended = _start(arguments, {"CLERK_JWT_KEY": INSTANCE.pem, "CLERK_ISSUER": INSTANCE.issuer}, project)
+        output = ended.stdout + ended.stderr
+        assert ended.returncode != 0
+        (line,) = [line for line in output.splitlines() if "DATABASE_URL: " in line]
+        assert "Start `make run`, or set DATABASE_URL" in line
+        assert "Traceback" not in output
+        assert not (project / ".local").exists()
