@@ -158,7 +158,11 @@ class TestTls:
             assert api.get_user("user_1") == {}
         assert clerk_server.connections == 3
 
-    def test_unknown_certificate(self, clerk_server: ApiServer, api: BackendApi) -> None:
+    def test_unknown_certificate(
+        self, clerk_server: ApiServer, api: BackendApi, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
         with pytest.raises(FetchError, match="SSLError"):
             api.get_user("user_1")
         assert clerk_server.asked == []
