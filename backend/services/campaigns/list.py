@@ -5,12 +5,16 @@ import json
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import gt, lt
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, asc, desc, func, literal, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
+from backend import models
+from backend.models import CampaignTag
 from backend.models.base import LAST_ID
-from backend.services.campaigns.campaigns import CAMPAIGN, Campaign, Status
+from backend.services.campaigns.campaigns import COLUMNS, LIVE, Campaign, Status
 from backend.services.core.encoding import decode_base64url
 
 LONGEST_CURSOR = 2_000
@@ -47,7 +51,7 @@ class Position(NamedTuple):
         if len(cursor) > LONGEST_CURSOR:
             raise problem
         try:
-            position = cls._make(json.loads(decode_base64url(cursor.encode("ascii"))))
+            position = cls(*json.loads(decode_base64url(cursor.encode("ascii"))))
         except (ValueError, TypeError, RecursionError):
             raise problem from None
         # A true is an int to Python.
@@ -75,16 +79,6 @@ class CampaignPage(NamedTuple):
     next_cursor: str | None
 
 
-# First the page's place in its index, which holds all that is asked for here; then its rows, each by its primary key. So every
-# page costs the same: a walk of a few blocks, and four blocks a row.
-SELECT = """
-SELECT {columns}, c.folded_name
-FROM (SELECT {order} FROM {table} WHERE {conditions} ORDER BY {sorted_by} LIMIT :limit) AS page
-JOIN campaigns c ON c.campaign_id = page.campaign_id
-ORDER BY {shown_by}
-"""
-BY_TIME = ("created_at", "campaign_id")
-BY_NAME = ("folded_name", "campaign_id")
 # Behind each name that begins with the text, which has at most 100 characters more.
 LAST = "\U0010ffff" * 100
 
@@ -100,13 +94,13 @@ def list_campaigns(
 ) -> CampaignPage:
     """At most `limit` campaigns of the user, those that come after a position."""
     # One more than asked for tells whether there is a next page.
-    statement, values = select_campaigns(user_id, wanted, sort, limit=limit + 1, after=after)
-    rows = connection.execute(statement, values).all()
+    rows = connection.execute(select_campaigns(user_id, wanted, sort, limit=limit + 1, after=after)).all()
     cursor = position_of(rows[limit - 1], sort).encode() if len(rows) > limit else None
-    return CampaignPage([Campaign._make(row[:-1]) for row in rows[:limit]], cursor)
+    found = [Campaign(**{name: getattr(row, name) for name in Campaign._fields}) for row in rows[:limit]]
+    return CampaignPage(found, cursor)
 
 
-def position_of(row: Row[Any], sort: Sort) -> Position:
+def position_of(row: Row[*tuple[Any, ...]], sort: Sort) -> Position:
     """`row`: of the statement below."""
     place = row.folded_name if sort.is_by_name else row.created_at.astimezone(UTC).isoformat()
     return Position(sort, row.campaign_id, place)
@@ -114,51 +108,57 @@ def position_of(row: Row[Any], sort: Sort) -> Position:
 
 def select_campaigns(
     user_id: int, wanted: CampaignFilter, sort: Sort, *, limit: int, after: Position | None = None
-) -> tuple[TextClause, dict[str, object]]:
-    """The statement of one page, and its values."""
-    values: dict[str, object] = {**wanted._asdict(), "user_id": user_id, "limit": limit, "last": LAST}
-    direction, beyond = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
-    table, order, conditions = _choose_index(wanted, sort)
+) -> Select[*tuple[Any, ...]]:
+    """The statement of one page: a campaign's columns, and its folded_name.
+
+    First the page's place in its index, which holds all that is asked for here; then its rows, each by its primary key. So
+    every page costs the same: a walk of a few blocks, and four blocks a row.
+    """
+    direct, is_beyond = (desc, lt) if sort.startswith("-") else (asc, gt)
+    columns, conditions = _choose_index(user_id, wanted, sort)
     if after is not None:
-        values |= {"campaign_id": after.campaign_id, "place": after.place}
-        place = "folded_name" if sort.is_by_name else "created_at"
-        kind = "text" if sort.is_by_name else "timestamptz"
-        conditions.append(f"({place}, campaign_id) {beyond} (CAST(:place AS {kind}), :campaign_id)")
+        place = after.place if sort.is_by_name else datetime.fromisoformat(after.place)
+        conditions.append(
+            is_beyond(tuple_(*columns[-2:]), tuple_(literal(place), literal(after.campaign_id)))
+        )
     if wanted.search is not None:
-        conditions += _search(sort, is_first=after is None)
-    statement = SELECT.format(
-        columns=CAMPAIGN,
-        order=", ".join(order),
-        table=table,
-        conditions=" AND ".join(["user_id = :user_id", *conditions]),
-        sorted_by=", ".join(f"{column} {direction}" for column in order),
-        shown_by=", ".join(f"page.{column} {direction}" for column in order),
-    )
-    return text(statement), values
+        conditions += _begins_with(wanted.search, sort, after)
+    indexed = select(*columns).where(*conditions)
+    page = indexed.order_by(*map(direct, columns)).limit(limit).subquery("page")
+    found = select(*COLUMNS, models.Campaign.folded_name).select_from(page)
+    found = found.join(models.Campaign, models.Campaign.campaign_id == page.c.campaign_id)
+    return found.order_by(*map(direct, page.c))
 
 
-def _choose_index(wanted: CampaignFilter, sort: Sort) -> tuple[str, tuple[str, ...], list[str]]:
-    """The table, the columns by which the index has what is wanted in order, and the condition."""
+def _choose_index(
+    user_id: int, wanted: CampaignFilter, sort: Sort
+) -> tuple[list[InstrumentedAttribute[Any]], list[ColumnElement[bool]]]:
+    """The columns by which an index has what is wanted in order, and the condition. The last two make a position."""
+    campaign = models.Campaign
     if wanted.tag is not None:
-        return "campaign_tags", BY_TIME, ["tag = :tag"]
+        is_tagged = [CampaignTag.user_id == user_id, CampaignTag.tag == wanted.tag]
+        return [CampaignTag.created_at, CampaignTag.campaign_id], is_tagged
+    is_own = [campaign.user_id == user_id, LIVE]
     if sort.is_by_name:
-        return "campaigns", BY_NAME, ["deleted_at IS NULL"]
+        return [campaign.folded_name, campaign.campaign_id], is_own
+    by_time = [campaign.created_at, campaign.campaign_id]
     if wanted.status is not None:
-        return "campaigns", BY_TIME, ["deleted_at IS NULL", "status = :status"]
+        return by_time, [*is_own, campaign.status == wanted.status]
     # Sorted by what is the same in all of them: else PostgreSQL does not see that the index has them in order.
-    return "campaigns", ("deleted_at", *BY_TIME), ["deleted_at IS NULL"]
+    return [campaign.deleted_at, *by_time], is_own
 
 
-def _search(sort: Sort, *, is_first: bool) -> list[str]:
+def _begins_with(search: str, sort: Sort, after: Position | None) -> list[ColumnElement[bool]]:
     """That the name begins with what is searched for.
 
     A later page begins at its position alone: with a second bound on that side PostgreSQL may begin at the other one, and read
     all that lies between. A position in another search has nothing after it.
     """
-    at_least, at_most = "{} >= lower(:search)", "{} <= lower(:search) || :last"
-    begin, end = (at_most, at_least) if sort.startswith("-") else (at_least, at_most)
-    position = 'CAST(:place AS text) COLLATE "C"'
-    return [begin.format("folded_name" if is_first else position), end.format("folded_name")]
+    name, lowest = models.Campaign.folded_name, func.lower(search)
+    begin = name if after is None else literal(after.place).collate("C")
+    if sort.startswith("-"):
+        return [begin <= lowest + LAST, name >= lowest]
+    return [begin >= lowest, name <= lowest + LAST]
 
 
 def _is_place(place: object, sort: Sort) -> bool:
