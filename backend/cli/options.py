@@ -29,8 +29,8 @@ def find_user(connection: Connection, named: str) -> int:
     elif named.startswith("user_"):
         is_meant = User.clerk_user_id == name
     else:
-        # Anybody can give an address that is not theirs, or a look-alike of one ("C" folds ASCII letters only), and would be
-        # made admin by the operator who means its owner.
+        # Anybody can give an address that is not theirs, or a look-alike of one ("C" folds ASCII letters only), and
+        # would be made admin by the operator who means its owner.
         is_same = func.lower(User.email) == func.lower(name)
         is_same_ascii = func.lower(User.email.collate("C")) == func.lower(literal(name).collate("C"))
         is_meant = and_(is_same, is_same_ascii, User.email_verified)

@@ -12,8 +12,8 @@ from backend.services.campaigns.campaigns import RESTORABLE
 BATCH = 1_000
 # Clocks differ, and a token is good for a minute after its session.
 GRACE = timedelta(days=1)
-# For 90 days Svix keeps an event, and a person can send it again from the dashboard: for so long the ledger knows that it
-# was dealt with. Even later it would do no harm: an old profile, session or subscription is stale, and a tombstone stays.
+# Svix keeps an event for 90 days, and a person can send it again from the dashboard: so long the ledger knows it. Later
+# it would do no harm either: an old profile, session or subscription is stale, and a tombstone stays.
 LEDGER_KEPT = timedelta(days=90)
 
 
@@ -34,8 +34,8 @@ def by_age(table: str, since: str, kept: timedelta, *, only: str = "true") -> Pu
     return Purgeable(table, count, delete, kept)
 
 
-# What was too much for the event that deleted the user. Tombstones are in ix_users_switched_off; the campaigns of each are
-# looked for one user at a time, since a join of both tables could read all campaigns.
+# What was too much for the event that deleted the user. Tombstones are in ix_users_switched_off, and their campaigns
+# are looked for one user at a time: a join of both tables could read all campaigns.
 ERASABLE = Purgeable(
     "campaigns of deleted users",
     text("""

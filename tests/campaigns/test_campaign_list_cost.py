@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, text
 
 from backend.services.campaigns.campaigns import Status, select_campaign, select_count
 from backend.services.campaigns.list import CampaignFilter, Position, Sort, position_of, select_campaigns
 from backend.services.campaigns.templates import select_page
-from tests.support.query_plans import Plan, blocks, filled_database, nodes
+from tests.support.query_plans import Plan, blocks, explain, filled_database, nodes
 
 LIMIT = 51  # one page, and one more to know of the next
 # User 1 has all of the first number, the others have a hundred each. Statuses and names lie mixed, every fifth has the same
@@ -69,26 +69,23 @@ def filled(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[Connec
         yield connection
 
 
-def explain(connection: Connection, statement: Select[*tuple[Any, ...]]) -> Plan:
-    """The plan of the statement, which is run."""
-    compiled = statement.compile(connection)
-    explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {compiled}"
-    (response,) = connection.exec_driver_sql(explained, compiled.params).scalar_one()
-    plan: Plan = response["Plan"]
-    return plan
+def explain_select(connection: Connection, statement: Select[*tuple[Any, ...]]) -> Plan:
+    compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
+    return explain(connection, text(str(compiled)), {})
 
 
 def middle(connection: Connection, user_id: int, page: Page) -> Position | None:
     """The position in the middle of what the page is of. None: there is nothing."""
-    everything = select_campaigns(user_id, page.wanted, page.sort, limit=2**31)
-    half = select(func.count() / 2).select_from(everything.subquery()).scalar_subquery()
-    row = connection.execute(everything.offset(half).limit(1)).first()
+    statement, values = select_campaigns(user_id, page.wanted, page.sort, limit=2**31)
+    half = f"SELECT count(*) / 2 FROM ({statement.text}) AS counted"
+    found = text(f"SELECT * FROM ({statement.text}) AS listed OFFSET ({half}) LIMIT 1")
+    row = connection.execute(found, values).first()
     return None if row is None else position_of(row, page.sort)
 
 
 def plan_of(connection: Connection, user_id: int, page: Page) -> Plan:
     after = middle(connection, user_id, page) if page.is_deep else None
-    return explain(connection, select_campaigns(user_id, page.wanted, page.sort, limit=LIMIT, after=after))
+    return explain(connection, *select_campaigns(user_id, page.wanted, page.sort, limit=LIMIT, after=after))
 
 
 @pytest.fixture(scope="module")
@@ -123,17 +120,17 @@ def test_page(filled: Connection, first: Plan, user_id: int, name: str) -> None:
 
 class TestOthers:
     def test_one_campaign(self, filled: Connection) -> None:
-        plan = explain(filled, select_campaign(1, 4_711))
+        plan = explain_select(filled, select_campaign(1, 4_711))
         assert blocks(plan) <= 6
 
     def test_counting_reads_the_index_alone(self, filled: Connection) -> None:
-        plan = explain(filled, select_count(7))
+        plan = explain_select(filled, select_count(7))
         assert {"Index Only Scan"} <= {node["Node Type"] for node in nodes(plan)}
         assert blocks(plan) <= 10
 
     @pytest.mark.parametrize("kind", [None, "own", "shared"])
     @pytest.mark.parametrize("before", [2**63 - 1, 25_000])
     def test_templates(self, filled: Connection, kind: Any, before: int) -> None:
-        plan = explain(filled, select_page(7, kind, limit=LIMIT, before=before))
+        plan = explain_select(filled, select_page(7, kind, limit=LIMIT, before=before))
         assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan)}
         assert blocks(plan) <= 2 * LIMIT + 10
