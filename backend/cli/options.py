@@ -7,41 +7,37 @@ from typing import TypeVar
 
 import click
 import psycopg2
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, and_, func, literal, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from backend.container import in_transaction
 from backend.errors import AppError
+from backend.models import User
 from backend.models.base import ID
 
 T = TypeVar("T")
 
 USER_HELP = "USER is a user_id, a Clerk id (user_…) or a live user's verified e-mail address."
 
-FIND_BY_USER_ID = text("SELECT user_id FROM users WHERE user_id = :text AND deleted_at IS NULL")
-FIND_BY_CLERK_ID = text("SELECT user_id FROM users WHERE clerk_user_id = :text AND deleted_at IS NULL")
-# Anybody can give an address that is not theirs, or a look-alike of one ("C" folds ASCII letters only), and would be made
-# admin by the operator who means its owner.
-FIND_BY_EMAIL = text("""
-SELECT user_id FROM users
-WHERE lower(email) = lower(:text) AND lower(email COLLATE "C") = lower(:text COLLATE "C")
-  AND email_verified AND deleted_at IS NULL
-""")
-
 
 def find_user(connection: Connection, named: str) -> int:
     """The `users.user_id` of the live user meant (see USER_HELP). Raises ClickException when there is none."""
-    if re.fullmatch(ID, named):
-        find = FIND_BY_USER_ID
-    elif named.startswith("user_"):
-        find = FIND_BY_CLERK_ID
-    else:
-        find = FIND_BY_EMAIL
     # printable: bytes that are no text in the terminal's encoding come as what PostgreSQL does not take.
-    found: int | None = connection.execute(find, {"text": printable(named)}).scalar()
+    name = printable(named)
+    if re.fullmatch(ID, named):
+        is_meant = User.user_id == int(named)
+    elif named.startswith("user_"):
+        is_meant = User.clerk_user_id == name
+    else:
+        # Anybody can give an address that is not theirs, or a look-alike of one ("C" folds ASCII letters only), and
+        # would be made admin by the operator who means its owner.
+        is_same = func.lower(User.email) == func.lower(name)
+        is_same_ascii = func.lower(User.email.collate("C")) == func.lower(literal(name).collate("C"))
+        is_meant = and_(is_same, is_same_ascii, User.email_verified)
+    found = connection.execute(select(User.user_id).where(is_meant, User.deleted_at.is_(None))).scalar()
     if found is None:
         raise click.ClickException(
-            f"There is no live user {printable(named)}; an address counts only when it is verified. "
+            f"There is no live user {name}; an address counts only when it is verified. "
             "Look for one: flask --app wsgi users list --search TEXT"
         )
     return found

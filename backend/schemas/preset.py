@@ -7,11 +7,22 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJs
 
 from backend.schemas.base import Input
 from backend.schemas.fields import Line, Omittable, Text
-from backend.services.campaigns.currencies import CURRENCIES
 
 MOST_TAGS = 20
 LONGEST_TAG = 50
 MOST_MINOR_UNITS = 10**15
+
+# ISO 4217, list one, without metals, test codes and units of account.
+CURRENCIES = frozenset(
+    """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF
+    CHW CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD
+    HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD
+    MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN
+    PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD
+    TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+    """.split()  # noqa: SIM905 - to be compared with the published list
+)
 
 Channel = Literal["email", "sms", "push", "social", "search", "display"]
 

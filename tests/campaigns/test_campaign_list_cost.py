@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Select, text
 
-from backend.services.campaigns.campaigns import COUNT, READ, Status
+from backend.services.campaigns.campaigns import Status, select_campaign, select_count
 from backend.services.campaigns.list import CampaignFilter, Position, Sort, position_of, select_campaigns
 from backend.services.campaigns.templates import select_page
 from tests.support.query_plans import Plan, blocks, explain, filled_database, nodes
@@ -69,6 +69,11 @@ def filled(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[Connec
         yield connection
 
 
+def explain_select(connection: Connection, statement: Select[*tuple[Any, ...]]) -> Plan:
+    compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
+    return explain(connection, text(str(compiled)), {})
+
+
 def middle(connection: Connection, user_id: int, page: Page) -> Position | None:
     """The position in the middle of what the page is of. None: there is nothing."""
     statement, values = select_campaigns(user_id, page.wanted, page.sort, limit=2**31)
@@ -115,18 +120,17 @@ def test_page(filled: Connection, first: Plan, user_id: int, name: str) -> None:
 
 class TestOthers:
     def test_one_campaign(self, filled: Connection) -> None:
-        plan = explain(filled, READ, {"campaign_id": 4_711, "user_id": 1})
+        plan = explain_select(filled, select_campaign(1, 4_711))
         assert blocks(plan) <= 6
 
     def test_counting_reads_the_index_alone(self, filled: Connection) -> None:
-        plan = explain(filled, COUNT, {"user_id": 7})
+        plan = explain_select(filled, select_count(7))
         assert {"Index Only Scan"} <= {node["Node Type"] for node in nodes(plan)}
         assert blocks(plan) <= 10
 
     @pytest.mark.parametrize("kind", [None, "own", "shared"])
     @pytest.mark.parametrize("before", [2**63 - 1, 25_000])
     def test_templates(self, filled: Connection, kind: Any, before: int) -> None:
-        values = {"user_id": 7, "limit": LIMIT, "before": before}
-        plan = explain(filled, select_page(kind), values)
+        plan = explain_select(filled, select_page(7, kind, limit=LIMIT, before=before))
         assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan)}
         assert blocks(plan) <= 2 * LIMIT + 10

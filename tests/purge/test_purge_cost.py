@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import Connection, text
 
 from backend.services.clerk.linking import TAKE_PLACEHOLDER
-from backend.services.clerk.mirror.apply import ERASE_ANSWERS, ERASE_CAMPAIGNS, ERASED_AT_ONCE
-from backend.services.purge import ALL_DUE, BATCH, ERASABLE, Due
+from backend.services.clerk.mirror.erase import ERASE_CAMPAIGNS, ERASE_RESPONSES, ERASED_AT_ONCE
+from backend.services.purge import BATCH, ERASABLE, PURGEABLE, Purgeable
 from tests.support.query_plans import Plan, blocks, explain, filled_database, nodes
 
 ROWS = 200_000
 TOMBSTONES = 200
-# A tenth of each table is due; of the ledger's old rows every hundredth waits for people. Most users have no campaign, the
+# A tenth of each table is to go; of the ledger's old rows every hundredth waits for people. Most users have no campaign, the
 # youngest tombstone has two thousand, and the other users have so many that a planner could think of reading the whole table.
 FILL = f"""
 INSERT INTO users (clerk_user_id, deleted_at, is_active)
@@ -31,7 +31,7 @@ SELECT 'msg_' || n, 'svix', CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'applied' END
        now() - interval '90 d' + interval '1 s' * (n - {ROWS // 10})
 FROM generate_series(1, {ROWS}) n
 """
-EACH = pytest.mark.parametrize("due", ALL_DUE, ids=[due.name for due in ALL_DUE])
+EACH = pytest.mark.parametrize("rows", PURGEABLE, ids=[rows.name for rows in PURGEABLE])
 INDEXED = {"Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Tid Scan"}
 
 
@@ -48,24 +48,24 @@ def scans(plan: Plan) -> list[Plan]:
     return found
 
 
-def plan_of(connection: Connection, due: Due, *, counts: bool = False) -> Plan:
-    return explain(connection, due.count if counts else due.delete, {"kept": due.kept, "limit": BATCH})
+def plan_of(connection: Connection, rows: Purgeable, *, counts: bool = False) -> Plan:
+    return explain(connection, rows.count if counts else rows.delete, {"kept": rows.kept, "limit": BATCH})
 
 
 @EACH
 class TestBatch:
-    def test_delete(self, filled: Connection, due: Due) -> None:
-        plan = plan_of(filled, due)
+    def test_delete(self, filled: Connection, rows: Purgeable) -> None:
+        plan = plan_of(filled, rows)
         *_, found, deleted = scans(plan)
         assert found["Actual Rows"] * found["Actual Loops"] == pytest.approx(BATCH, rel=0.01)
         assert deleted["Actual Rows"] == BATCH
         assert found.get("Rows Removed by Filter", 0) <= BATCH / 50
         # To find, lock and delete a row that lies alone in its block; and to see that a tombstone has nothing left.
-        in_vain = 4 * TOMBSTONES if due == ERASABLE else 0
+        in_vain = 4 * TOMBSTONES if rows == ERASABLE else 0
         assert blocks(plan) < 8 * BATCH + in_vain, json.dumps(plan, indent=1)
 
-    def test_count(self, filled: Connection, due: Due) -> None:
-        scans(plan_of(filled, due, counts=True))
+    def test_count(self, filled: Connection, rows: Purgeable) -> None:
+        scans(plan_of(filled, rows, counts=True))
 
 
 class TestUser:
@@ -77,8 +77,8 @@ class TestUser:
         found, deleted = scans(plan)
         assert found["Actual Rows"] == deleted["Actual Rows"] == ERASED_AT_ONCE
 
-    def test_answers(self, filled: Connection) -> None:
-        found, deleted = scans(explain(filled, ERASE_ANSWERS, {"user_id": 7, "limit": ERASED_AT_ONCE}))
+    def test_responses(self, filled: Connection) -> None:
+        found, deleted = scans(explain(filled, ERASE_RESPONSES, {"user_id": 7, "limit": ERASED_AT_ONCE}))
         assert found["Actual Rows"] == deleted["Actual Rows"] == ROWS / 1_000
 
     def test_placeholder(self, filled: Connection) -> None:
