@@ -151,13 +151,14 @@ KEY_IDS = (
 )
 
 
-class TestBroughtAlong:
-    @pytest.fixture(scope="class")
-    def listener(self) -> Iterator[KeyServer]:
-        """The attacker's own key server. Nobody may call it."""
-        with KeyServer() as running:
-            yield running
+@pytest.fixture
+def listener() -> Iterator[KeyServer]:
+    """The attacker's own key server. Nobody may call it."""
+    with KeyServer() as running:
+        yield running
 
+
+class TestBroughtAlong:
     @pytest.mark.parametrize("names_our_key", [True, False])
     def test_key(
         self,

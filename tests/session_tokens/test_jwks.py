@@ -26,7 +26,8 @@ def keys(clerk: Instance) -> Iterator[KeyServer]:
 
 def getter(settings: dict[str, str], **changes: str) -> Callable[..., TestResponse]:
     """GET, in this process, from an application with these settings."""
-    client = make_app(settings | changes).test_client()
+    given = {name: value for name, value in (settings | changes).items() if value}
+    client = make_app(given).test_client()
 
     def get(token: str = "", path: str = PATH) -> TestResponse:
         return client.get(path, headers={"Authorization": f"Bearer {token}"})
