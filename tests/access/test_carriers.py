@@ -2,6 +2,7 @@
 
 import json
 from http.cookies import SimpleCookie
+from typing import Any
 
 from tests.access.conftest import COOKIE, FRONTEND
 from tests.support.attacks import PATH, Answer, check_refusal, forge, send_raw
@@ -57,7 +58,8 @@ class TestHeader:
         """Addresses end up in logs and histories."""
         for place, name in ELSEWHERE:
             token = f"Bearer {clerk.token()}" if place == "headers" else clerk.token()
-            check_refusal(server.get(PATH, **{place: {name: token}}), "session-token-missing")
+            sent: dict[str, Any] = {place: {name: token}}
+            check_refusal(server.get(PATH, **sent), "session-token-missing")
 
     def test_header_with_an_underscore(self, server: Server, clerk: Instance) -> None:
         """WSGI cannot tell it from the real one; a proxy in front would let it through unseen."""

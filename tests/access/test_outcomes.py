@@ -6,16 +6,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jwt
 import pytest
 from flask import Flask
 
-from backend.services.api_keys.form import KeyForm
 from backend.services.api_keys.scopes import Scope
-from config import DEVELOPMENT_PEPPER
 from tests.emulator.harness import EmulatorProcess
 from tests.support.clerk import Instance, clerk_id
 from tests.support.database import Sql
+from tests.support.legacy_tokens import LEGACY_SECRET, sign
 from tests.support.outcomes import (
     CREDENTIALS,
     FOREIGN_PAGE,
@@ -28,10 +26,9 @@ from tests.support.outcomes import (
     expected,
     page_with_tables,
 )
+from tests.support.own_routes import KEYS
 from tests.support.server import Server, running_server
 
-LEGACY_SECRET = "".join(f"{number:02x}" for number in range(0, 256, 7))
-KEYS = KeyForm("sk_app", DEVELOPMENT_PEPPER)
 CALLS = [(group, call) for group, calls in GROUPS.items() for call in calls]
 OWNED = [(group, call) for group, call in CALLS if any(word in call.path for word in WRONG_OWNER)]
 
@@ -119,8 +116,7 @@ def send(person: Person, credential: str, state: str, clerk: Instance) -> dict[s
     if credential == "API key":
         return {"X-API-Key": person.key}
     if credential == "legacy token":
-        token = jwt.encode({"sub": str(person.user_id), "exp": end}, LEGACY_SECRET, "HS256")
-        return {"Authorization": f"Bearer {token}"}
+        return {"Authorization": f"Bearer {sign(sub=person.user_id, exp=end)}"}
     claims: dict[str, Any] = {"sub": person.clerk_id, "sid": person.session, "exp": end}
     if credential == "impersonated session":
         claims["act"] = {"sub": clerk_id("user")}

@@ -12,12 +12,12 @@ from backend.models.choices import Plan, Role
 from backend.services.api_keys.scopes import Scope
 from tests.support.clerk import Instance
 from tests.support.database import Sql
-from tests.support.own_routes import METHODS, Guard, Person, demand, make_app, outcome, reached, serve
+from tests.support.own_routes import METHODS, Guard, Person, demand, make_own_app, outcome, reached, serve
 
 
 @pytest.fixture
 def app(settings: dict[str, str]) -> Flask:
-    return make_app(settings)
+    return make_own_app(settings)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.support.clerk import Instance, clerk_id
 from tests.support.server import Server
 from tests.support.tables import check_each
 
-HEADERS: tuple[dict[str, object], ...] = (
+HEADERS: tuple[dict[str, Any], ...] = (
     *({}, {"oiat": 1_700_000_000}, {"cat": ...}, {"cat": "cl_I7d4PD111III"}, {"typ": ...}, {"kid": ...}),
     *({"kid": "ins_of_an_older_key"}, {"x-new-one": {"of": ["tomorrow"]}}),
 )

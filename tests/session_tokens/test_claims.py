@@ -36,7 +36,7 @@ class TestValues:
         )
 
     def test_none(self, attacker: Attacker, clerk: Instance) -> None:
-        attacker.are_refused(("exp", "sub"), lambda name: clerk.token(**{name: ...}), INVALID)
+        attacker.are_refused(("exp", "sub"), lambda name: clerk.token(**dict[str, Any]({name: ...})), INVALID)
 
     def test_end_long_ago(self, attacker: Attacker, clerk: Instance) -> None:
         attacker.are_refused(
@@ -97,7 +97,7 @@ class TestSessionStatus:
         attacker.is_refused(clerk.token(sts="pending"), "session-pending")
 
     def test_unknown(self, attacker: Attacker, clerk: Instance) -> None:
-        statuses = ("revoked", "Active", "", None, True, 7, ["active"], {})
+        statuses: tuple[object, ...] = ("revoked", "Active", "", None, True, 7, ["active"], {})
         attacker.are_refused(statuses, lambda status: clerk.token(sts=status), INVALID)
 
 

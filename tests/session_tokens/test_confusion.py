@@ -109,7 +109,7 @@ class TestAlgorithm:
         )
 
 
-KINDS: tuple[dict[str, object], ...] = (
+KINDS: tuple[dict[str, Any], ...] = (
     *({"cat": f"cl_B7d4PD{kind}"} for kind in ("222AAA", "333AAA", "111AAA ")),
     *({"cat": cat} for cat in ("cl_b7d4pd111aaa", "tomorrow", "", None, 7, ["cl_B7d4PD111AAA"])),
     *({"cat": {"cl_B7d4PD111AAA": 1}}, {"typ": "at+jwt"}, {"typ": "application/at+jwt"}),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ NOT_STRICT_JSON = (
     *(b'{"alg":"RS256","alg":"RS256"}', b'{"alg":"none","typ":"JWT","alg":"RS256"}'),
     b'{"alg":"RS256","x":{"a":1,"a":2}}',
 )
-EXTENSIONS: tuple[dict[str, object], ...] = (
+EXTENSIONS: tuple[dict[str, Any], ...] = (
     *({"crit": crit} for crit in ([], "b64", None, ["http://example.invalid/UNDEFINED"])),
     *({"crit": ["exp"], "exp": 1}, {"crit": ["b64"], "b64": True}, {"crit": ["b64"], "b64": False}),
     *({"b64": False}, {"b64": True}),
@@ -105,7 +106,7 @@ class TestHeader:
         attacker.are_refused(EXTENSIONS, lambda extension: clerk.token(headers=extension), "token-invalid")
 
     def test_kid_that_is_no_short_text(self, attacker: Attacker, clerk: Instance) -> None:
-        kids = (7, True, [], ["a"], {"a": 1}, "k" * 257)
+        kids: tuple[object, ...] = (7, True, [], ["a"], {"a": 1}, "k" * 257)
         attacker.are_refused(kids, lambda kid: clerk.token(headers={"kid": kid}), "token-invalid")
 
 

@@ -3,15 +3,13 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from werkzeug.test import TestResponse
 
 from tests.support.attacks import GOOD_HEADER, PATH, check_refusal
 from tests.support.clerk import Instance, KeyServer, b64url
-from tests.support.commands import make_app
-from tests.support.fixtures import StartServer
+from tests.support.fixtures import StartApp, StartServer
 from tests.support.server import Server
 from tests.support.traffic import get_me, in_parallel
 
@@ -22,17 +20,6 @@ FLOOD = 200
 def keys(clerk: Instance) -> Iterator[KeyServer]:
     with KeyServer(clerk.jwk) as running:
         yield running
-
-
-def getter(settings: dict[str, str], **changes: str) -> Callable[..., TestResponse]:
-    """GET, in this process, from an application with these settings."""
-    given = {name: value for name, value in (settings | changes).items() if value}
-    client = make_app(given).test_client()
-
-    def get(token: str = "", path: str = PATH) -> TestResponse:
-        return client.get(path, headers={"Authorization": f"Bearer {token}"})
-
-    return get
 
 
 def _flood(server: Server, tokens: Iterator[str], code: str) -> None:
@@ -115,22 +102,22 @@ class TestRotation:
         key_server.serve(clerk.jwk)
         assert refetching_server.get(PATH, clerk.token(headers={"kid": ...})).status_code == 200
 
-    def test_lifetime(self, settings: dict[str, str], keys: KeyServer, clerk: Instance) -> None:
+    def test_lifetime(self, start_app: StartApp, keys: KeyServer, clerk: Instance) -> None:
         new = Instance()
-        get = getter(settings, CLERK_JWT_KEY="", CLERK_JWKS_URL=keys.url, CLERK_JWKS_TTL="1")
+        server = start_app(CLERK_JWT_KEY="", CLERK_JWKS_URL=keys.url, CLERK_JWKS_TTL="1")
         used = clerk.token()
-        assert get(used).status_code == 200
+        assert server.get(PATH, used).status_code == 200
         keys.serve(new.jwk)
-        check_refusal(get(new.token(iss=clerk.issuer)), "jwk-kid-mismatch")
+        check_refusal(server.get(PATH, new.token(iss=clerk.issuer)), "jwk-kid-mismatch")
         time.sleep(1.1)
-        assert get(new.token(iss=clerk.issuer)).status_code == 200
-        check_refusal(get(used), "jwk-kid-mismatch")
+        assert server.get(PATH, new.token(iss=clerk.issuer)).status_code == 200
+        check_refusal(server.get(PATH, used), "jwk-kid-mismatch")
         assert len(keys.requests) == 2
 
-    def test_a_pem_needs_no_network(self, settings: dict[str, str], keys: KeyServer, clerk: Instance) -> None:
+    def test_a_pem_needs_no_network(self, start_app: StartApp, keys: KeyServer, clerk: Instance) -> None:
         """CLERK_JWT_KEY counts before CLERK_JWKS_URL, which is then never asked."""
-        get = getter(settings, CLERK_JWKS_URL=keys.url, CLERK_JWKS_TTL="0")
-        assert get(path="/readyz").status_code == 200
-        assert get(clerk.token()).status_code == 200
-        check_refusal(get(Instance().token()), "token-invalid-signature")
+        server = start_app(CLERK_JWKS_URL=keys.url, CLERK_JWKS_TTL="0")
+        assert server.get("/readyz").status_code == 200
+        assert server.get(PATH, clerk.token()).status_code == 200
+        check_refusal(server.get(PATH, Instance().token()), "token-invalid-signature")
         assert keys.requests == []

@@ -12,4 +12,5 @@ def check_each(cases: Iterable[C], judge: Callable[[C], object], expected: objec
     """`judge` says the same of every case, and there is a case."""
     judged = [(repr(case)[:LONGEST_NAME], judge(case)) for case in cases]
     assert judged
-    assert [(case, found) for case, found in judged if found != expected] == [], f"not {expected!r}"
+    wrong = [(case, found) for case, found in judged if found != expected]
+    assert not wrong, f"not {expected!r}: {wrong}"
