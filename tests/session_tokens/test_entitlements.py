@@ -2,7 +2,7 @@
 
 import json
 import string
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import pytest
@@ -113,7 +113,7 @@ class TestVersion1:
         check_each(("org:docs:read", {"org:docs:read": 1}, ["a"] * (MAX_ENTRIES + 1)), permissions_of, set())
 
 
-SCOPED: tuple[tuple[str, Set[str]], ...] = (
+SCOPED: tuple[tuple[str, AbstractSet[str]], ...] = (
     ("u:gold,o:dashboard", {"u:gold", "o:dashboard"}),
     ("ou:a,uo:b", {"o:a", "u:a", "o:b", "u:b"}),
     (" u:gold , o:a ", {"u:gold", "o:a"}),

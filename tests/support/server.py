@@ -100,7 +100,7 @@ class InProcess(BaseAdapter):
 
     def __init__(self, app: Flask) -> None:
         super().__init__()
-        self._client = app.test_client()
+        self._client = app.test_client(use_cookies=False)
 
     def send(self, request: requests.PreparedRequest, **_options: Any) -> requests.Response:  # type: ignore[override]
         headers = [
