@@ -15,7 +15,7 @@ OTHER_DATABASE = f"mysql://app:{SECRET}@h/d"
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        (GUNICORN, {"DATABASE_URL": ""}),
+        (GUNICORN, {"API_KEY_PEPPER": ""}),
         (GUNICORN, {"CLERK_JWT_KEY": SECRET, "LOG_LEVEL": SECRET, "CLERK_WEBHOOK_SECRET": SECRET}),
         (["flask", "--app", "wsgi", "routes"], {"DATABASE_URL": OTHER_DATABASE}),
         (["alembic", "current"], {"DATABASE_URL": OTHER_DATABASE}),
