@@ -47,8 +47,8 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """The maintenance database of a server of the tests' own."""
-    with temporary_server(max_connections=200) as url:
+    """The maintenance database of a server of the tests' own, which can count statements."""
+    with temporary_server(max_connections=200, shared_preload_libraries="pg_stat_statements") as url:
         yield url
 
 
