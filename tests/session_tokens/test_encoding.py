@@ -1,7 +1,6 @@
-"""The strict decoders, against whatever hypothesis thinks of."""
+"""The strict decoders, against whatever hypothesis thinks of. Known attacks on them are in test_form.py, as tokens."""
 
 import json
-import math
 import string
 
 import pytest
@@ -39,13 +38,6 @@ class TestBase64Url:
             return
         assert b64url(data) == text
 
-    @given(st.binary(min_size=1), st.sampled_from("+/= \t\n\r.#?\x00"), st.data())
-    def test_foreign_letters(self, data: bytes, letter: str, draw: st.DataObject) -> None:
-        text = b64url(data)
-        at = draw.draw(st.integers(0, len(text)))
-        with pytest.raises(ValueError, match="base64url"):
-            decode_base64url(text[:at] + letter.encode() + text[at:])
-
 
 class TestJsonObject:
     @given(OBJECTS, st.sampled_from([None, 1]), st.booleans())
@@ -63,11 +55,6 @@ class TestJsonObject:
             return
         assert isinstance(value, dict)
 
-    @given(JSON.filter(lambda value: not isinstance(value, dict)))
-    def test_other_values(self, value: object) -> None:
-        with pytest.raises(ValueError, match="object"):
-            decode_json_object(json.dumps(value).encode())
-
     @given(OBJECTS.filter(bool), st.data())
     def test_a_name_twice(self, value: dict[str, object], draw: st.DataObject) -> None:
         name = json.dumps(draw.draw(st.sampled_from(sorted(value))))
@@ -75,16 +62,3 @@ class TestJsonObject:
         for document in (text, f'{{"inside": [{text}]}}'):
             with pytest.raises(ValueError, match="twice"):
                 decode_json_object(document.encode())
-
-    @given(OBJECTS, st.sampled_from(["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"]))
-    def test_other_encodings(self, value: dict[str, object], encoding: str) -> None:
-        with pytest.raises(ValueError):  # noqa: PT011 - each is refused at another place
-            decode_json_object(json.dumps(value).encode(encoding))
-
-    def test_no_number_and_no_end(self) -> None:
-        """NaN and infinities; nesting and digits that are more than Python takes."""
-        numbers = [json.dumps({"x": [number]}) for number in (math.nan, math.inf, -math.inf)]
-        nested = ['{"x":' + opening * depth for opening in ("[", '{"a":') for depth in (2_000, 100_000)]
-        for text in (*numbers, *nested, '{"x":' + "1" * 100_000 + "}"):
-            with pytest.raises(ValueError):  # noqa: PT011 - each is refused at another place
-                decode_json_object(text.encode())

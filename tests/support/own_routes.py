@@ -63,6 +63,8 @@ class Person:
         self._clerk, self._sql = clerk, sql
 
     def exists(self, **columns: Any) -> None:
+        """With these columns, and nobody else."""
+        self._sql.empty_all()
         self.user_id = add_user(self._sql, clerk_user_id=USER, **columns)
 
     def session(self, **claims: Any) -> dict[str, str]:
