@@ -83,8 +83,7 @@ class TestEveryDemandCounts:
             factor_verification_age=st.none() | st.tuples(st.integers(-1, 20), st.integers(-1, 20)),
         ),
         st.fixed_dictionaries(
-            {},
-            optional={name: st.sampled_from([DEMANDS[name], UNMET[name], *JUNK]) for name in DEMANDS},
+            {}, optional={name: st.sampled_from([DEMANDS[name], UNMET[name], *JUNK]) for name in DEMANDS}
         ),
         st.data(),
     )

@@ -63,10 +63,7 @@ class Cold(NamedTuple):
 
 @pytest.fixture(scope="module")
 def cold(start_server: StartServer) -> Iterator[Cold]:
-    with (
-        KeyServer() as keys,
-        start_server(CLERK_JWT_KEY="", CLERK_JWKS_URL=keys.url) as server,
-    ):
+    with KeyServer() as keys, start_server(CLERK_JWT_KEY="", CLERK_JWKS_URL=keys.url) as server:
         yield Cold(server, keys)
 
 

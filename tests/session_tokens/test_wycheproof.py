@@ -20,12 +20,7 @@ from tests.support.database import Sql
 from tests.support.server import Server
 
 SIGNATURE_FILES = ("json_web_signature_test", "json_web_key_test", "json_web_crypto_test")
-SIGNATURE_CODES = {
-    "token-invalid",
-    "token-invalid-algorithm",
-    "token-invalid-signature",
-    "jwk-kid-mismatch",
-}
+SIGNATURE_CODES = {"token-invalid", "token-invalid-algorithm", "token-invalid-signature", "jwk-kid-mismatch"}
 # Contradictions of the collection, all HS256. 367 and 370 are invalid, and byte for byte the same as 357, which is
 # valid; 372 and 373 are called valid with a `?` inside their base64url, which RFC 7515 forbids.
 CONTRADICTORY = {367, 370, 372, 373}

@@ -75,7 +75,7 @@ WRONG: dict[str, list[str]] = {
     "CLERK_MISSING_AZP": ["yes", "Allow", "true", SECRET],
     "CLERK_JWKS_TTL": ["-1", "86401", "1.5", "an hour", SECRET],
     "CORS_ORIGINS": [
-        *("*", "null", "https://*.example.com", "https://a.example/", "https://a.example:80/x", SECRET),
+        *("*", "null", "https://*.example.com", "https://a.example/", "https://a.example:80/x", SECRET)
     ],
     "API_KEY_PREFIX": [
         *("ak", "mt", "oat", "sk_test", "sk_live", "Sk", "sk-app", "sk_", "_sk", "sk__app", "1sk", "a" * 21),
@@ -154,16 +154,10 @@ UNFIT = (
     ("DATABASE_URL", {"DATABASE_URL": ""}),
     ("CLERK_WEBHOOK_SECRET", {"CLERK_WEBHOOK_SECRET": ""}),
     ("CLERK_WEBHOOK_SECRET", {"CLERK_WEBHOOK_SECRET": EMULATOR_WEBHOOK_SECRET}),
-    (
-        "CLERK_WEBHOOK_SECRET",
-        {"CLERK_WEBHOOK_SECRET": f"{LIVE.webhook_secret},{EMULATOR_WEBHOOK_SECRET}"},
-    ),
+    ("CLERK_WEBHOOK_SECRET", {"CLERK_WEBHOOK_SECRET": f"{LIVE.webhook_secret},{EMULATOR_WEBHOOK_SECRET}"}),
     ("CLERK_PUBLISHABLE_KEY", {"CLERK_PUBLISHABLE_KEY": ""}),
     ("CLERK_PUBLISHABLE_KEY", {"CLERK_PUBLISHABLE_KEY": EMULATOR_PUBLISHABLE_KEY}),
-    (
-        "CLERK_PUBLISHABLE_KEY",
-        {"CLERK_JWT_KEY": LIVE.pem, "CLERK_ISSUER": f"https://{LOCAL_CLERK_HOST}"},
-    ),
+    ("CLERK_PUBLISHABLE_KEY", {"CLERK_JWT_KEY": LIVE.pem, "CLERK_ISSUER": f"https://{LOCAL_CLERK_HOST}"}),
     ("CLERK_SECRET_KEY", {"CLERK_SECRET_KEY": LOCAL_CLERK_SECRET_PREFIX + SECRET}),
     ("CLERK_JWKS_URL", {"CLERK_JWKS_URL": "http://clerk.example.com/.well-known/jwks.json"}),
     ("CLERK_API_URL", {"CLERK_API_URL": "http://api.clerk.example"}),
