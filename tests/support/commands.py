@@ -16,15 +16,12 @@ EVENTS = "SELECT action, source, actor_user_id, subject_user_id, details FROM au
 Cli = Callable[..., Result]
 
 
+ALIASED = ("CLERK_JWT_KEY", "CLERK_WEBHOOK_SECRET")
+
+
 def make_app(settings: dict[str, str]) -> Flask:
-    return create_app(
-        Settings.model_validate(
-            {
-                name if "KEY" in name or "SECRET" in name else name.lower(): value
-                for name, value in settings.items()
-            }
-        )
-    )
+    values = {name if name in ALIASED else name.lower(): value for name, value in settings.items()}
+    return create_app(Settings.model_validate(values))
 
 
 def run(app: Flask, *arguments: str) -> Result:

@@ -12,9 +12,10 @@ from tests.support.api_keys import KeyOwner
 from tests.support.attacks import Attacker
 from tests.support.billing import USER
 from tests.support.clerk import Instance, KeyServer
+from tests.support.commands import make_app
 from tests.support.database import Sql
 from tests.support.purging import Purge
-from tests.support.server import Server, running_server
+from tests.support.server import Server, in_process, running_server
 from tests.support.subscribers import ADA, Subscriber
 from tests.support.traffic import post_event
 
@@ -90,16 +91,43 @@ def start_server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFact
     return start
 
 
-@pytest.fixture(scope="module")
-def key_server(clerk: Instance) -> Iterator[KeyServer]:
-    """Serves the key of `clerk`, until a test says otherwise."""
-    with KeyServer(clerk.jwk) as running:
+StartApp = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def start_app(settings: dict[str, str]) -> StartApp:
+    """An application in this process, asked like a server: `start_app(CLERK_AUDIENCE="x")`. It logs nowhere.
+
+    A tenth of a second, where a server takes two: for what the worker process has no part in.
+    """
+
+    def start(**changes: str) -> Server:
+        return in_process(make_app({name: value for name, value in (settings | changes).items() if value}))
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def _key_server() -> Iterator[KeyServer]:
+    with KeyServer() as running:
         yield running
 
 
-@pytest.fixture(scope="module")
-def refetching_server(start_server: StartServer, key_server: KeyServer) -> Iterator[Server]:
-    """A server that asks `key_server` anew for each request: what it serves counts at once."""
-    settings = {"CLERK_JWT_KEY": "", "CLERK_JWKS_URL": key_server.url, "CLERK_JWKS_TTL": "0"}
+@pytest.fixture
+def key_server(_key_server: KeyServer, clerk: Instance) -> KeyServer:
+    """Serves the key of `clerk`, until a test says otherwise."""
+    _key_server.serve(clerk.jwk)
+    return _key_server
+
+
+@pytest.fixture(scope="session")
+def _refetching_server(start_server: StartServer, _key_server: KeyServer) -> Iterator[Server]:
+    settings = {"CLERK_JWT_KEY": "", "CLERK_JWKS_URL": _key_server.url, "CLERK_JWKS_TTL": "0"}
     with start_server(**settings) as running:
         yield running
+
+
+@pytest.fixture
+def refetching_server(_refetching_server: Server, key_server: KeyServer) -> Server:  # noqa: ARG001 - serves the key
+    """A server that asks `key_server` anew for each request: what it serves counts at once."""
+    return _refetching_server

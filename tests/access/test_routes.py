@@ -1,4 +1,4 @@
-"""The pieces of Clerk's middleware on a public blueprint: get_auth, require_auth, get_current_user_id."""
+"""Every route has a policy in the table; on a public one, the pieces of Clerk's middleware tell who calls."""
 
 import pytest
 from flask import Blueprint, Flask
@@ -6,6 +6,7 @@ from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
 from backend.access.policy import PUBLIC, get_auth, get_current_user_id, policies_of, require_auth
+from backend.api import ROUTES
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 
@@ -43,13 +44,10 @@ def bearer(token: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", ["/guarded", "/mine"])
 class TestRequireAuth:
-    def test_anonymous(self, client: FlaskClient, path: str) -> None:
-        answer = client.get(path)
-        assert (answer.status_code, answer.get_json()["code"]) == (401, "session-token-missing")
-
-    def test_bad_token(self, client: FlaskClient, clerk: Instance, path: str) -> None:
-        answer = client.get(path, headers=bearer(clerk.token(exp=1)))
-        assert (answer.status_code, answer.get_json()["code"]) == (401, "token-expired")
+    def test_refused(self, client: FlaskClient, clerk: Instance, path: str) -> None:
+        for headers, code in (({}, "session-token-missing"), (bearer(clerk.token(exp=1)), "token-expired")):
+            answer = client.get(path, headers=headers)
+            assert (answer.status_code, answer.get_json()["code"]) == (401, code)
 
     def test_valid(self, client: FlaskClient, clerk: Instance, sql: Sql, path: str) -> None:
         answer = client.get(path, headers=bearer(clerk.token(sub="user_1")))
@@ -88,3 +86,57 @@ class TestGetAuth:
         finally:
             sql.rows("ALTER TABLE away RENAME TO subscriptions")
         assert (answer.status_code, answer.get_json()["code"]) == (503, "database-unavailable")
+
+
+# Whoever adds a public route changes this list, and so thinks about it twice.
+PUBLIC_PATHS = {"/", "/config.json", "/healthz", "/readyz", "/api/webhooks", "/openapi.json", "/docs"}
+PUBLIC_FILES = ("/docs/", "/assets/")
+
+
+def leaf() -> ResponseReturnValue:
+    return "reached"
+
+
+class TestTable:
+    def test_every_route_is_in_it(self, app: Flask) -> None:
+        policies = {route.name: route.policy for route in ROUTES}
+        rules = list(app.url_map.iter_rules())
+        assert len(rules) >= 7
+        for rule in rules:
+            blueprint = rule.endpoint.rpartition(".")[0]
+            assert blueprint in policies, f"{rule.rule} has no policy"
+            is_public = policies[blueprint].is_public
+            assert is_public == (rule.rule in PUBLIC_PATHS or rule.rule.startswith(PUBLIC_FILES)), rule.rule
+
+    def test_names_each_mount_once(self) -> None:
+        names = [route.name for route in ROUTES]
+        assert len(names) == len(set(names))
+
+    def test_every_signed_in_route_refuses_an_anonymous_caller(self, app: Flask) -> None:
+        client = app.test_client()
+        for rule in app.url_map.iter_rules():
+            for method in (rule.methods or set()) - {"OPTIONS"}:
+                if rule.rule not in PUBLIC_PATHS and not rule.arguments:
+                    answer = client.open(rule.rule, method=method)
+                    assert answer.status_code == 401, f"{method} {rule.rule}"
+
+
+class TestOutsideTheTable:
+    @pytest.fixture
+    def forgetful(self, app: Flask) -> Flask:
+        """Somebody forgot the table: a blueprint, one inside another, and a view of the application itself."""
+        blueprint, inner = Blueprint("forgotten", __name__), Blueprint("inner", __name__)
+        blueprint.add_url_rule("/forgotten", view_func=leaf, methods=["GET", "POST"])
+        inner.add_url_rule("/inner", view_func=leaf, endpoint="leaf")
+        blueprint.register_blueprint(inner)
+        app.register_blueprint(blueprint)
+        app.add_url_rule("/bare", view_func=leaf, endpoint="bare")
+        return app
+
+    @pytest.mark.parametrize("path", ["/forgotten", "/inner", "/bare"])
+    def test_demands_a_caller(self, forgetful: Flask, clerk: Instance, sql: Sql, path: str) -> None:
+        client = forgetful.test_client()
+        assert client.get(path).get_json()["code"] == "session-token-missing"
+        assert client.get(path, headers=bearer(Instance().token())).status_code == 401
+        assert client.get(path, headers=bearer(clerk.token(sub="user_1"))).text == "reached"
+        assert sql.value("SELECT count(*) FROM users") == 1

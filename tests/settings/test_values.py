@@ -1,6 +1,7 @@
 """Every wrong setting is refused, with a line that names its key and shows nothing of its value."""
 
 import base64
+import secrets
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 import config
-from config import ConfigError, Settings, load_settings
+from config import (
+    DEVELOPMENT_PEPPER,
+    LOCAL_CLERK_HOST,
+    LOCAL_CLERK_SECRET_PREFIX,
+    LOCAL_CLERK_WEBHOOK_MARK,
+    ConfigError,
+    Settings,
+    load_settings,
+)
 from tests.support.clerk import Instance
 from tests.support.server import PROJECT, setting_names
 
@@ -36,107 +45,55 @@ def _publishable(host: str, kind: str = "test") -> str:
     return f"pk_{kind}_" + base64.b64encode(f"{host}$".encode()).decode()
 
 
-WRONG = [
-    ("ENV", ["staging", "prod", "Production", SECRET]),
-    (
-        "DATABASE_URL",
-        [
-            f"mysql://u:{SECRET}@h/d",
-            f"sqlite:///{SECRET}.db",
-            SECRET,
-            f"postgresql://u:{SECRET}@h:port/d",
-            f"postgresql+asyncpg://u:{SECRET}@h/d",
-            f"http://{SECRET}",
-        ],
-    ),
-    (
-        "CLERK_PUBLISHABLE_KEY",
-        [
-            "pk_test_",
-            SECRET,
-            f"sk_test_{SECRET}",
-            f"pk_test_{SECRET}",
-            "pk_prod_Y2xlcmsuY2xlcmsuZGV2JA",
-            "pk_test_" + base64.b64encode(b"no-dollar.example").decode(),
-            _publishable("evil.example/path"),
-            _publishable("user@evil.example"),
-            _publishable("localhost"),
-            _publishable("é.example"),
-        ],
-    ),
-    ("CLERK_SECRET_KEY", [f"sk_live_{SECRET} x", f"sk_live_{SECRET}é", f"sk_live_\n{SECRET}"]),
-    (
-        "CLERK_WEBHOOK_SECRET",
-        [
-            SECRET,
-            f"whsec_{SECRET}!",
-            "whsec_",
-            "whsec_" + base64.b64encode(b"x" * 15).decode(),
-            f"{INSTANCE.webhook_secret},{SECRET}",
-            base64.b64encode(b"x" * 24).decode(),
-        ],
-    ),
-    (
-        "CLERK_JWT_KEY",
-        [
-            SECRET,
-            "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----",
-            INSTANCE.pem[:200],
-            INSTANCE.pem.replace("M", "?", 3),
-            _pem(ec.generate_private_key(ec.SECP256R1()).public_key()),
-            _pem(ed25519.Ed25519PrivateKey.generate().public_key()),
-            _pem(rsa.generate_private_key(65_537, 1024).public_key()),
-            _pem(rsa.generate_private_key(3, 2048).public_key()),
-            _private_pem(),
-        ],
-    ),
-    ("CLERK_JWKS_URL", ["ftp://h/keys", "file:///etc/passwd", SECRET, "https://", "//h/keys", "http://["]),
-    ("CLERK_API_URL", ["ftp://h", "api.clerk.com", SECRET, "https://"]),
-    ("CLERK_ISSUER", [SECRET, "clerk.example.com", "https://a.example,b.example", "ftp://clerk.example"]),
-    (
-        "CLERK_AUTHORIZED_PARTIES",
-        [
-            "*",
-            "https://*.example.com",
-            "https://app.example.com/",
-            "https://app.example.com/path",
-            "portal.example",
-            "null",
-            f"https://ok.example,{SECRET}",
-        ],
-    ),
-    ("CLERK_MISSING_AZP", ["yes", "Allow", "true", SECRET]),
-    ("CLERK_JWKS_TTL", ["-1", "86401", "1.5", "an hour", SECRET]),
-    (
-        "CORS_ORIGINS",
-        ["*", "null", "https://*.example.com", "https://a.example/", "https://a.example:80/x", SECRET],
-    ),
-    (
-        "API_KEY_PREFIX",
-        [
-            "ak",
-            "mt",
-            "oat",
-            "sk_test",
-            "sk_live",
-            "Sk",
-            "sk-app",
-            "sk_",
-            "_sk",
-            "sk__app",
-            "1sk",
-            "a" * 21,
-            SECRET,
-        ],
-    ),
-    ("API_KEY_PEPPER", ["fifteen letters", f"base64:{SECRET}"]),
-    ("LEGACY_JWT_SECRET", [SECRET, f"base64:{SECRET}", "x" * 40]),
-    ("LEGACY_JWT_SUNSET", ["soon", "2027-13-01", "2027-01-01T00:00:00", SECRET]),
-    ("LEGACY_LINK_BY_EMAIL", ["maybe", SECRET]),
-    ("TRUSTED_PROXIES", ["-1", "11", "all", SECRET]),
-    ("REQUEST_TIMEOUT", ["0", "-1", "0.4", "301", "nan", "inf", SECRET]),
-    ("LOG_LEVEL", ["loud", "debug", "TRACE", SECRET]),
-]
+# The name of each setting with a wrong value, and such values.
+WRONG: dict[str, list[str]] = {
+    "ENV": ["staging", "prod", "Production", SECRET],
+    "DATABASE_URL": [
+        *(f"mysql://u:{SECRET}@h/d", f"sqlite:///{SECRET}.db", SECRET, f"postgresql://u:{SECRET}@h:port/d"),
+        *(f"postgresql+asyncpg://u:{SECRET}@h/d", f"http://{SECRET}"),
+    ],
+    "CLERK_PUBLISHABLE_KEY": [
+        *("pk_test_", SECRET, f"sk_test_{SECRET}", f"pk_test_{SECRET}", "pk_prod_Y2xlcmsuY2xlcmsuZGV2JA"),
+        "pk_test_" + base64.b64encode(b"no-dollar.example").decode(),
+        *map(_publishable, ("evil.example/path", "user@evil.example", "localhost", "é.example")),
+    ],
+    "CLERK_SECRET_KEY": [f"sk_live_{SECRET} x", f"sk_live_{SECRET}é", f"sk_live_\n{SECRET}"],
+    "CLERK_WEBHOOK_SECRET": [
+        *(SECRET, f"whsec_{SECRET}!", "whsec_", "whsec_" + base64.b64encode(b"x" * 15).decode()),
+        *(f"{INSTANCE.webhook_secret},{SECRET}", base64.b64encode(b"x" * 24).decode()),
+    ],
+    "CLERK_JWT_KEY": [
+        *(SECRET, "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----"),
+        *(INSTANCE.pem[:200], INSTANCE.pem.replace("M", "?", 3), _private_pem()),
+        _pem(ec.generate_private_key(ec.SECP256R1()).public_key()),
+        _pem(ed25519.Ed25519PrivateKey.generate().public_key()),
+        _pem(rsa.generate_private_key(65_537, 1024).public_key()),
+        _pem(rsa.generate_private_key(3, 2048).public_key()),
+    ],
+    "CLERK_JWKS_URL": ["ftp://h/keys", "file:///etc/passwd", SECRET, "https://", "//h/keys", "http://["],
+    "CLERK_API_URL": ["ftp://h", "api.clerk.com", SECRET, "https://"],
+    "CLERK_ISSUER": [SECRET, "clerk.example.com", "https://a.example,b.example", "ftp://clerk.example"],
+    "CLERK_AUTHORIZED_PARTIES": [
+        *("*", "https://*.example.com", "https://app.example.com/", "https://app.example.com/path"),
+        *("portal.example", "null", f"https://ok.example,{SECRET}"),
+    ],
+    "CLERK_MISSING_AZP": ["yes", "Allow", "true", SECRET],
+    "CLERK_JWKS_TTL": ["-1", "86401", "1.5", "an hour", SECRET],
+    "CORS_ORIGINS": [
+        *("*", "null", "https://*.example.com", "https://a.example/", "https://a.example:80/x", SECRET)
+    ],
+    "API_KEY_PREFIX": [
+        *("ak", "mt", "oat", "sk_test", "sk_live", "Sk", "sk-app", "sk_", "_sk", "sk__app", "1sk", "a" * 21),
+        SECRET,
+    ],
+    "API_KEY_PEPPER": ["fifteen letters", f"base64:{SECRET}"],
+    "LEGACY_JWT_SECRET": [SECRET, f"base64:{SECRET}", "x" * 40],
+    "LEGACY_JWT_SUNSET": ["soon", "2027-13-01", "2027-01-01T00:00:00", SECRET],
+    "LEGACY_LINK_BY_EMAIL": ["maybe", SECRET],
+    "TRUSTED_PROXIES": ["-1", "11", "all", SECRET],
+    "REQUEST_TIMEOUT": ["0", "-1", "0.4", "301", "nan", "inf", SECRET],
+    "LOG_LEVEL": ["loud", "debug", "TRACE", SECRET],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -162,19 +119,15 @@ def _refusal(monkeypatch: pytest.MonkeyPatch, **settings: str) -> str:
 
 
 class TestWrongValue:
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [(name, value) for name, values in WRONG for value in values],
-        ids=[f"{name}-{number}" for name, values in WRONG for number in range(len(values))],
-    )
-    def test_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-        text = _refusal(
-            monkeypatch, **{"CLERK_JWT_KEY": INSTANCE.pem, "CLERK_ISSUER": INSTANCE.issuer, name: value}
-        )
-        assert text.startswith(f"{name}: ")
-        assert "\n" not in text
-        assert SECRET not in text
-        assert len(value) < 10 or value not in text
+    @pytest.mark.parametrize("name", WRONG)
+    def test_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        good = {"CLERK_JWT_KEY": INSTANCE.pem, "CLERK_ISSUER": INSTANCE.issuer}
+        for value in WRONG[name]:
+            text = _refusal(monkeypatch, **good | {name: value})
+            assert text.startswith(f"{name}: "), value
+            assert "\n" not in text
+            assert SECRET not in text
+            assert len(value) < 10 or value not in text
 
     def test_each_has_a_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         lines = _refusal(monkeypatch, ENV="x", LOG_LEVEL="x", CLERK_JWKS_TTL="x").splitlines()
@@ -188,7 +141,47 @@ class TestWrongValue:
             "LEGACY_JWT_EMAIL_CLAIM",
         }
         aliases = {"CLERK_WEBHOOK_SIGNING_SECRET", "JWT_KEY"}
-        assert {name for name, _ in WRONG} == set(setting_names()) - any_text_is_good - aliases
+        assert WRONG.keys() == set(setting_names()) - any_text_is_good - aliases
+
+
+LIVE = Instance("clerk.example.com")
+PRODUCTION = {
+    "ENV": "production",
+    "DATABASE_URL": f"postgresql://app:{SECRET}@127.0.0.1:9/counterfoil",
+    "CLERK_PUBLISHABLE_KEY": LIVE.publishable_key.replace("pk_test", "pk_live"),
+    "CLERK_SECRET_KEY": f"sk_live_{SECRET}",
+    "CLERK_WEBHOOK_SECRET": LIVE.webhook_secret,
+    "API_KEY_PEPPER": secrets.token_urlsafe(32),
+}
+EMULATOR_PUBLISHABLE_KEY = "pk_test_" + base64.b64encode(f"{LOCAL_CLERK_HOST}$".encode()).decode()
+EMULATOR_WEBHOOK_SECRET = "whsec_" + base64.b64encode(LOCAL_CLERK_WEBHOOK_MARK + b"x" * 16).decode()
+# What production is refused with, beside PRODUCTION: what is missing, what was made for development, what has no TLS.
+UNFIT = (
+    ("DATABASE_URL", {"DATABASE_URL": ""}),
+    ("CLERK_WEBHOOK_SECRET", {"CLERK_WEBHOOK_SECRET": ""}),
+    ("CLERK_WEBHOOK_SECRET", {"CLERK_WEBHOOK_SECRET": EMULATOR_WEBHOOK_SECRET}),
+    ("CLERK_WEBHOOK_SECRET", {"CLERK_WEBHOOK_SECRET": f"{LIVE.webhook_secret},{EMULATOR_WEBHOOK_SECRET}"}),
+    ("CLERK_PUBLISHABLE_KEY", {"CLERK_PUBLISHABLE_KEY": ""}),
+    ("CLERK_PUBLISHABLE_KEY", {"CLERK_PUBLISHABLE_KEY": EMULATOR_PUBLISHABLE_KEY}),
+    ("CLERK_PUBLISHABLE_KEY", {"CLERK_JWT_KEY": LIVE.pem, "CLERK_ISSUER": f"https://{LOCAL_CLERK_HOST}"}),
+    ("CLERK_SECRET_KEY", {"CLERK_SECRET_KEY": LOCAL_CLERK_SECRET_PREFIX + SECRET}),
+    ("CLERK_JWKS_URL", {"CLERK_JWKS_URL": "http://clerk.example.com/.well-known/jwks.json"}),
+    ("CLERK_API_URL", {"CLERK_API_URL": "http://api.clerk.example"}),
+    ("API_KEY_PEPPER", {"API_KEY_PEPPER": ""}),
+    ("API_KEY_PEPPER", {"API_KEY_PEPPER": DEVELOPMENT_PEPPER.decode()}),
+)
+
+
+class TestProduction:
+    def test_good(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert _load(monkeypatch, **PRODUCTION).check_complete().is_production
+
+    @pytest.mark.parametrize(("name", "changes"), UNFIT)
+    def test_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str, changes: dict[str, str]) -> None:
+        text = _refusal(monkeypatch, **PRODUCTION | changes)
+        assert text.startswith(f"{name}: ")
+        for secret in (SECRET, LIVE.webhook_secret, EMULATOR_WEBHOOK_SECRET):
+            assert secret not in text
 
 
 class TestIncomplete:
@@ -200,35 +193,12 @@ class TestIncomplete:
 
 
 class TestPublicKey:
-    @pytest.mark.parametrize(
-        "respell",
-        [
-            lambda pem: pem,
-            str.strip,
-            lambda pem: pem.replace("\n", "\r\n"),
-            lambda pem: pem.replace("\n", "\\n"),
-            lambda pem: pem.replace("\n", "\\r\\n"),
-            lambda pem: pem.replace("\n", " "),
-            lambda pem: pem.replace("\n", ""),
-            lambda pem: "".join(pem.splitlines()[1:-1]),
-            lambda pem: "\n".join(pem.splitlines()[1:-1]),
-            lambda pem: f"\n\n   {pem}  \n",
-        ],
-        ids=[
-            "real",
-            "stripped",
-            "crlf",
-            "escaped",
-            "escaped-crlf",
-            "spaces",
-            "joined",
-            "bare",
-            "bare-lines",
-            "around",
-        ],
-    )
-    def test_spelling(self, monkeypatch: pytest.MonkeyPatch, respell: Any) -> None:
-        assert _load(monkeypatch, CLERK_JWT_KEY=respell(INSTANCE.pem)).clerk_jwt_key == INSTANCE.pem
+    def test_spelling(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines = INSTANCE.pem.splitlines()
+        ends = (INSTANCE.pem.replace("\n", end) for end in ("\r\n", "\\n", "\\r\\n", " ", ""))
+        bare = ("".join(lines[1:-1]), "\n".join(lines[1:-1]))
+        for spelling in (INSTANCE.pem, INSTANCE.pem.strip(), f"\n\n   {INSTANCE.pem}  \n", *ends, *bare):
+            assert _load(monkeypatch, CLERK_JWT_KEY=spelling).clerk_jwt_key == INSTANCE.pem, spelling
 
 
 class TestSecondName:

@@ -55,11 +55,6 @@ class TestSameRequest:
 
 
 class TestWithoutKey:
-    def test_again(self, owner: Owner) -> None:
-        answers = [owner.post(), owner.post()]
-        assert len({answer.json()["campaign_id"] for answer in answers}) == 2
-        assert not any("Idempotent-Replayed" in answer.headers for answer in answers)
-
     def test_our_own_repetition(
         self, app: Flask, clerk: Instance, sql: Sql, monkeypatch: pytest.MonkeyPatch
     ) -> None:

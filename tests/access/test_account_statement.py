@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -13,10 +12,10 @@ from backend.services.users.accounts import (
     FIND_ACCOUNT_BY_KEY,
     FIND_ACCOUNT_BY_LEGACY_EMAIL,
 )
-from development.database import temporary_server
 from tests.support.clerk import Instance
 from tests.support.database import Sql, migrated_database
-from tests.support.server import Server, running_server
+from tests.support.fixtures import StartApp
+from tests.support.query_plans import nodes
 
 USERS = 20_000
 FILL = f"""
@@ -36,12 +35,8 @@ ANALYZE
 
 
 @pytest.fixture(scope="module")
-def filled_url() -> Iterator[str]:
-    """A filled database on a server that counts statements."""
-    with (
-        temporary_server(shared_preload_libraries="pg_stat_statements") as postgres_url,
-        migrated_database(postgres_url, "counterfoil_filled") as url,
-    ):
+def filled_url(postgres_url: str, worker_id: str) -> Iterator[str]:
+    with migrated_database(postgres_url, f"counterfoil_filled_{worker_id}") as url:
         filling = Sql(url)
         for statement in FILL.split(";"):
             filling.rows(statement)
@@ -54,24 +49,6 @@ def filled(filled_url: str) -> Iterator[Sql]:
     connection = Sql(filled_url)
     yield connection
     connection.close()
-
-
-@pytest.fixture
-def counting(
-    filled: Sql, filled_url: str, settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    if "pg_stat_statements" not in filled.value("SHOW shared_preload_libraries"):
-        pytest.skip("this PostgreSQL was started without pg_stat_statements")
-    filled.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    own = {**settings, "DATABASE_URL": filled_url}
-    with running_server(tmp_path_factory.mktemp("counting"), own) as running:
-        yield running
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
 
 
 JOINED = {"users", "subscriptions", "usage_metrics"}
@@ -103,8 +80,9 @@ class TestPlan:
 
 
 class TestStatements:
-    def test_one_a_request(self, counting: Server, clerk: Instance, filled: Sql) -> None:
-        token = clerk.token(sub="user_42")
+    def test_one_a_request(self, start_app: StartApp, clerk: Instance, filled: Sql, filled_url: str) -> None:
+        filled.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        counting, token = start_app(DATABASE_URL=filled_url), clerk.token(sub="user_42")
         assert counting.get("/auth/me", token).status_code == 200  # connects
         filled.rows("SELECT pg_stat_statements_reset()")
         for _ in range(10):
