@@ -1,20 +1,14 @@
 """POST /api/keys/<id>/rotate."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from tests.support.api_keys import ALL_ROWS, SHOWN, KeyOwner, at, in_days, is_problem
-from tests.support.clerk import Instance
+from tests.support.api_keys import ALL_ROWS, SHOWN, KeyOwner, at, in_days
+from tests.support.caller import is_problem
 from tests.support.database import Sql
-from tests.support.server import Server
-
-
-@pytest.fixture
-def owner(server: Server, clerk: Instance, sql: Sql) -> KeyOwner:  # noqa: ARG001 - the tables are to be empty
-    return KeyOwner(server, clerk)
+from tests.support.traffic import in_parallel
 
 
 class TestRotate:
@@ -27,7 +21,7 @@ class TestRotate:
         assert set(new) == SHOWN | {"key"}
         assert new["key"] != old["key"]
         assert (new["name"], new["scopes"], new["expires_at"]) == (old["name"], old["scopes"], None)
-        ends_at = at(owner.call("GET", f"/{old['key_id']}").json()["expires_at"])
+        ends_at = at(owner.show(old)["expires_at"])
         assert ends_at - at(new["created_at"]) == timedelta(days=1)
         assert [owner.use(key).status_code for key in (old, new)] == [200, 200], "both, during the overlap"
         row = sql.row("SELECT * FROM audit_events WHERE action = 'api_key.rotated'")
@@ -51,7 +45,7 @@ class TestRotate:
     def test_overlap_never_makes_a_life_longer(self, owner: KeyOwner) -> None:
         old = owner.create(expires_at=in_days(0.5))
         owner.rotate(old, overlap_seconds=604_800)
-        assert owner.call("GET", f"/{old['key_id']}").json()["expires_at"] == old["expires_at"]
+        assert owner.show(old)["expires_at"] == old["expires_at"]
 
     def test_same_length_of_life_again(self, owner: KeyOwner, sql: Sql) -> None:
         old = owner.create(expires_at=in_days(30))
@@ -81,31 +75,24 @@ class TestRotate:
     def test_ten_at_once(self, owner: KeyOwner, sql: Sql, overlap: int) -> None:
         """The one that waited must not take the other's `now()` for its own."""
         old = owner.create()
-        with ThreadPoolExecutor(10) as pool:
-            answers = pool.map(lambda _: owner.rotate(old, overlap_seconds=overlap), range(10))
-            statuses = sorted(answer.status_code for answer in answers)
+        answers = in_parallel([lambda: owner.rotate(old, overlap_seconds=overlap)] * 10)
+        statuses = sorted(answer.status_code for answer in answers)
         assert statuses == [201] + [409] * 9
         assert sql.value("SELECT count(*) FROM api_keys") == 2
 
     @pytest.mark.parametrize("end", ["revoked_at", "expires_at"])
-    def test_one_that_ended(self, owner: KeyOwner, sql: Sql, end: str) -> None:
-        key = owner.create()
+    def test_one_that_ended(self, owner: KeyOwner, key: dict[str, Any], sql: Sql, end: str) -> None:
         sql.rows(f"UPDATE api_keys SET {end} = now()")
         is_problem(owner.rotate(key), 409, "conflict")
         assert sql.value("SELECT count(*) FROM api_keys") == 1
 
-    @pytest.mark.parametrize(
-        "body",
-        [{"overlap_seconds": value} for value in (-1, 604_801, 1.5, "60", None, True, 10**30)]
-        + [
-            {"expires_at": in_days(-1)},
-            {"expires_at": in_days(4_000)},
-            {"name": "x"},
-            {"scopes": ["tokens:spend"]},
-        ],
-    )
-    def test_wrong_value(self, owner: KeyOwner, sql: Sql, body: dict[str, Any]) -> None:
-        key = owner.create()
+    def test_wrong_value(self, owner: KeyOwner, key: dict[str, Any], sql: Sql) -> None:
         before = sql.row(ALL_ROWS)
-        is_problem(owner.rotate(key, **body), 422, "validation")
-        assert sql.row(ALL_ROWS) == before
+        wrong: list[dict[str, Any]] = [
+            *({"overlap_seconds": value} for value in (-1, 604_801, 1.5, "60", None, True, 10**30)),
+            *({"expires_at": in_days(days)} for days in (-1, 4_000)),
+            *({"name": "x"}, {"scopes": ["tokens:spend"]}),
+        ]
+        for body in wrong:
+            is_problem(owner.rotate(key, **body), 422, "validation")
+            assert sql.row(ALL_ROWS) == before, body

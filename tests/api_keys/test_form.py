@@ -29,14 +29,14 @@ class TestGenerate:
         assert LAST <= CHECKSUM_LENGTH
 
     def test_form(self) -> None:
-        for _ in range(1_000):
+        for _ in range(300):
             key = FORM.generate()
             assert SCANNED.fullmatch(key)
             assert key[-6:] == checksum(key[:-6])
             assert FORM.is_well_formed(key)
 
     def test_every_random_place_takes_every_letter(self) -> None:
-        keys = [FORM.generate() for _ in range(3_000)]
+        keys = [FORM.generate() for _ in range(1_500)]
         assert len(set(keys)) == len(keys)
         for place in range(len("sk_app_"), len("sk_app_") + RANDOM_LENGTH):
             assert {key[place] for key in keys} == set(ALPHABET)
@@ -76,33 +76,20 @@ class TestIsWellFormed:
         is_key = re.fullmatch("[0-9A-Za-z]{31}", stem) is not None
         assert FORM.is_well_formed(text + checksum(text)) == is_key
 
-    @pytest.mark.parametrize("length", [0, 30, 32, 400])
-    def test_good_checksum_of_another_length(self, length: int) -> None:
-        text = f"sk_app_{'a' * length}"
-        assert not FORM.is_well_formed(text + checksum(text))
+    def test_good_checksum_of_another_length(self) -> None:
+        for length in (0, 30, 32, 400):
+            text = f"sk_app_{'a' * length}"
+            assert not FORM.is_well_formed(text + checksum(text)), length
 
-    @pytest.mark.parametrize(
-        "change",
-        [
-            lambda key: key + "\n",
-            lambda key: " " + key,
-            lambda key: key + " ",
-            lambda key: key.upper(),
-            lambda key: key.lower(),
-            lambda key: key.swapcase(),
-            lambda key: key + "\0",
-            lambda key: key[:-1],
-            lambda key: key + key[-1],
-            lambda key: key.removeprefix("sk_app_"),
-            lambda key: key.replace("_", "-"),
-            lambda key: "".join(chr(ord(letter) + 0xFEE0) for letter in key),  # full-width forms
-            lambda key: key[:20] + "\u0660" + key[21:],
-            lambda key: key[:20] + "\u200b" + key[20:],
-        ],
-    )
-    def test_spelling(self, change: object) -> None:
-        assert callable(change)
-        assert not FORM.is_well_formed(change(FORM.generate()))
+    def test_spelling(self) -> None:
+        key = FORM.generate()
+        for text in (
+            *(f"{key}\n", f" {key}", f"{key} ", f"{key}\0", f"{key}{key[-1]}", key[:-1]),
+            *(key.upper(), key.lower(), key.swapcase(), key.removeprefix("sk_app_"), key.replace("_", "-")),
+            *(f"{key[:20]}\u0660{key[21:]}", f"{key[:20]}\u200b{key[20:]}"),
+            "".join(chr(ord(letter) + 0xFEE0) for letter in key),  # full-width forms
+        ):
+            assert not FORM.is_well_formed(text), text
 
     @pytest.mark.parametrize("prefix", ["sk", "sk_ap", "sk_apps", "sk_app_2", "pk_app"])
     def test_other_prefix(self, prefix: str) -> None:

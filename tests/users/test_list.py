@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.admins import ADMIN, REFUSED, Users, add_admin, add_user, credential, states
+from tests.support.admins import ADMIN, Users, add_admin, add_user, states
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
 
 SLOW = settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -36,23 +36,7 @@ def has_status(row: dict[str, Any], status: str | None) -> bool:
     return not is_deleted
 
 
-@pytest.fixture
-def users(server: Server, clerk: Instance, sql: Sql) -> Users:
-    add_admin(sql)
-    return Users(server, clerk)
-
-
-class TestAccess:
-    @REFUSED
-    def test_refused(
-        self, server: Server, clerk: Instance, sql: Sql, caller: str, outcome: tuple[int, str]
-    ) -> None:
-        add_admin(sql)
-        add_user(sql, email="ada@example.com")
-        answer = server.get("/api/users", headers=credential(caller, server, clerk, sql))
-        assert (answer.status_code, answer.json()["code"]) == outcome
-        assert "ada@" not in answer.text
-
+class TestOrder:
     def test_admin(self, users: Users, sql: Sql) -> None:
         ada = add_user(sql, email="ada@example.com", first_name="Ada", plan="pro", banned=True)
         page = users.page()
@@ -65,12 +49,6 @@ class TestAccess:
         assert same == {name: row[name] for name in same}
         assert set(first) - set(same) == {*times, "plan"}
         assert (first["plan"], first["deleted_at"]) == ("pro", None)
-
-
-class TestOrder:
-    def test_newest_first(self, users: Users, sql: Sql) -> None:
-        made = [add_user(sql) for _ in range(5)]
-        assert users.ids() == [*reversed(made), 1]
 
     def test_fifty_unless_said(self, users: Users, sql: Sql) -> None:
         for _ in range(60):
@@ -92,23 +70,15 @@ class TestOrder:
             seen += page
             for _ in range(arrivals):
                 add_user(sql)
-            sql.rows(
-                "UPDATE users SET updated_at = now()"
-            )  # moves the rows: the order of the table is another
+            sql.rows("UPDATE users SET updated_at = now()")  # moves the rows: the table has another order
         assert seen == sorted(there, reverse=True)
 
-    @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
-    def test_no_empty_last_page(self, users: Users, sql: Sql, limit: int) -> None:
+    def test_no_empty_last_page(self, users: Users, sql: Sql) -> None:
         for _ in range(5):
             add_user(sql)
-        assert [len(page) for page in users.pages(limit=limit)] == {
-            1: [1] * 6,
-            2: [2, 2, 2],
-            3: [3, 3],
-            4: [4, 2],
-            5: [5, 1],
-            6: [6],
-        }[limit]
+        sizes = {1: [1] * 6, 2: [2, 2, 2], 3: [3, 3], 4: [4, 2], 5: [5, 1], 6: [6]}
+        for limit, expected in sizes.items():
+            assert [len(page) for page in users.pages(limit=limit)] == expected
 
 
 class TestFilters:
@@ -163,12 +133,8 @@ class TestFilters:
     ) -> None:
         """A canceled plan is over with its period, also while its user does not come and nobody has taken it back."""
         ada = add_user(sql, plan="pro")
-        sql.rows(
-            "UPDATE subscriptions SET status = %s, period_end = %s WHERE user_id = %s",
-            status,
-            period_end,
-            ada,
-        )
+        change = "UPDATE subscriptions SET status = %s, period_end = %s WHERE user_id = %s"
+        sql.rows(change, status, period_end, ada)
         before = states(sql)
         assert users.page()["users"][0]["plan"] == counts
         assert [plan for plan in ("free", "pro", "enterprise") if ada in users.ids(plan=plan)] == [counts]

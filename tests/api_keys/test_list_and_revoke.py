@@ -1,0 +1,132 @@
+"""/api/keys: what every operation refuses, listing and revoking."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.api_keys import ALL_ROWS, SHOWN, KeyOwner
+from tests.support.caller import is_problem, is_same_refusal
+from tests.support.database import Sql
+
+OPERATIONS = (
+    *(("POST", ""), ("GET", ""), ("GET", "/{key_id}"), ("POST", "/{key_id}/rotate"), ("DELETE", "/{key_id}")),
+)
+ON_ONE_KEY = OPERATIONS[2:]
+ODD_IDS = (
+    *("0", "01", "-1", "+1", "1.0", "1e3", "0x1", "1_0", "%201", "1%20", "1%0a", "1%00", "1;x", "null"),
+    *("%D9%A1", "%EF%BC%91", "9223372036854775807", "9223372036854775808", "99999999999999999999"),
+)
+
+
+class TestEveryOperation:
+    """What all of them refuse, and that nothing comes of it."""
+
+    def test_who_may_not(self, owner: KeyOwner, sql: Sql) -> None:
+        """Nobody, a key whatever its scopes, somebody in the user's place."""
+        body = {
+            "name": "another",
+            "scopes": ["profile:read", "campaigns:read", "campaigns:write", "tokens:spend"],
+        }
+        key = owner.post(**body).json()
+        impersonated = owner.clerk.token(sub=owner.sub, act={"sub": "user_support"})
+        assert owner.use(key).status_code == 200
+        before = sql.row("SELECT json_agg(k)::text FROM api_keys k")
+        for method, path in OPERATIONS:
+            url, sent = f"/api/keys{path}".format_map(key), body if (method, path) == ("POST", "") else None
+            for headers, status, code in (
+                ({}, 401, "session-token-missing"),
+                ({"X-API-Key": key["key"]}, 403, "forbidden"),
+                ({"Authorization": f"Bearer {impersonated}"}, 403, "forbidden"),
+            ):
+                is_problem(owner.server.request(method, url, json=sent, headers=headers), status, code)
+                assert sql.row("SELECT json_agg(k)::text FROM api_keys k") == before
+
+    @pytest.mark.parametrize(("method", "path"), ON_ONE_KEY)
+    def test_wrong_owner(
+        self, owner: KeyOwner, stranger: KeyOwner, key: dict[str, Any], sql: Sql, method: str, path: str
+    ) -> None:
+        """Nobody learns that the id is somebody's."""
+        stranger.call("GET")
+        before = sql.row(ALL_ROWS)
+        answers = [stranger.call(method, path.format(key_id=key_id)) for key_id in (key["key_id"], 4_711)]
+        for answer in answers:
+            is_problem(answer, 404, "not-found")
+        assert is_same_refusal(*answers)
+        assert sql.row(ALL_ROWS) == before
+        assert owner.use(key).status_code == 200
+
+    def test_odd_id(self, owner: KeyOwner, sql: Sql) -> None:
+        owner.create()
+        before = sql.row(ALL_ROWS)
+        for method, path in ON_ONE_KEY:
+            for key_id in ODD_IDS:
+                odd = path.format(key_id=key_id)
+                is_problem(owner.call(method, odd), 404, "not-found")
+                # No route at all: nobody is asked who it is.
+                is_problem(owner.server.request(method, f"/api/keys{odd}"), 404, "not-found")
+        assert sql.row(ALL_ROWS) == before
+
+
+class TestList:
+    def test_pages(self, owner: KeyOwner, stranger: KeyOwner) -> None:
+        stranger.create()
+        made = [owner.create(name=f"key {number}")["key_id"] for number in range(5)]
+        assert set(owner.page()) == {"keys", "next_cursor"}
+        assert list(owner.listed("keys", "key_id", limit=2)) == [made[:2:-1], made[2:0:-1], made[:1]]
+        assert owner.page(limit=5)["next_cursor"] is None, "a page that is just full is the last"
+
+    def test_none(self, owner: KeyOwner) -> None:
+        assert owner.call("GET").json() == {"keys": [], "next_cursor": None}
+
+    def test_shows_those_that_ended_and_no_secret(self, owner: KeyOwner, sql: Sql) -> None:
+        revoked, expired, usable = owner.create(), owner.create(), owner.create()
+        owner.revoke(revoked)
+        sql.rows("UPDATE api_keys SET expires_at = now() WHERE key_id = %s", expired["key_id"])
+        answer = owner.call("GET")
+        expected = [one["key_id"] for one in (usable, expired, revoked)]
+        assert [one["key_id"] for one in answer.json()["keys"]] == expected
+        for key in answer.json()["keys"]:
+            assert set(key) == SHOWN
+            assert owner.show(key) == key
+        for row in sql.rows("SELECT key_hash FROM api_keys"):
+            assert row["key_hash"] not in answer.text
+
+    def test_changes_nothing(self, owner: KeyOwner, sql: Sql) -> None:
+        key = owner.create()
+        before = sql.row(ALL_ROWS)
+        owner.call("GET")
+        owner.call("HEAD")
+        owner.call("GET", f"/{key['key_id']}")
+        assert owner.call("GET", f"/{key['key_id']}/rotate").status_code == 405
+        assert sql.row(ALL_ROWS) == before
+
+    def test_wrong_query(self, owner: KeyOwner) -> None:
+        for query in (
+            *("limit=0", "limit=101", "limit=-1", "limit=x", "limit=1000000000", "sort=name"),
+            *("cursor=0", "cursor=-1", "cursor=x", "cursor=", "cursor=1%27", "cursor=%D9%A1", "cursor=1%00"),
+            *(
+                "cursor=9223372036854775808",
+                "limit=%2B5",
+                "limit=007",
+                "limit=1_0",
+                "limit=5.0",
+                "limit=%205",
+            ),
+            *("limit=1&limit=2", "limit=1&limit=1"),
+        ):
+            is_problem(owner.call("GET", f"?{query}"), 422, "validation")
+
+
+class TestRevoke:
+    def test_valid(self, owner: KeyOwner, sql: Sql) -> None:
+        key, other = owner.create(), owner.create()
+        answer = owner.revoke(key)
+        assert (answer.status_code, answer.content) == (204, b"")
+        is_problem(owner.use(key), 401, "api-key-revoked")
+        assert owner.use(other).status_code == 200
+        row = sql.row("SELECT * FROM audit_events WHERE action = 'api_key.revoked'")
+        told = {"key_id": key["key_id"], "last_four": key["last_four"], "scopes": ["profile:read"]}
+        assert row["details"] == told
+        before = sql.row(ALL_ROWS)
+        assert owner.revoke(key).status_code == 204
+        assert sql.row(ALL_ROWS) == before, "the second time, neither another time nor another audit entry"
