@@ -142,7 +142,7 @@ def receive(transact: Transact, number: int, event: Event) -> str:
 
 
 @settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     database=None,
     # The tables are emptied by the test itself, before each example.

@@ -6,35 +6,26 @@ import pytest
 
 from tests.conftest import Deliver
 from tests.support.admins import ADMIN, add_admin
-from tests.support.billing import (
-    FUTURE,
-    USER,
-    alone,
-    item,
-    listing,
-    payer,
-    status,
-)
+from tests.support.billing import FUTURE, USER, alone, item, listing, payer, status
 from tests.support.clerk import Instance, user_data
 from tests.support.commands import make_app, run
 from tests.support.database import Sql
+from tests.support.fixtures import Shown
 from tests.support.server import Server
 
 
 class TestUser:
-    def test_not_here_yet(self, deliver: Deliver, sql: Sql, shown: Any) -> None:
+    def test_not_here_yet(self, deliver: Deliver, sql: Sql, shown: Shown) -> None:
         assert status(deliver("subscription.created", listing(item("pro")))) == "applied"
         deliver("user.created", user_data(USER, first_name="Ada"))
-        assert sql.row("SELECT first_name, provisioned_by FROM users") == {
-            "first_name": "Ada",
-            "provisioned_by": "webhook",
-        }
+        made = {"first_name": "Ada", "provisioned_by": "webhook"}
+        assert sql.row("SELECT first_name, provisioned_by FROM users") == made
         assert (shown()["plan"], shown()["is_managed_by_clerk"]) == ("pro", True)
 
     @pytest.mark.parametrize("is_user_first", [True, False])
     @pytest.mark.parametrize("slug", ["free_user", "free"])
     def test_new_user_of_a_legacy_row(
-        self, deliver: Deliver, sql: Sql, shown: Any, slug: str, *, is_user_first: bool
+        self, deliver: Deliver, sql: Sql, shown: Shown, slug: str, *, is_user_first: bool
     ) -> None:
         """Clerk sends both when a user signs up: the link does not depend on which is faster, and the old plan stays."""
         legacy = sql.value("INSERT INTO users (provisioned_by) VALUES ('legacy') RETURNING user_id")
@@ -45,10 +36,8 @@ class TestUser:
         ]
         for event in events if is_user_first else events[::-1]:
             assert status(deliver(*event)) == "applied"
-        assert sql.row("SELECT user_id, clerk_user_id FROM users") == {
-            "user_id": legacy,
-            "clerk_user_id": USER,
-        }
+        linked = {"user_id": legacy, "clerk_user_id": USER}
+        assert sql.row("SELECT user_id, clerk_user_id FROM users") == linked
         assert (shown()["plan"], shown()["is_managed_by_clerk"]) == ("pro", False)
 
     def test_deleted(self, deliver: Deliver, sql: Sql) -> None:
@@ -111,20 +100,17 @@ class TestPlanGivenHere:
         ids=["free_user", "free", "item ended", "all ended"],
     )
     def test_free_at_clerk(
-        self, deliver: Deliver, sql: Sql, given: Any, shown: Any, free: tuple[str, dict[str, Any]]
+        self, deliver: Deliver, sql: Sql, given: Any, shown: Shown, free: tuple[str, dict[str, Any]]
     ) -> None:
         deliver("user.created", user_data(USER))
         given("enterprise")
         before = sql.rows("SELECT * FROM subscriptions")
         assert status(deliver(*free)) == "applied"
         assert sql.rows("SELECT * FROM subscriptions") == before
-        assert (shown()["plan"], shown()["status"], shown()["is_managed_by_clerk"]) == (
-            "enterprise",
-            "active",
-            False,
-        )
+        told = [shown()[name] for name in ("plan", "status", "is_managed_by_clerk")]
+        assert told == ["enterprise", "active", False]
 
-    def test_bought_at_clerk(self, deliver: Deliver, sql: Sql, given: Any, shown: Any) -> None:
+    def test_bought_at_clerk(self, deliver: Deliver, sql: Sql, given: Any, shown: Shown) -> None:
         """It takes the place of what was given, and ends."""
         deliver("user.created", user_data(USER))
         given("enterprise")
@@ -136,7 +122,7 @@ class TestPlanGivenHere:
         assert sql.value("SELECT max(stripe_customer_id) FROM subscriptions") == customer
 
     @pytest.mark.parametrize("plan", ["free", "enterprise"])
-    def test_profile(self, deliver: Deliver, shown: Any, given_by_admin: Any, plan: str) -> None:
+    def test_profile(self, deliver: Deliver, shown: Shown, given_by_admin: Any, plan: str) -> None:
         """It is no word on the plan."""
         deliver("user.created", user_data(USER))
         deliver("subscription.created", listing(item("pro", period_end=FUTURE)))
@@ -145,7 +131,7 @@ class TestPlanGivenHere:
         assert status(deliver("user.updated", data)) == "applied"
         assert shown()["plan"] == plan
 
-    def test_that_was_to_end(self, deliver: Deliver, shown: Any, given_by_admin: Any) -> None:
+    def test_that_was_to_end(self, deliver: Deliver, shown: Shown, given_by_admin: Any) -> None:
         """The same plan, given before Clerk ended it."""
         deliver("subscriptionItem.canceled", alone("pro", 1, "canceled", period_end=FUTURE))
         given_by_admin("pro")

@@ -1,16 +1,18 @@
 """A plan that comes to its end."""
 
-from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
+from click.testing import Result
 from flask import Blueprint
-from werkzeug.test import TestResponse
 
 from backend.access.caller import require_auth
 from backend.models.choices import Plan
 from tests.conftest import Deliver
 from tests.support.admins import ADMIN
 from tests.support.billing import EVENTS, FUTURE, PAST, item, listing, payer
+from tests.support.caller import Caller
 from tests.support.clerk import Instance
 from tests.support.commands import make_app
 from tests.support.database import Sql
@@ -26,6 +28,12 @@ FROM subscriptions s LEFT JOIN usage_metrics m USING (user_id) ORDER BY user_id
 END_ITEM = """
 UPDATE clerk_billing SET items = jsonb_set(items, ARRAY[%s, 'period_end'], to_jsonb(%s::bigint))
 """
+
+
+def make_key(settings: dict[str, str], subscriber: Subscriber) -> Result:
+    """As an operator does: no request of the user comes before."""
+    arguments = ["keys", "create", str(subscriber.user_id), "--name", "x", "--scope", "profile:read"]
+    return make_app(settings).test_cli_runner().invoke(args=arguments)
 
 
 class TestLapse:
@@ -52,13 +60,8 @@ class TestLapse:
         assert subscriber.show()["limits"]["tokens_a_month"] == 10_000
 
     def test_many_requests_at_once(self, server: Server, clerk: Instance, sql: Sql) -> None:
-        def ask() -> str:
-            own = Server(server.url, server.process, server.log)  # a connection of its own
-            plan: str = own.get("/api/subscription", clerk.token(sub="user_ada")).json()["plan"]
-            own.http.close()
-            return plan
-
-        assert in_parallel([ask] * 12) == ["free"] * 12
+        ask = partial(Caller(server, clerk, ADA).call, "GET", "/api/subscription")
+        assert [answer.json()["plan"] for answer in in_parallel([ask] * 12)] == ["free"] * 12
         assert len(sql.rows(EVENTS)) == 2
 
     def test_every_answer_agrees(self, server: Server, clerk: Instance, subscriber: Subscriber) -> None:
@@ -86,14 +89,12 @@ class TestLapse:
         assert sql.rows(STORED) == before
 
     def test_operator_makes_a_key(self, settings: dict[str, str], sql: Sql, subscriber: Subscriber) -> None:
-        """No request of the user comes before."""
         sql.rows(
             "INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes) "
             "SELECT %s, 'n', 'sk_app', 'abcd', n::text, '{profile:read}' FROM generate_series(1, 5) n",
             subscriber.user_id,
         )
-        arguments = ["keys", "create", str(subscriber.user_id), "--name", "x", "--scope", "profile:read"]
-        result = make_app(settings).test_cli_runner().invoke(args=arguments)
+        result = make_key(settings, subscriber)
         assert result.exit_code == 1
         assert "The plan free has at most 5" in result.stderr
 
@@ -102,8 +103,7 @@ class TestLapse:
     ) -> None:
         """The new month would else begin with the limit of the plan that has ended."""
         sql.rows(NEXT_MONTH)
-        arguments = ["keys", "create", str(subscriber.user_id), "--name", "x", "--scope", "profile:read"]
-        result = make_app(settings).test_cli_runner().invoke(args=arguments)
+        result = make_key(settings, subscriber)
         assert result.exit_code == 0, result.stderr
         assert subscriber.show()["limits"]["tokens_a_month"] == 10_000
 
@@ -139,7 +139,7 @@ class TestLapseAtClerk:
         deliver: Deliver,
         sql: Sql,
         subscriber: Subscriber,
-        others: list[dict[str, object]],
+        others: list[Any],
         expected: tuple[str, str, bool],
     ) -> None:
         dear = item("enterprise", status="canceled", period_end=FUTURE)
@@ -150,13 +150,8 @@ class TestLapseAtClerk:
         body = subscriber.show()
         assert (body["plan"], body["status"], body["is_managed_by_clerk"]) == expected
         assert body["limits"]["tokens_a_month"] == (250_000 if expected[0] == "pro" else 10_000)
-        assert sql.rows(EVENTS)[1:] == [
-            {
-                "action": "user.plan_changed",
-                "source": "sync",
-                "details": {"from": "enterprise", "to": expected[0]},
-            }
-        ]
+        told = {"source": "sync", "details": {"from": "enterprise", "to": expected[0]}}
+        assert sql.rows(EVENTS)[1:] == [{"action": "user.plan_changed"} | told]
 
     def test_plan_of_the_older_system(self, deliver: Deliver, subscriber: Subscriber) -> None:
         """It was to end by its own word, whatever Clerk grants."""
@@ -170,29 +165,18 @@ class TestLapseAtClerk:
 class TestPolicy:
     """What a route demands is the plan that counts."""
 
-    @pytest.fixture
-    def ask(
-        self,
-        settings: dict[str, str],
-        clerk: Instance,
-        subscriber: Subscriber,  # noqa: ARG002 - she is to be there
-    ) -> Callable[[], TestResponse]:
+    def test_plan(self, settings: dict[str, str], clerk: Instance, subscriber: Subscriber) -> None:
         app = make_app(settings)
         blueprint = Blueprint("pro_only", __name__)
-
-        @blueprint.get("/pro-only")
-        @require_auth(plan=Plan.PRO)
-        def pro_only() -> str:
-            return "welcome"
-
+        blueprint.add_url_rule("/pro-only", view_func=require_auth(plan=Plan.PRO)(lambda: "welcome"))
         app.register_blueprint(blueprint)
-        client = app.test_client()
-        headers = {"Authorization": f"Bearer {clerk.token(sub=ADA)}"}
-        return lambda: client.get("/pro-only", headers=headers)
 
-    def test_plan(self, ask: Callable[[], TestResponse], subscriber: Subscriber) -> None:
-        assert ask().status_code == 403
+        def ask() -> int:
+            headers = {"Authorization": f"Bearer {clerk.token(sub=ADA)}"}
+            return app.test_client().get("/pro-only", headers=headers).status_code
+
+        assert ask() == 403
         subscriber.set_plan("pro")
-        assert ask().status_code == 200
+        assert ask() == 200
         subscriber.lapse()
-        assert ask().status_code == 403
+        assert ask() == 403

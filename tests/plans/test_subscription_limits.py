@@ -5,8 +5,9 @@ import pytest
 from backend.models.choices import Plan
 from backend.services.plans.catalogue import PLANS
 from tests.conftest import Deliver
-from tests.support.api_keys import KeyOwner, is_problem
+from tests.support.api_keys import KeyOwner
 from tests.support.billing import EVENTS, item, listing, payer
+from tests.support.caller import is_problem
 from tests.support.database import Sql
 from tests.support.subscribers import ADA, NEXT_MONTH, Subscriber
 
@@ -26,11 +27,7 @@ class TestTokenLimit:
 
     @pytest.mark.parametrize(
         ("by_hand", "on_pro", "back_on_free"),
-        [
-            (99, 250_000, 10_000),
-            (20_000, 250_000, 10_000),
-            (300_000, 300_000, 300_000),
-        ],
+        [(99, 250_000, 10_000), (20_000, 250_000, 10_000), (300_000, 300_000, 300_000)],
     )
     def test_given_by_hand(
         self, sql: Sql, subscriber: Subscriber, by_hand: int, on_pro: int, back_on_free: int

@@ -35,6 +35,7 @@ BEGIN
     END IF;
 END $$
 """
+BLOCKED = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def driver_url(url: str, database: str | None = None) -> str:

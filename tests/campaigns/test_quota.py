@@ -1,19 +1,12 @@
 """How many campaigns a plan has room for, one after the other and all at once; and what is counted."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-import pytest
-
-from tests.support.campaigns import Owner, check_counts, is_problem, set_plan
-from tests.support.clerk import Instance
+from tests.support.caller import is_problem
+from tests.support.campaigns import Owner, check_counts, set_plan
 from tests.support.database import Sql
-from tests.support.server import Server
-
-
-@pytest.fixture
-def owner(server: Server, clerk: Instance, sql: Sql) -> Owner:  # noqa: ARG001 - the tables are to be empty
-    return Owner(server, clerk)
+from tests.support.traffic import in_parallel
 
 
 class TestQuota:
@@ -44,8 +37,7 @@ class TestQuota:
 class TestManyAtOnce:
     def test_fifty_at_once(self, owner: Owner, sql: Sql) -> None:
         owner.page()
-        with ThreadPoolExecutor(50) as pool:
-            answers = list(pool.map(lambda _: owner.post(tags=["x"]), range(50)))
+        answers = in_parallel([partial(owner.post, tags=["x"])] * 50)
         assert Counter(answer.status_code for answer in answers) == {201: 3, 402: 47}
         for answer in answers:
             if not answer.ok:
@@ -56,8 +48,7 @@ class TestManyAtOnce:
 
     def test_the_first_request_of_a_user(self, owner: Owner, sql: Sql) -> None:
         """The user, the plan and the month are made by the same requests."""
-        with ThreadPoolExecutor(20) as pool:
-            answers = list(pool.map(lambda _: owner.post(), range(20)))
+        answers = in_parallel([owner.post] * 20)
         assert Counter(answer.status_code for answer in answers) == {201: 3, 402: 17}
         check_counts(sql)
 
@@ -68,10 +59,8 @@ class TestManyAtOnce:
         for campaign in gone:
             owner.delete(campaign)
         set_plan(sql, "free")
-        with ThreadPoolExecutor(20) as pool:
-            restored = pool.map(owner.restore, gone)
-            made = pool.map(lambda _: owner.post(), range(10))
-            codes = Counter(answer.status_code for answer in [*restored, *made])
+        answers = in_parallel([partial(owner.restore, one) for one in gone] + [partial(owner.post)] * 10)
+        codes = Counter(answer.status_code for answer in answers)
         assert codes[402] == 17
         assert sql.value("SELECT count(*) FROM campaigns WHERE deleted_at IS NULL") == 3
         check_counts(sql)
@@ -94,8 +83,7 @@ class TestManyAtOnce:
                     assert owner.delete(again.json()).status_code == 204
             return done
 
-        with ThreadPoolExecutor(6) as pool:
-            made = sum(pool.map(loop, range(6)))
+        made = sum(in_parallel([partial(loop, number) for number in range(6)]))
         assert sql.value("SELECT sum(campaigns_created) FROM usage_metrics") == made
         assert sql.value("SELECT count(*) FROM campaigns WHERE deleted_at IS NULL") == 0
         check_counts(sql)
