@@ -112,10 +112,9 @@ UNREADABLE: list[tuple[str, Any]] = [
     ("subscription.created", listing(item("pro", status="gone"))),
     ("subscription.created", listing(item("pro", id="a b"))),
     ("subscription.created", listing(item("pro", period_end="soon"))),
-    *(
-        ("subscriptionItem.active", wrong)
-        for wrong in (alone(subscription_id=None), alone(updated_at=None), [])
-    ),
+    ("subscriptionItem.active", alone(subscription_id=None)),
+    ("subscriptionItem.active", alone(updated_at=None)),
+    ("subscriptionItem.active", []),
 ]
 
 

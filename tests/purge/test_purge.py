@@ -10,7 +10,8 @@ from backend.services.clerk.mirror.apply import ERASED_AT_ONCE
 from backend.services.purge import AGED, Due, delete_batch
 from tests.conftest import Deliver
 from tests.support.billing import item, listing
-from tests.support.campaigns import Owner, is_problem
+from tests.support.caller import is_problem
+from tests.support.campaigns import Owner
 from tests.support.clerk import Instance, now_ms, session_data, user_data
 from tests.support.database import Sql
 from tests.support.purging import LIMITS, OWNER, Purge, adding, put, report

@@ -1,7 +1,6 @@
 """A legacy row becomes a Clerk user's, with all that belongs to it; a row made before has to make room for it."""
 
 import threading
-import time
 from collections.abc import Iterator
 
 import psycopg2
@@ -9,7 +8,7 @@ import pytest
 
 from tests.emulator.harness import EmulatorProcess
 from tests.support.clerk import Instance, session_data
-from tests.support.database import Sql
+from tests.support.database import BLOCKED, Sql
 from tests.support.fixtures import Post
 from tests.support.legacy_users import (
     ADDRESS,
@@ -24,6 +23,7 @@ from tests.support.legacy_users import (
     trail,
 )
 from tests.support.server import Server, running_server
+from tests.support.waiting import wait_for
 
 
 class TestWhatStays:
@@ -53,11 +53,8 @@ class TestWhatStays:
         }
         assert belongings(sql, user_id) == ALL_THERE
         me = linking.get("/auth/me", clerk.token(sub="user_1")).json()
-        assert (me["user"]["user_id"], me["user"]["role"], me["subscription"]["plan"]) == (
-            user_id,
-            "developer",
-            "pro",
-        )
+        found = (me["user"]["user_id"], me["user"]["role"], me["subscription"]["plan"])
+        assert found == (user_id, "developer", "pro")
 
     def test_row_without_subscription_gets_one(self, post: Post, sql: Sql) -> None:
         user_id = add_user(sql)
@@ -69,10 +66,8 @@ class TestWhatStays:
         assert post("user.created", ada()) == "applied"
         answer = linking.get("/auth/me", clerk.token(sub="user_1"))
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
-        assert sql.row("SELECT clerk_user_id, is_active FROM users") == {
-            "clerk_user_id": "user_1",
-            "is_active": False,
-        }
+        linked = {"clerk_user_id": "user_1", "is_active": False}
+        assert sql.row("SELECT clerk_user_id, is_active FROM users") == linked
 
     def test_another_verified_holder_gives_the_address_up(self, post: Post, sql: Sql) -> None:
         """By external_id the user gets one legacy row; the one that has the address keeps it, unverified."""
@@ -125,10 +120,11 @@ class TestOwnRow:
     def test_one_that_is_empty_again_makes_room(
         self, post: Post, linking: Server, clerk: Instance, sql: Sql
     ) -> None:
-        """A template was made and deleted: the stored answers of that are nothing to keep."""
+        """A template was made and deleted: the stored answer of that is nothing to keep."""
         add_user(sql)
-        token = clerk.token(sub="user_1")
-        made = linking.request("POST", "/api/templates", token, json={"name": "x", "channel": "sms"})
+        token, body = clerk.token(sub="user_1"), {"name": "x", "channel": "sms"}
+        made = linking.request("POST", "/api/templates", token, json=body, headers={"Idempotency-Key": "k"})
+        assert sql.value("SELECT count(*) FROM idempotency_keys") == 1
         assert linking.request("DELETE", made.headers["Location"], token).status_code == 204
         post("user.created", ada())
         assert linking.get("/auth/me", token).json()["user"]["user_id"] == 1
@@ -154,7 +150,7 @@ class TestOwnRow:
         connection.cursor().execute(USES[use], (own,))
         thread = threading.Thread(target=post, args=("user.created", ada()))
         thread.start()
-        time.sleep(0.5)
+        wait_for(lambda: sql.rows(BLOCKED))
         connection.commit()
         connection.close()
         thread.join(10)
@@ -192,14 +188,8 @@ class TestOwnRow:
             "SELECT conrelid::regclass::text AS name FROM pg_constraint WHERE confrelid = 'users'::regclass"
         )
         assert {table["name"] for table in tables} == {
-            *(
-                "api_keys",
-                "campaigns",
-                "campaign_templates",
-                "idempotency_keys",
-                "subscriptions",
-                "usage_metrics",
-            )
+            *("api_keys", "campaigns", "campaign_templates"),
+            *("idempotency_keys", "subscriptions", "usage_metrics"),
         }
 
 

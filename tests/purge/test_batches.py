@@ -71,20 +71,20 @@ class TestProcesses:
         )
 
     def test_two_at_once(self, purge: Purge, settings: dict[str, str], sql: Sql) -> None:  # noqa: ARG002
-        put(sql, "revoked_sessions", number=10_000)
+        put(sql, "revoked_sessions", number=6_000)
         with after_each_delete(sql, "PERFORM pg_sleep(0.3)"):
             running = [self.start(settings, subprocess.PIPE) for _ in range(2)]
             ends = [(process.communicate(timeout=60), process.returncode) for process in running]
         assert [(stderr, code) for (_, stderr), code in ends] == [("", 0)] * 2
         numbers = [deleted(stdout, "revoked_sessions") for (stdout, _), _ in ends]
-        assert sum(numbers) == 10_000
+        assert sum(numbers) == 6_000
         assert sql.value("SELECT count(*) FROM revoked_sessions") == 0
 
     def test_interrupted_and_resumed(self, purge: Purge, settings: dict[str, str], sql: Sql) -> None:
-        put(sql, "revoked_sessions", number=5_000)
+        put(sql, "revoked_sessions", number=3_000)
         put(sql, "webhook_events", number=7)
         reading, terminal = os.openpty()
-        with after_each_delete(sql, "PERFORM pg_sleep(1)"):
+        with after_each_delete(sql, "PERFORM pg_sleep(0.7)"):
             process = self.start(settings, terminal)
             os.close(terminal)
             shown = ""
@@ -98,7 +98,7 @@ class TestProcesses:
         left = sql.value("SELECT count(*) FROM revoked_sessions")
         assert (left > 0, left % 1_000) == (True, 0)
         # It may have been stopped between a commit and the count of it.
-        assert 5_000 - left - deleted(stdout, "revoked_sessions") in {0, 1_000}
+        assert 3_000 - left - deleted(stdout, "revoked_sessions") in {0, 1_000}
         assert purge() == report({"revoked_sessions": left, "webhook_events": 7})
 
 

@@ -61,17 +61,8 @@ SUPABASE = [
     Case("unverified address, nobody has it", [legacy("bob@example.com")], None, is_verified=False),
     Case("address taken by another identity", [linked()], None),
     Case("unverified address, taken by another identity", [linked()], None, is_verified=False),
-    Case(
-        "two accounts, one with an identity",
-        [linked(), legacy(email_verified=False)],
-        None,
-        "email ambiguous [2]",
-    ),
-    Case(
-        "two accounts, identity unverified",
-        [linked(email_verified=False), legacy()],
-        2,
-    ),
+    Case("two accounts, one linked", [linked(), legacy(email_verified=False)], None, "email ambiguous [2]"),
+    Case("two accounts, identity unverified", [linked(email_verified=False), legacy()], 2),
     Case(
         "three accounts", [legacy(), *[legacy(email_verified=False)] * 2], None, "email ambiguous [1, 2, 3]"
     ),
@@ -81,29 +72,18 @@ SUPABASE = [
     Case("subject before address, two accounts", [legacy(None), legacy()], 1, external_id="1"),
 ]
 
+LINKED, DELETED = "external_id already-linked [1]", "external_id deleted [1]"
 EXTERNAL_ID = [
     Case("flag off", [legacy("old@example.com")], 1, external_id="1", by_email=False),
     Case("no address at all", [legacy(None)], 1, external_id="1", email=None, by_email=False),
     Case("unverified here", [legacy(email_verified=False)], 1, external_id="1"),
     Case("unverified at Clerk", [legacy()], 1, external_id="1", is_verified=False),
     Case("the second of two", [legacy(), legacy(email_verified=False)], 2, external_id="2"),
-    Case("linked", [linked()], None, "external_id already-linked [1]", external_id="1"),
+    Case("linked", [linked()], None, LINKED, external_id="1"),
     # Of two rows that could be meant, none is guessed.
-    Case(
-        "linked, address of another",
-        [linked(None), legacy()],
-        None,
-        "external_id already-linked [1]",
-        external_id="1",
-    ),
-    Case("deleted", [erased()], None, "external_id deleted [1]", external_id="1"),
-    Case(
-        "deleted after a link",
-        [erased(clerk_user_id="user_0")],
-        None,
-        "external_id deleted [1]",
-        external_id="1",
-    ),
+    Case("linked, address of another", [linked(None), legacy()], None, LINKED, external_id="1"),
+    Case("deleted", [erased()], None, DELETED, external_id="1"),
+    Case("deleted after a link", [erased(clerk_user_id="user_0")], None, DELETED, external_id="1"),
     Case("nobody", [legacy("old@example.com")], None, external_id="2"),
     Case("nobody, address of one", [legacy()], 1, external_id="2"),
     Case("of another system, address of one", [legacy()], 1, external_id="cus_1"),
@@ -118,47 +98,35 @@ EXTERNAL_ID = [
         for case in cases
     ],
 )
-class TestFirstProfile:
-    def test_row_and_trail(
-        self, server: Server, linking: Server, clerk: Instance, sql: Sql, case: Case
-    ) -> None:
-        ids = [add_user(sql, **row) for row in case.rows]
-        data = user_data("user_1", email=case.email, external_id=case.external_id, first_name="Ada")
-        if not case.is_verified:
-            unverified(data)
-        asked = linking if case.by_email else server
-        assert post_event(asked, clerk, "user.created", data).json() == {"status": "applied"}
-        row = sql.user("user_1")
-        assert (row["first_name"], row["email"]) == ("Ada", case.email)
-        assert row["email_verified"] == (case.is_verified and case.email is not None)
-        assert sql.value("SELECT count(*) FROM users") == len(ids) + (case.gets is None)
-        assert sql.value("SELECT count(*) FROM subscriptions WHERE user_id = %s", row["user_id"]) == 1
-        assert refusals(sql) == ([case.refused] if case.refused else [])
-        if case.gets is None:
-            assert row["user_id"] not in ids
-            assert row["provisioned_by"] == "webhook"
-            assert all(subject == row["user_id"] for _, subject, _ in trail(sql))
-        else:
-            by = "external_id" if case.external_id == str(case.gets) else "email"
-            details = {"by": by, "clerk_user_id": "user_1", "replaced_user_id": None}
-            assert trail(sql) == [("user.linked", case.gets, details)]
-            assert (row["user_id"], row["provisioned_by"]) == (case.gets, "legacy")
-
-    def test_nobody_else_is_changed(
-        self, server: Server, linking: Server, clerk: Instance, sql: Sql, case: Case
-    ) -> None:
-        """Of another's row, a verified profile changes at most who holds the address as a verified one."""
-        for row in case.rows:
-            add_user(sql, **row)
-        columns = "user_id, clerk_user_id, email, role, is_active, clerk_updated_at, deleted_at"
-        columns += "" if case.is_verified else ", email_verified"
-        others = f"SELECT {columns} FROM users WHERE user_id <= %s AND clerk_user_id IS DISTINCT FROM 'user_1' ORDER BY 1"
-        before = sql.rows(others, len(case.rows))
-        data = user_data("user_1", email=case.email, external_id=case.external_id)
-        asked = linking if case.by_email else server
-        post_event(asked, clerk, "user.created", data if case.is_verified else unverified(data))
-        after = sql.rows(others, len(case.rows))
-        assert after == [row for row in before if row["user_id"] != case.gets]
+def test_first_profile(server: Server, linking: Server, clerk: Instance, sql: Sql, case: Case) -> None:
+    """Which row it gets and what the trail says. Of another's row, a verified profile changes at most who holds the
+    address as a verified one.
+    """
+    ids = [add_user(sql, **row) for row in case.rows]
+    columns = "user_id, clerk_user_id, email, role, is_active, clerk_updated_at, deleted_at"
+    columns += "" if case.is_verified else ", email_verified"
+    others = f"SELECT {columns} FROM users WHERE user_id <= %s AND clerk_user_id IS DISTINCT FROM 'user_1' ORDER BY 1"
+    before = sql.rows(others, len(ids))
+    data = user_data("user_1", email=case.email, external_id=case.external_id, first_name="Ada")
+    asked = linking if case.by_email else server
+    answer = post_event(asked, clerk, "user.created", data if case.is_verified else unverified(data))
+    assert answer.json() == {"status": "applied"}
+    row = sql.user("user_1")
+    assert (row["first_name"], row["email"]) == ("Ada", case.email)
+    assert row["email_verified"] == (case.is_verified and case.email is not None)
+    assert sql.value("SELECT count(*) FROM users") == len(ids) + (case.gets is None)
+    assert sql.value("SELECT count(*) FROM subscriptions WHERE user_id = %s", row["user_id"]) == 1
+    assert refusals(sql) == ([case.refused] if case.refused else [])
+    assert sql.rows(others, len(ids)) == [other for other in before if other["user_id"] != case.gets]
+    if case.gets is None:
+        assert row["user_id"] not in ids
+        assert row["provisioned_by"] == "webhook"
+        assert all(subject == row["user_id"] for _, subject, _ in trail(sql))
+    else:
+        by = "external_id" if case.external_id == str(case.gets) else "email"
+        details = {"by": by, "clerk_user_id": "user_1", "replaced_user_id": None}
+        assert trail(sql) == [("user.linked", case.gets, details)]
+        assert (row["user_id"], row["provisioned_by"]) == (case.gets, "legacy")
 
 
 PROFILE = Profile(
@@ -202,11 +170,8 @@ class TestDatabaseThatFoldsMore:
         assert decide(PROFILE, [HELD._replace(has_address=False)], by_email=True) is None
 
 
-class TestReadUserId:
-    @pytest.mark.parametrize("number", [1, 10, 2**31, 2**63 - 1])
-    def test_one(self, number: int) -> None:
+def test_read_user_id() -> None:
+    for number in (1, 10, 2**31, 2**63 - 1):
         assert read_id(str(number)) == number
-
-    @pytest.mark.parametrize("number", [0, 2**63, 9_999_999_999_999_999_999])
-    def test_beyond_the_column(self, number: int) -> None:
-        assert read_id(str(number)) is None
+    for number in (0, 2**63, 9_999_999_999_999_999_999):
+        assert read_id(str(number)) is None, "beyond the column"

@@ -8,9 +8,8 @@ from itertools import chain, permutations
 import psycopg2
 import pytest
 
-from tests.account.test_provisioning import BLOCKED
 from tests.support.clerk import Instance, clerk_id, session_data, user_data
-from tests.support.database import Sql
+from tests.support.database import BLOCKED, Sql
 from tests.support.fixtures import Post
 from tests.support.legacy_users import (
     ADDRESS,
@@ -135,7 +134,7 @@ class TestLater:
         assert len(trail(sql)) == 1
 
 
-class TestTurns:
+class TestWaiting:
     @pytest.mark.parametrize(
         ("kind", "noted"), [("session.created", "last_login_at"), ("session.ended", "last_logout_at")]
     )
