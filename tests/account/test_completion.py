@@ -45,11 +45,12 @@ def drip(handler: Handler) -> None:
         time.sleep(0.1)
 
 
+TEXTS: tuple[object, ...] = (b"<html>", b"", [], b"[" * 100_000, b" " * 300_000)
 USELESS = (
     answer_with({"errors": [{"code": "resource_not_found"}]}, 404),
     *(answer_with({}, status) for status in (500, 200)),
     answer_with({"id": "user_1"}, 302),
-    *(answer_with(body) for body in (b"<html>", b"", [], b"[" * 100_000, b" " * 300_000)),
+    *(answer_with(text) for text in TEXTS),
     answer_with(b'{"id": "user_1", "updated_at": 1, "first_name": "\\u0000"}'),
     answer_with(user_data("user_of_somebody_else", first_name="Eve")),
     hang_up,

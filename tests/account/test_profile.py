@@ -57,7 +57,7 @@ WEBSITES: list[Any] = [
     *('https://example.com/"><script>', "https://bücher.example", "https://exa\u200bmple.com"),
     *("https://e.com/" + "x" * 487, 1, [SITE], True),
 ]
-LINKS: list[Any] = [
+BROKEN_LINKS: list[Any] = [
     *([], "https://x.com/ada", 1, True, [["x", "https://x.com/ada"]]),
     *({"x": "http://x.com/ada"}, {"x": "@ada"}, {"x": ""}, {"x": None}, {"x": 1}, {"x": {}}),
     *({"x": "javascript:alert(1)"}, {"x": "https://a:b@x.com"}, {"x": "https://e.com/" + "x" * 287}),
@@ -68,7 +68,7 @@ WRONG_VALUES: list[dict[str, Any]] = [
     {},
     *({"bio": bio} for bio in BIOS),
     *({"website": url} for url in WEBSITES),
-    *({"social_links": links} for links in LINKS),
+    *({"social_links": links} for links in BROKEN_LINKS),
 ]
 
 

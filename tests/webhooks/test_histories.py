@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 USER = "user_1"
 FAST = settings(
-    max_examples=120,
+    max_examples=50,
     deadline=None,
     database=None,
     # The tables are emptied by the tests themselves, before each example.

@@ -36,9 +36,8 @@ class TestSessionCreated:
         assert sql.rows("SELECT last_login_at FROM users") == [{"last_login_at": None}] * known
 
     def test_before_its_user(self, deliver: Deliver, sql: Sql) -> None:
-        assert deliver("session.created", session_data("user_1", "sess_1", created_at=5_000)).json() == {
-            "status": "applied"
-        }
+        login = session_data("user_1", "sess_1", created_at=5_000)
+        assert deliver("session.created", login).json() == {"status": "applied"}
         assert sql.user("user_1")["last_login_at"] == instant(5_000)
         for table in ("subscriptions", "usage_metrics"):
             assert sql.value(f"SELECT count(*) FROM {table}") == 1
@@ -58,10 +57,8 @@ class TestSessionCreated:
     def test_copy_of_somebody_else(self, deliver: Deliver, sql: Sql) -> None:
         copy = user_data("user_2", first_name="Bob")
         deliver("session.created", session_data("user_1", "sess_1", user=copy))
-        assert sql.row("SELECT clerk_user_id, first_name FROM users") == {
-            "clerk_user_id": "user_1",
-            "first_name": None,
-        }
+        own = {"clerk_user_id": "user_1", "first_name": None}
+        assert sql.row("SELECT clerk_user_id, first_name FROM users") == own
 
 
 @pytest.mark.parametrize("kind", ["session.ended", "session.removed", "session.revoked"])

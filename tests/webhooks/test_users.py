@@ -1,6 +1,7 @@
 """POST /api/webhooks: what user.created, user.updated and user.deleted do to our copy."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from tests.conftest import Deliver
 from tests.support.clerk import session_data, user_data
@@ -15,48 +16,34 @@ def instant(milliseconds: int) -> datetime:
 
 class TestUserCreated:
     def test_makes_one_complete_user(self, deliver: Deliver, sql: Sql) -> None:
-        data = user_data(
-            "user_1",
-            updated_at=1_700_000_000_123,
-            email="Ada@Example.com",
-            username="ada",
-            first_name="Ada",
-            last_name="Lovelace",
-            image_url="https://img.clerk.com/ada",
-            external_id="old-7",
-        )
-        answer = deliver("user.created", data, event_id="msg_1")
-        assert (answer.status_code, answer.json()) == (200, {"status": "applied"})
-        user = sql.row("SELECT * FROM users")
-        expected = {
-            "clerk_user_id": "user_1",
+        told: dict[str, Any] = {
             "email": "Ada@Example.com",
-            "email_verified": True,
             "username": "ada",
             "first_name": "Ada",
             "last_name": "Lovelace",
             "image_url": "https://img.clerk.com/ada",
             "external_id": "old-7",
+        }
+        data = user_data("user_1", updated_at=1_700_000_000_123, **told)
+        answer = deliver("user.created", data, event_id="msg_1")
+        assert (answer.status_code, answer.json()) == (200, {"status": "applied"})
+        user = sql.row("SELECT * FROM users")
+        expected: dict[str, Any] = told | {
+            "clerk_user_id": "user_1",
+            "email_verified": True,
+            "clerk_updated_at": instant(1_700_000_000_123),
             "role": "user",
             "is_active": True,
             "banned": False,
             "locked": False,
-            "bio": None,
-            "website": None,
-            "social_links": {},
             "provisioned_by": "webhook",
-            "last_login_at": None,
-            "last_logout_at": None,
-            "deleted_at": None,
-            "clerk_updated_at": instant(1_700_000_000_123),
+            **dict.fromkeys(("bio", "website", "last_login_at", "last_logout_at", "deleted_at")),
+            "social_links": {},
         }
         assert {name: user[name] for name in expected} == expected
         subscription = sql.row("SELECT * FROM subscriptions")
-        assert (subscription["user_id"], subscription["plan"], subscription["status"]) == (
-            user["user_id"],
-            "free",
-            "active",
-        )
+        held = [subscription[name] for name in ("user_id", "plan", "status")]
+        assert held == [user["user_id"], "free", "active"]
         assert (subscription["period_end"], subscription["stripe_customer_id"]) == (None, None)
         usage = sql.row("SELECT * FROM usage_metrics")
         counts = ("tokens_used", "tokens_limit", "campaigns_created", "api_requests")
@@ -77,7 +64,7 @@ class TestUserCreated:
     def test_is_noted_in_the_ledger(self, deliver: Deliver, sql: Sql) -> None:
         deliver("user.created", user_data("user_1"), event_id="msg_1")
         ledger = sql.row("SELECT * FROM webhook_events")
-        expected = {
+        noted: dict[str, Any] = {
             "event_id": "msg_1",
             "source": "svix",
             "type": "user.created",
@@ -87,7 +74,7 @@ class TestUserCreated:
             "error": None,
             "payload": None,
         }
-        assert {name: ledger[name] for name in expected} == expected
+        assert {name: ledger[name] for name in noted} == noted
         assert abs((ledger["occurred_at"] - datetime.now(UTC)).total_seconds()) < 60
         assert ledger["processed_at"] is not None
 
@@ -135,40 +122,28 @@ class TestUserUpdated:
 
     def test_what_is_ours_stays(self, deliver: Deliver, sql: Sql) -> None:
         deliver("user.created", user_data("user_1", updated_at=1_000))
-        sql.rows(
-            "UPDATE users SET role = 'admin', is_active = false, bio = 'Mine', website = 'https://a.example'"
-        )
+        ours = {"role": "admin", "is_active": False, "bio": "Mine", "website": "https://a.example"}
+        sql.rows("UPDATE users SET (role, is_active, bio, website) = (%s, %s, %s, %s)", *ours.values())
         sql.rows("UPDATE subscriptions SET plan = 'pro'")
         sql.rows("UPDATE usage_metrics SET tokens_used = 7, tokens_limit = 99")
         claim = {"role": "user", "is_active": True, "bio": "Theirs", "plan": "free"}
         deliver("user.updated", user_data("user_1", updated_at=2_000, public_metadata=claim) | claim)
         user = sql.user("user_1")
-        assert [user[name] for name in ("role", "is_active", "bio", "website")] == [
-            "admin",
-            False,
-            "Mine",
-            "https://a.example",
-        ]
+        assert {name: user[name] for name in ours} == ours
         assert sql.value("SELECT plan FROM subscriptions") == "pro"
-        assert sql.row("SELECT tokens_used, tokens_limit FROM usage_metrics") == {
-            "tokens_used": 7,
-            "tokens_limit": 99,
-        }
+        used = {"tokens_used": 7, "tokens_limit": 99}
+        assert sql.row("SELECT tokens_used, tokens_limit FROM usage_metrics") == used
 
 
 class TestUserDeleted:
     def test_erases_personal_data(self, deliver: Deliver, sql: Sql) -> None:
-        deliver(
-            "user.created",
-            user_data(
-                "user_1",
-                email="ada@example.com",
-                username="ada",
-                first_name="Ada",
-                last_name="Lovelace",
-                external_id="old-7",
-            ),
-        )
+        told: dict[str, Any] = {
+            "email": "ada@example.com",
+            "username": "ada",
+            "first_name": "Ada",
+            "last_name": "Lovelace",
+        }
+        deliver("user.created", user_data("user_1", external_id="old-7", **told))
         links = '{"github": "ada"}'
         sql.rows("UPDATE users SET bio = 'b', website = 'w', social_links = %s", links)
         sql.rows(
@@ -179,16 +154,7 @@ class TestUserDeleted:
         assert deliver("user.deleted", DELETED).json() == {"status": "applied"}
         assert sql.value("SELECT name FROM api_keys") == "erased"
         user = sql.user("user_1")
-        personal = (
-            "email",
-            "username",
-            "first_name",
-            "last_name",
-            "image_url",
-            "external_id",
-            "bio",
-            "website",
-        )
+        personal = (*told, "image_url", "external_id", "bio", "website")
         assert dict.fromkeys(personal) == {name: user[name] for name in personal}
         assert (user["social_links"], user["email_verified"], user["is_active"]) == ({}, False, False)
         assert user["deleted_at"] is not None
@@ -199,10 +165,7 @@ class TestUserDeleted:
         deliver("user.created", user_data("user_2", first_name="Bob\x00"), event_id="msg_2")
         deliver("user.deleted", DELETED)
         kept = "SELECT event_id, payload IS NOT NULL AS kept FROM webhook_events WHERE status = 'dead' ORDER BY 1"
-        assert sql.rows(kept) == [
-            {"event_id": "msg_1", "kept": False},
-            {"event_id": "msg_2", "kept": True},
-        ]
+        assert sql.rows(kept) == [{"event_id": "msg_1", "kept": False}, {"event_id": "msg_2", "kept": True}]
         # A dead event that comes later leaves nothing of a deleted user either.
         assert deliver("user.updated", user_data("user_1", last_name="L\x00")).json() == {"status": "dead"}
         assert sql.value("SELECT count(payload) FROM webhook_events WHERE subject_id = 'user_1'") == 0
@@ -216,17 +179,14 @@ class TestUserDeleted:
 
     def test_before_it_was_created(self, deliver: Deliver, sql: Sql) -> None:
         assert deliver("user.deleted", DELETED).json() == {"status": "applied"}
-        assert deliver("user.created", user_data("user_1", email="a@example.com")).json() == {
-            "status": "stale"
-        }
-        assert deliver("session.created", session_data("user_1", "sess_1")).json() == {"status": "stale"}
+        late = (("user.created", user_data("user_1", email="a@example.com")),)
+        for kind, data in (*late, ("session.created", session_data("user_1", "sess_1"))):
+            assert deliver(kind, data).json() == {"status": "stale"}
         user = sql.user("user_1")
         assert user["deleted_at"] is not None
         assert (user["email"], user["last_login_at"], user["is_active"]) == (None, None, False)
-        assert (
-            sql.value("SELECT (SELECT count(*) FROM subscriptions) + (SELECT count(*) FROM usage_metrics)")
-            == 0
-        )
+        for table in ("subscriptions", "usage_metrics"):
+            assert sql.value(f"SELECT count(*) FROM {table}") == 0
 
     def test_its_address_is_free_again(self, deliver: Deliver, sql: Sql) -> None:
         deliver("user.created", user_data("user_1", email="ada@example.com"))

@@ -41,23 +41,14 @@ class TestOurFault:
             assert (answer.status_code, answer.json()["code"]) == (503, "webhook-failed")
             assert "Retry-After" in answer.headers
             ledger = broken.row(
-                "SELECT status, attempts, error, payload, subject_id, type FROM webhook_events"
+                "SELECT status, attempts, error, subject_id, type, payload FROM webhook_events"
             )
-            assert (ledger["status"], ledger["attempts"], ledger["error"]) == (
-                "failed",
-                attempt,
-                "IntegrityError",
-            )
-            assert (ledger["subject_id"], ledger["type"]) == ("user_1", "user.created")
-            assert '"Ada"' in ledger["payload"]
+            assert '"Ada"' in ledger.pop("payload")
+            assert [*ledger.values()] == ["failed", attempt, "IntegrityError", "user_1", "user.created"]
         broken.rows("ALTER TABLE users DROP CONSTRAINT ck_test")
         assert deliver("user.created", data, event_id="msg_1").json() == {"status": "applied"}
-        assert broken.row("SELECT status, attempts, error, payload FROM webhook_events") == {
-            "status": "applied",
-            "attempts": 3,
-            "error": None,
-            "payload": None,
-        }
+        ledger = broken.row("SELECT status, attempts, error, payload FROM webhook_events")
+        assert [*ledger.values()] == ["applied", 3, None, None]
         assert broken.user("user_1")["first_name"] == "Ada"
 
     def test_is_not_repeated_for_ever(self, deliver: Deliver, broken: Sql) -> None:
