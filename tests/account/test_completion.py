@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import Deliver
 from tests.support.clerk import Instance, session_data, user_data
-from tests.support.clerk_api import SECRET_KEY, Answer, ApiServer, Handler, answer_with, hang_up
+from tests.support.clerk_api import SECRET_KEY, Answer, ApiServer, Handler, answer_with, hang_up, then_close
 from tests.support.database import Sql
 from tests.support.fixtures import StartServer
 from tests.support.server import Server
@@ -52,7 +52,9 @@ USELESS = (
     answer_with({"id": "user_1"}, 302),
     *(answer_with(text) for text in TEXTS),
     answer_with(b'{"id": "user_1", "updated_at": 1, "first_name": "\\u0000"}'),
-    answer_with(user_data("user_of_somebody_else", first_name="Eve")),
+    then_close(
+        answer_with(user_data("user_of_somebody_else", first_name="Eve"))
+    ),  # the next one comes on a new connection
     hang_up,
     answer_with({}, 429),  # the last one: Clerk is not asked again for a while
 )

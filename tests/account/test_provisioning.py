@@ -160,13 +160,14 @@ class TestIncomplete:
         assert (answer.status_code, answer.json()["code"]) == (401, "session-revoked")
 
 
+@pytest.fixture(scope="module")
+def own(start_server: StartServer) -> Iterator[Server]:
+    with start_server() as running:
+        yield running
+
+
 class TestCutShort:
     """The transaction ends between its inserts: all or nothing, and the next request completes."""
-
-    @pytest.fixture(scope="class")
-    def own(self, start_server: StartServer) -> Iterator[Server]:
-        with start_server() as running:
-            yield running
 
     @pytest.mark.parametrize("how", ["backend", "worker"])
     def test_killed(self, own: Server, clerk: Instance, sql: Sql, database_url: str, how: str) -> None:

@@ -42,6 +42,10 @@ class TestSubscription:
         assert (body["limits"]["tokens_a_month"], body["limits"]["api_keys"]) == (250_000, 20)
         assert body["period_end"] is not None
         assert sql.row(BILLED)["clerk_subscription_id"] == SUBSCRIPTION
+        times = sql.row(
+            "SELECT extract(epoch FROM period_start), extract(epoch FROM period_end) AS e FROM subscriptions"
+        )
+        assert [value * 1000 for value in times.values()] == [1, FUTURE]
         changed = {"from": "free", "to": "pro"}
         assert sql.rows(EVENTS) == [{"action": "user.plan_changed", "source": "sync", "details": changed}]
         assert sql.value("SELECT subject_id FROM webhook_events WHERE type = 'subscription.active'") == USER

@@ -1,12 +1,16 @@
 """Fixtures of many features: other servers, a page of traffic, subscribers, key owners, somebody who tries tokens."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from flask import Flask
+from sqlalchemy import Connection, create_engine, make_url
 
+from backend.services.clerk.mirror.apply import UserSync
+from backend.services.clerk.webhooks.ledger import receive_event
 from tests.support.admins import add_user
 from tests.support.api_keys import KeyOwner
 from tests.support.attacks import Attacker
@@ -18,6 +22,7 @@ from tests.support.server import Server, running_server
 from tests.support.subscribers import ADA, Subscriber
 from tests.support.traffic import post_event
 
+T = TypeVar("T")
 Post = Callable[..., str]
 Shown = Callable[[], dict[str, Any]]
 
@@ -40,6 +45,27 @@ def post(linking: Server, clerk: Instance, sql: Sql) -> Post:  # noqa: ARG001 - 
         return status
 
     return send
+
+
+Receive = Callable[[int, str, object], str]
+
+
+@pytest.fixture(scope="session")
+def receive(database_url: str) -> Iterator[Receive]:
+    """Receive an event in this process, which saves the way over HTTP; the same number is a repetition."""
+    engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
+    apply = UserSync(link_by_email=False).apply_event
+
+    def transact(work: Callable[[Connection], T]) -> T:
+        with engine.begin() as connection:
+            return work(connection)
+
+    def take(number: int, kind: str, data: object) -> str:
+        body = json.dumps({"type": kind, "data": data, "timestamp": 1_700_000_000_000}).encode()
+        return receive_event(transact, apply, f"msg_{number}", "svix", body)
+
+    yield take
+    engine.dispose()
 
 
 @pytest.fixture

@@ -1,21 +1,13 @@
 """Any order, repetition and interleaving of events ends in the state that the newest of them describe."""
 
-import json
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, create_engine, make_url
 
-from backend.database.prepared_reads import Transact
-from backend.services.clerk.mirror.apply import UserSync
-from backend.services.clerk.webhooks.ledger import receive_event
 from tests.support.clerk import session_data, user_data
 from tests.support.database import Sql
-
-T = TypeVar("T")
+from tests.support.fixtures import Receive
 
 USER = "user_1"
 FAST = settings(
@@ -30,30 +22,6 @@ FAST = settings(
 class Event(NamedTuple):
     kind: str
     data: dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def engine(database_url: str) -> Iterator[Engine]:
-    engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def transact(engine: Engine) -> Transact:
-    def run(work: Callable[[Connection], T]) -> T:
-        with engine.begin() as connection:
-            return work(connection)
-
-    return run
-
-
-SYNC = UserSync(link_by_email=False)
-
-
-def receive(transact: Transact, number: int, event: Event) -> str:
-    body = json.dumps({"type": event.kind, "data": event.data, "timestamp": 1_700_000_000_000}).encode()
-    return receive_event(transact, SYNC.apply_event, f"msg_{number}", "svix", body)
 
 
 def profile(kind: str, at: int) -> dict[str, Any]:
@@ -127,11 +95,11 @@ ENDS = ("session.ended", "session.removed", "session.revoked")
 class TestOneUser:
     @FAST
     @given(received=deliveries())
-    def test_history(self, sql: Sql, transact: Transact, received: list[tuple[int, Event]]) -> None:
+    def test_history(self, sql: Sql, receive: Receive, received: list[tuple[int, Event]]) -> None:
         sql.empty_all()
         seen: set[int] = set()
         for number, event in received:
-            status = receive(transact, number, event)
+            status = receive(number, *event)
             assert status == "duplicate" if number in seen else status in {"applied", "stale", "ignored"}
             seen.add(number)
         events = list(dict(received).values())
@@ -176,12 +144,12 @@ class TestAddresses:
     @FAST
     @given(history=address_histories())
     def test_each_user_ends_with_its_own(
-        self, sql: Sql, transact: Transact, history: tuple[dict[str, str | None], list[Event]]
+        self, sql: Sql, receive: Receive, history: tuple[dict[str, str | None], list[Event]]
     ) -> None:
         holds, events = history
         sql.empty_all()
         for number, event in enumerate(events):
-            assert receive(transact, number, event) in {"applied", "stale"}
+            assert receive(number, *event) in {"applied", "stale"}
         rows = sql.rows("SELECT clerk_user_id, email, email_verified FROM users")
         assert {row["clerk_user_id"]: row["email"] for row in rows} == holds
         assert all(row["email_verified"] == (row["email"] is not None) for row in rows)
