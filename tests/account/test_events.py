@@ -6,8 +6,6 @@ import pytest
 
 from tests.conftest import Deliver
 from tests.support.admins import add_user
-from tests.support.api_keys import KeyOwner
-from tests.support.caller import is_problem
 from tests.support.clerk import Instance, clerk_id, session_data, user_data
 from tests.support.commands import make_app
 from tests.support.database import Sql
@@ -40,14 +38,6 @@ class TestWho:
         assert {one["event_id"] for one in events(server, clerk.token(sub="user_1"))} == {"msg_1"}
         assert {one["event_id"] for one in events(server, clerk.token(sub="user_2"))} == {"msg_2", "msg_3"}
         assert events(server, clerk.token(sub="user_3")) == []
-
-    def test_api_key(self, server: Server, key_owner: KeyOwner, sql: Sql) -> None:
-        sql.rows(ADD_EVENTS, key_owner.sub, "applied", 1)
-        allowed, other = (
-            key_owner.create(scopes=[scope])["key"] for scope in ("profile:read", "tokens:read")
-        )
-        assert [one["event_id"] for one in events(server, allowed)] == ["row_1"]
-        is_problem(server.get(PATH, headers={"X-API-Key": other}), 403, "insufficient-scope")
 
     def test_legacy_user_whom_clerk_does_not_know(self, settings: dict[str, str], sql: Sql) -> None:
         sql.rows(ADD_EVENTS, None, "applied", 1)

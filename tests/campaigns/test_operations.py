@@ -50,26 +50,6 @@ class TestEveryOperation:
                 path
             )  # the requests of the month
 
-    def test_keys(self, owner: Owner, sql: Sql) -> None:
-        """With the scope all is open, with any other nothing; and nothing without a credential."""
-        made = owner.create()
-        owner.archive(made)
-        read, write = (
-            owner.make_key(f"campaigns:{what}", "profile:read", "tokens:spend") for what in ("read", "write")
-        )
-        before = sql.rows("SELECT * FROM campaigns")
-        for is_refused in (True, False):
-            for method, path, body in OPERATIONS:
-                url = owner.path + path.format_map(made)
-                headers = read if (method == "GET") != is_refused else write
-                answer = owner.server.request(method, url, json=body, headers=headers)
-                if not is_refused:
-                    assert answer.ok, answer.text
-                    continue
-                is_problem(answer, 403, "insufficient-scope")
-                is_problem(owner.server.request(method, url, json=body), 401, "session-token-missing")
-                assert sql.rows("SELECT * FROM campaigns") == before
-
     def test_odd_id(self, owner: Owner) -> None:
         owner.create()
         for odd in ("0", "01", "-1", "1.0", "1e3", "%201", "1%00", "%D9%A1", "9223372036854775808", "9" * 30):

@@ -1,9 +1,11 @@
-"""GET /api/subscription, and giving a plan."""
+"""What the plans allow, GET /api/subscription, and giving a plan."""
 
+import itertools
 from functools import partial
 
 from backend.models.choices import Plan
-from backend.services.plans.catalogue import PLANS
+from backend.services.clerk.webhooks.events import ITEM_EVENTS, SUBSCRIPTION_EVENTS
+from backend.services.plans.catalogue import CLERK_SLUGS, PLANS
 from tests.conftest import Deliver
 from tests.support.admins import add_user
 from tests.support.api_keys import KeyOwner
@@ -11,6 +13,7 @@ from tests.support.billing import EVENTS, FUTURE, alone, item, listing, payer
 from tests.support.clerk import Instance
 from tests.support.commands import make_app, run
 from tests.support.database import Sql
+from tests.support.plans import PAGE, page_with_table
 from tests.support.server import Server
 from tests.support.subscribers import ADA, LIMIT, Subscriber
 from tests.support.traffic import in_parallel
@@ -117,3 +120,24 @@ class TestChange:
         plan = sql.value("SELECT plan FROM subscriptions WHERE user_id = %s", subscriber.user_id)
         limit = sql.value(LIMIT, subscriber.user_id)
         assert (moves[-1]["to"], limit) == (plan, PLANS[Plan(plan)].tokens_a_month)
+
+
+def test_the_page_shows_the_table() -> None:
+    page = PAGE.read_text()
+    assert page == page_with_table(page), "run: python -m tests.support.plans"
+
+
+def test_the_page_names_what_clerk_needs() -> None:
+    page = PAGE.read_text()
+    assert all(f"`{name}`" in page for name in (*SUBSCRIPTION_EVENTS, *CLERK_SLUGS))
+    assert {name.partition(".")[0] for name in ITEM_EVENTS} == {"subscriptionItem"}
+
+
+def test_each_plan_allows_what_the_one_below_does() -> None:
+    assert list(PLANS) == list(Plan)
+    for lower, higher in itertools.pairwise(PLANS.values()):
+        assert higher.tokens_a_month > lower.tokens_a_month
+        assert higher.api_keys > lower.api_keys
+        assert higher.campaigns is None or (
+            lower.campaigns is not None and higher.campaigns > lower.campaigns
+        )

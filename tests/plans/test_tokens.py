@@ -56,25 +56,13 @@ class TestShow:
 
 
 class TestConsume:
-    def test_who(self, spender: Spender, sql: Sql, ada: int) -> None:
-        """A key with the scope, somebody in the user's place: the user's tokens. Nobody else."""
-        read, spend = spender.make_key("tokens:read"), spender.make_key("tokens:spend")
-        neither = spender.make_key("profile:read")
-        request = spender.server.request
-        for headers, status, code in (
-            ({}, 401, "session-token-missing"),
-            (read, 403, "insufficient-scope"),
-            (neither, 403, "insufficient-scope"),
-        ):
-            answer = request("POST", "/api/tokens/consume", json={"amount": 1}, headers=headers)
-            is_problem(answer, status, code)
-            assert sql.value(USED, ada) == 0
-        assert request("POST", "/api/tokens/consume", json={"amount": 7}, headers=spend).json()["used"] == 7
+    def test_in_the_place_of_the_user(self, spender: Spender, sql: Sql, ada: int) -> None:
+        """With a key of the user, or by somebody who impersonates them: the user's tokens."""
+        key, body = spender.make_key("tokens:spend"), {"amount": 7}
+        answer = spender.server.request("POST", "/api/tokens/consume", json=body, headers=key)
+        assert answer.json()["used"] == 7
         assert spender.consume(3, claims={"act": {"sub": "user_support"}}).json()["used"] == 10
         assert sql.value(USED, ada) == 10
-        assert request("GET", "/api/tokens", headers=read).json()["used"] == 10
-        is_problem(request("GET", "/api/tokens", headers=spend), 403, "insufficient-scope")
-        is_problem(request("GET", "/api/tokens"), 401, "session-token-missing")
 
     @pytest.mark.usefixtures("ada")
     def test_balance(self, spender: Spender, sql: Sql) -> None:
