@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Deliver
+from tests.support.caller import is_problem
 from tests.support.clerk import Instance, session_data, user_data
 from tests.support.clerk_api import SECRET_KEY, Answer, ApiServer, Handler, answer_with, hang_up, then_close
 from tests.support.database import Sql
@@ -76,8 +77,7 @@ class TestCompletion:
 
     def test_banned_at_clerk(self, asking: Server, clerk: Instance, api: ApiServer, sql: Sql) -> None:
         api.answer = answer_with(user_data("user_1", banned=True))
-        answer = asking.get("/auth/me", clerk.token(sub="user_1"))
-        assert (answer.status_code, answer.json()["code"]) == (403, "user-banned")
+        is_problem(asking.get("/auth/me", clerk.token(sub="user_1")), 403, "user-banned")
         assert sql.user("user_1")["banned"]
 
     def test_known_user_is_not_asked_for(

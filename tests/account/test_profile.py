@@ -173,34 +173,14 @@ class TestChange:
         assert (answer.json()["user"]["bio"], sql.row(ROW)["bio"]) == ("another", "another")
 
 
-WRONG_MEMBERS: dict[str, Any] = {
-    "user_id": 2,
-    "id": 2,
-    "clerk_user_id": "user_2",
-    "external_id": "2",
-    "email": "eve@example.com",
-    "email_verified": True,
-    "username": "eve",
-    "first_name": "Eve",
-    "last_name": "Eve",
-    "image_url": "https://evil.example",
-    "role": "admin",
-    "plan": "enterprise",
-    "is_active": True,
-    "banned": False,
-    "locked": False,
-    "created_at": "2020-01-01T00:00:00Z",
-    "updated_at": None,
-    "deleted_at": None,
-    "tokens_limit": 10**9,
-    "quota": 1,
-    "usage": {},
-    "subscription": {"plan": "pro"},
-    "Bio": "new",
-    "user": {"bio": "new"},
-    "": 1,
-    "__class__": 1,
-}
+WRONG_MEMBERS: dict[str, Any] = (
+    {"user_id": 2, "id": 2, "clerk_user_id": "user_2", "external_id": "2", "email": "eve@example.com"}
+    | {"email_verified": True, "username": "eve", "first_name": "Eve", "last_name": "Eve"}
+    | {"image_url": "https://evil.example", "role": "admin", "plan": "enterprise", "is_active": True}
+    | {"banned": False, "locked": False, "created_at": "2020-01-01T00:00:00Z", "updated_at": None}
+    | {"deleted_at": None, "tokens_limit": 10**9, "quota": 1, "usage": {}, "subscription": {"plan": "pro"}}
+    | {"Bio": "new", "user": {"bio": "new"}, "": 1, "__class__": 1}
+)
 
 
 def test_mass_assignment(server: Server, sql: Sql, token: str) -> None:

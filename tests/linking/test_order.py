@@ -8,6 +8,7 @@ from itertools import chain, permutations
 import psycopg2
 import pytest
 
+from tests.support.caller import is_problem
 from tests.support.clerk import Instance, clerk_id, session_data, user_data
 from tests.support.database import BLOCKED, Sql
 from tests.support.fixtures import Post
@@ -97,8 +98,7 @@ class TestLater:
         post("user.deleted", {"id": "user_1", "deleted": True})
         post("user.created", ada("user_2"))
         post("user.created", ada("user_3", email="3@example.com", external_id=str(user_id)))
-        answer = linking.get("/auth/me", clerk.token(sub="user_1"))
-        assert (answer.status_code, answer.json()["code"]) == (401, "user-deleted")
+        is_problem(linking.get("/auth/me", clerk.token(sub="user_1")), 401, "user-deleted")
         assert sql.user("user_1")["user_id"] == user_id
         for clerk_user_id in ("user_2", "user_3"):
             assert belongings(sql, sql.user(clerk_user_id)["user_id"]) == NOTHING

@@ -7,6 +7,7 @@ import psycopg2
 import pytest
 
 from tests.emulator.harness import EmulatorProcess
+from tests.support.caller import is_problem
 from tests.support.clerk import Instance, session_data
 from tests.support.database import BLOCKED, Sql
 from tests.support.fixtures import Post
@@ -64,8 +65,7 @@ class TestWhatStays:
     def test_switched_off_stays_off(self, post: Post, linking: Server, clerk: Instance, sql: Sql) -> None:
         add_user(sql, is_active=False)
         assert post("user.created", ada()) == "applied"
-        answer = linking.get("/auth/me", clerk.token(sub="user_1"))
-        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        is_problem(linking.get("/auth/me", clerk.token(sub="user_1")), 403, "forbidden")
         linked = {"clerk_user_id": "user_1", "is_active": False}
         assert sql.row("SELECT clerk_user_id, is_active FROM users") == linked
 

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.support.admins import add_user
+from tests.support.caller import is_problem
 from tests.support.clerk import Instance, clerk_id, session_data
 from tests.support.clerk_api import SECRET_KEY, ApiServer, Handler, answer_with
 from tests.support.database import Sql
@@ -154,8 +155,7 @@ class TestAudit:
         token = impersonate()
         sql.rows("ALTER TABLE audit_events RENAME TO away")
         try:
-            answer = workers.get("/auth/me", token)
-            assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
+            is_problem(workers.get("/auth/me", token), 503, "database-unavailable")
             assert workers.get("/auth/me", impersonate(act=...)).status_code == 200
         finally:
             sql.rows("ALTER TABLE away RENAME TO audit_events")
@@ -192,8 +192,7 @@ def test_barred_also_as_an_admin(workers: Server, impersonate: Impersonate, sql:
     assert made.status_code == 201
     before = all_rows(sql)
     for method, path, body in BARRED:
-        answer = workers.request(method, path, impersonate(), json=body)
-        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        is_problem(workers.request(method, path, impersonate(), json=body), 403, "forbidden")
     after = all_rows(sql)
     assert changed_tables(before, after) == {"audit_events"}
     assert [row["action"] for row in after["audit_events"]] == ["api_key.created", "session.impersonated"]
@@ -224,4 +223,4 @@ class TestChanges:
         token = impersonate()
         self.revoke(workers, token)
         for answer in in_parallel([lambda: get_me(workers, token)] * 6):
-            assert (answer.status_code, answer.json()["code"]) == (401, "session-revoked")
+            is_problem(answer, 401, "session-revoked")

@@ -86,10 +86,7 @@ class TestProtected:
         assert "CLERK_SECRET_KEY" in is_problem(answer, 503, "clerk-unavailable")["detail"]
 
     def test_clerk_away_is_no_pass_and_no_sign_out(self, start_server: StartServer, visitor: Visitor) -> None:
-        with (
-            ApiServer() as api,
-            start_server(CLERK_API_URL=api.url, CLERK_SECRET_KEY=SECRET_KEY) as server,
-        ):
+        with ApiServer() as api, start_server(CLERK_API_URL=api.url, CLERK_SECRET_KEY=SECRET_KEY) as server:
             for status in (401, 403, 500, 503, 429):
                 api.asked.clear()
                 api.answer = refuse_with("some_trouble", status)

@@ -205,21 +205,11 @@ class TestChange:
             assert sql.value("SELECT count(*) FROM users WHERE role = 'admin'") == 1
 
 
-WRONG_MEMBERS: dict[str, Any] = {
-    "user_id": 1,
-    "id": 1,
-    "clerk_user_id": ADMIN,
-    "email": "eve@example.com",
-    "email_verified": True,
-    "banned": False,
-    "created_at": "2020-01-01",
-    "deleted_at": None,
-    "tokens_limit": 10**9,
-    "quota": 1,
-    "subscription": {"plan": "pro"},
-    "Role": "admin",
-    "": 1,
-}
+WRONG_MEMBERS: dict[str, Any] = (
+    {"user_id": 1, "id": 1, "clerk_user_id": ADMIN, "email": "eve@example.com", "email_verified": True}
+    | {"banned": False, "created_at": "2020-01-01", "deleted_at": None, "tokens_limit": 10**9, "quota": 1}
+    | {"subscription": {"plan": "pro"}, "Role": "admin", "": 1}
+)
 WRONG: list[dict[str, Any]] = [
     *({"plan": "pro", name: value} for name, value in WRONG_MEMBERS.items()),
     *({"role": role} for role in (None, "root", ["admin"], 1, "ADMIN", "admin\x00")),

@@ -80,8 +80,7 @@ class TestOrder:
         for kind in ("user.updated", "user.created"):
             late = user_data("user_1", email="ada@example.com", first_name="Back")
             assert deliver(kind, late).json() == {"status": "stale"}
-        answer = server.get("/auth/me", token)
-        assert (answer.status_code, answer.json()["code"]) == (401, "user-deleted")
+        is_problem(server.get("/auth/me", token), 401, "user-deleted")
         assert sql.user("user_1") == tombstone
         assert sql.value("SELECT count(*) FROM users") == 1
 
@@ -179,7 +178,7 @@ class TestDatabaseTrouble:
         data = user_data("user_1", first_name="Ada")
         with locked(database_url, table):
             answer = deliver("user.created", data, event_id="msg_1")
-            assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
+            is_problem(answer, 503, "database-unavailable")
             assert int(answer.headers["Retry-After"]) > 0
             assert sql.value("SELECT count(*) FROM users") == 0
         assert sql.value("SELECT count(*) FROM webhook_events") == 0
@@ -201,7 +200,7 @@ class TestOurFault:
         data = user_data("user_1", first_name="Ada")
         for attempt in (1, 2):
             answer = deliver("user.created", data, event_id="msg_1")
-            assert (answer.status_code, answer.json()["code"]) == (503, "webhook-failed")
+            is_problem(answer, 503, "webhook-failed")
             assert "Retry-After" in answer.headers
             ledger = broken.row(
                 "SELECT status, attempts, error, subject_id, type, payload FROM webhook_events"

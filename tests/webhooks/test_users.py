@@ -74,11 +74,7 @@ class TestUserCreated:
             "source": "svix",
             "type": "user.created",
             "subject_id": "user_1",
-            "status": "applied",
-            "attempts": 1,
-            "error": None,
-            "payload": None,
-        }
+        } | {"status": "applied", "attempts": 1, "error": None, "payload": None}
         assert {name: ledger[name] for name in noted} == noted
         assert abs((ledger["occurred_at"] - datetime.now(UTC)).total_seconds()) < 60
         assert ledger["processed_at"] is not None
