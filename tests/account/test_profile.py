@@ -117,26 +117,21 @@ class TestChange:
         assert bodies[0] == bodies[1]
         assert changed.headers["Content-Type"] == read.headers["Content-Type"]
 
-    @pytest.mark.parametrize("name", FULL)
-    def test_one_leaves_the_others(self, server: Server, sql: Sql, token: str, name: str) -> None:
+    @pytest.mark.parametrize(("name", "empty"), [("bio", None), ("website", None), ("social_links", {})])
+    def test_one_leaves_the_others(
+        self, server: Server, sql: Sql, token: str, name: str, empty: object
+    ) -> None:
+        """Set or cleared; links are replaced as a whole."""
         before = sql.row(ROW)
         assert patch(server, token, {name: FULL[name]}).status_code == 200
         after = sql.row(ROW)
         assert after == before | {name: FULL[name], "updated_at": after["updated_at"]}
-
-    @pytest.mark.parametrize(("name", "empty"), [("bio", None), ("website", None), ("social_links", {})])
-    def test_null_clears(self, server: Server, sql: Sql, token: str, name: str, empty: object) -> None:
-        patch(server, token, FULL)
-        assert patch(server, token, {name: None}).json()["user"][name] == empty
-        after = sql.row(ROW)
-        assert {member: after[member] for member in FULL} == FULL | {name: empty}
-
-    def test_links_are_replaced_as_a_whole(self, server: Server, sql: Sql, token: str) -> None:
-        patch(server, token, FULL)
-        patch(server, token, {"social_links": {"x": "https://x.com/ada"}})
-        assert sql.row(ROW)["social_links"] == {"x": "https://x.com/ada"}
-        patch(server, token, {"social_links": {}})
-        assert sql.row(ROW)["social_links"] == {}
+        other = {"social_links": {"x": "https://x.com/ada"}}
+        for body, expected in (({name: None}, {name: empty}), (other, other), ({"social_links": {}},) * 2):
+            patch(server, token, FULL)
+            assert patch(server, token, body).status_code == 200
+            after = sql.row(ROW)
+            assert {member: after[member] for member in FULL} == FULL | expected
 
     @pytest.mark.parametrize(
         "body", [FULL, {"bio": FULL["bio"]}, {"social_links": dict(reversed(LINKS.items()))}]

@@ -111,9 +111,7 @@ class TestChange:
             is_problem(change(owner, made, **wrong), 422, "validation")
         assert owner.call("GET", f"/{made['template_id']}").json() == made
 
-
-class TestDelete:
-    def test_valid(self, owner: Owner) -> None:
+    def test_delete(self, owner: Owner) -> None:
         made = owner.create()
         answer = delete(owner, made)
         assert (answer.status_code, answer.content) == (204, b"")

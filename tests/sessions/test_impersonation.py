@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from tests.support.admins import add_user
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance, clerk_id, session_data
 from tests.support.clerk_api import SECRET_KEY, ApiServer, Handler, answer_with
 from tests.support.database import Sql
+from tests.support.fixtures import StartServer
 from tests.support.rows import all_rows, changed_tables
 from tests.support.server import Server, running_server
 from tests.support.traffic import get_me, in_parallel
@@ -33,19 +32,17 @@ def clerk_api() -> Iterator[ApiServer]:
 
 
 @pytest.fixture(scope="module")
-def own_settings(settings: dict[str, str], clerk_api: ApiServer) -> dict[str, str]:
-    return settings | {"CLERK_API_URL": clerk_api.url, "CLERK_SECRET_KEY": SECRET_KEY}
+def start(
+    settings: dict[str, str], clerk_api: ApiServer, tmp_path_factory: pytest.TempPathFactory
+) -> StartServer:
+    own = settings | {"CLERK_API_URL": clerk_api.url, "CLERK_SECRET_KEY": SECRET_KEY}
+    return partial(running_server, tmp_path_factory.mktemp("impersonation"), own)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("impersonation")
-
-
-@pytest.fixture(scope="module")
-def workers(own_settings: dict[str, str], place: Path) -> Iterator[Server]:
+def workers(start: StartServer) -> Iterator[Server]:
     """Two workers: neither knows what the other has noted."""
-    with running_server(place, own_settings, workers=2) as running:
+    with start(workers=2) as running:
         yield running
 
 
@@ -101,20 +98,14 @@ class TestAudit:
         (row,) = noted(sql)
         user_id = sql.user(USER)["user_id"]
         session = answer.json()["session"]["session_id"]
-        assert {name: row[name] for name in row.keys() - {"audit_id", "occurred_at"}} == {
-            "action": "session.impersonated",
-            "source": "api",
-            "actor_user_id": user_id,
-            "impersonator": SUPPORT,
-            "subject_user_id": user_id,
-            "request_id": answer.headers["X-Request-ID"],
-            "details": {"session_id": session},
-        }
+        who = {"source": "api", "actor_user_id": user_id, "impersonator": SUPPORT, "subject_user_id": user_id}
+        what = {"action": "session.impersonated", "request_id": answer.headers["X-Request-ID"]}
+        told = {name: row[name] for name in row.keys() - {"audit_id", "occurred_at"}}
+        assert told == who | what | {"details": {"session_id": session}}
 
     def test_once_for_parallel_requests(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
-        tokens = [impersonate(jti=str(number)) for number in range(24)]
-        answers = in_parallel([partial(get_me, workers, token) for token in tokens])
-        assert {answer.status_code for answer in answers} == {200}
+        jobs = [partial(get_me, workers, impersonate(jti=str(number))) for number in range(24)]
+        assert {answer.status_code for answer in in_parallel(jobs)} == {200}
         assert len(noted(sql)) == 1
 
     def test_once_for_a_user_who_is_new_here(self, workers: Server, clerk: Instance, sql: Sql) -> None:
@@ -125,11 +116,11 @@ class TestAudit:
         assert row["subject_user_id"] == sql.user("user_new")["user_id"]
 
     def test_once_across_a_restart(
-        self, workers: Server, impersonate: Impersonate, sql: Sql, own_settings: dict[str, str], place: Path
+        self, workers: Server, impersonate: Impersonate, sql: Sql, start: StartServer
     ) -> None:
         workers.get("/auth/me", impersonate())
         before = noted(sql)
-        with running_server(place, own_settings) as restarted:
+        with start() as restarted:
             answer = restarted.get("/auth/me", impersonate())
             assert answer.status_code == 200
             assert len(log_lines(restarted, answer.headers["X-Request-ID"])) == 1
@@ -201,26 +192,25 @@ def test_barred_also_as_an_admin(workers: Server, impersonate: Impersonate, sql:
 class TestChanges:
     """POST /api/sessions/revoke is open to whoever impersonates: ending the session is how he leaves."""
 
-    def revoke(self, server: Server, token: str) -> requests.Response:
-        answer = server.request("POST", "/api/sessions/revoke", token)
-        assert answer.status_code == 204, answer.text
-        return answer
-
     def test_are_told_of_with_who_did_it(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
-        answer = self.revoke(workers, impersonate())
-        row = sql.row("SELECT * FROM audit_events WHERE action = 'session.revoked'")
+        """Those of the user name nobody else."""
         user_id = sql.user(USER)["user_id"]
-        who = (row["actor_user_id"], row["impersonator"], row["subject_user_id"])
-        assert who == (user_id, SUPPORT, user_id)
-        assert row["request_id"] == answer.headers["X-Request-ID"]
-
-    def test_of_the_user_name_nobody_else(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
-        self.revoke(workers, impersonate(act=...))
-        row = sql.row("SELECT * FROM audit_events")
-        assert (row["action"], row["impersonator"]) == ("session.revoked", None)
+        for token, impersonator in (
+            (impersonate(sid=clerk_id("sess")), SUPPORT),
+            (impersonate(act=...), None),
+        ):
+            answer = workers.request("POST", "/api/sessions/revoke", token)
+            assert answer.status_code == 204, answer.text
+            row = sql.row(
+                "SELECT * FROM audit_events WHERE action = 'session.revoked' AND request_id = %s",
+                answer.headers["X-Request-ID"],
+            )
+            who = (row["actor_user_id"], row["impersonator"], row["subject_user_id"])
+            assert who == (user_id, impersonator, user_id)
+        assert len(noted(sql)) == 1
 
     def test_end_the_impersonation(self, workers: Server, impersonate: Impersonate) -> None:
         token = impersonate()
-        self.revoke(workers, token)
+        assert workers.request("POST", "/api/sessions/revoke", token).status_code == 204
         for answer in in_parallel([lambda: get_me(workers, token)] * 6):
             is_problem(answer, 401, "session-revoked")
