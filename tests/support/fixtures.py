@@ -15,6 +15,7 @@ from tests.support.admins import add_user
 from tests.support.api_keys import KeyOwner
 from tests.support.attacks import Attacker
 from tests.support.billing import USER
+from tests.support.caller import Caller
 from tests.support.clerk import Instance, KeyServer
 from tests.support.database import Sql
 from tests.support.purging import Purge
@@ -24,7 +25,7 @@ from tests.support.traffic import post_event
 
 T = TypeVar("T")
 Post = Callable[..., str]
-Shown = Callable[[], dict[str, Any]]
+Shown = Callable[[], Any]
 
 
 @pytest.fixture(scope="session")
@@ -88,14 +89,7 @@ def key_owner(server: Server, clerk: Instance, subscriber: Subscriber) -> KeyOwn
 @pytest.fixture
 def shown(server: Server, clerk: Instance) -> Shown:
     """What the user of the billing events sees at GET /api/subscription."""
-
-    def get() -> dict[str, Any]:
-        answer = server.get("/api/subscription", clerk.token(sub=USER))
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
-
-    return get
+    return Caller(server, clerk, USER, "/api/subscription").page
 
 
 StartServer = Callable[..., AbstractContextManager[Server]]
