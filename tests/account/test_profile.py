@@ -188,26 +188,6 @@ def test_mass_assignment(server: Server, sql: Sql, token: str) -> None:
             assert sql.rows(tables) == before
 
 
-@pytest.mark.parametrize(
-    ("body", "kind", "status"),
-    [
-        (b'{"bio": "a", "bio": "b"}', "application/json", 400),
-        (b'{"bio": "a"', "application/json", 400),
-        (b'["bio"]', "application/json", 400),
-        (b'{"bio": "\\ud800"}', "application/json", 400),
-        (b'{"bio": "\xff"}', "application/json", 400),
-        (b'{"bio": "a"}', "text/plain", 415),
-        (b"bio=a", "application/x-www-form-urlencoded", 415),
-        (b"", "application/json", 422),
-    ],
-)
-def test_other_bodies(server: Server, sql: Sql, token: str, body: bytes, kind: str, status: int) -> None:
-    before = sql.row(ROW)
-    answer = server.request("PATCH", "/api/me?bio=x", token, data=body, headers={"Content-Type": kind})
-    assert answer.status_code == status
-    assert sql.row(ROW) == before
-
-
 def test_values_are_stored_as_they_are(server: Server, sql: Sql, token: str) -> None:
     for body in TAKEN:
         (member,) = body

@@ -1,45 +1,8 @@
 """/api/keys: what every operation refuses, listing and revoking."""
 
-from typing import Any
-
-import pytest
-
 from tests.support.api_keys import ALL_ROWS, SHOWN, KeyOwner
-from tests.support.caller import is_problem, is_same_refusal
+from tests.support.caller import is_problem
 from tests.support.database import Sql
-
-ON_ONE_KEY = (("GET", "/{key_id}"), ("POST", "/{key_id}/rotate"), ("DELETE", "/{key_id}"))
-ODD_IDS = (
-    *("0", "01", "-1", "+1", "1.0", "1e3", "0x1", "1_0", "%201", "1%20", "1%0a", "1%00", "1;x", "null"),
-    *("%D9%A1", "%EF%BC%91", "9223372036854775807", "9223372036854775808", "99999999999999999999"),
-)
-
-
-class TestEveryOperation:
-    @pytest.mark.parametrize(("method", "path"), ON_ONE_KEY)
-    def test_wrong_owner(
-        self, owner: KeyOwner, stranger: KeyOwner, key: dict[str, Any], sql: Sql, method: str, path: str
-    ) -> None:
-        """Nobody learns that the id is somebody's."""
-        stranger.call("GET")
-        before = sql.row(ALL_ROWS)
-        answers = [stranger.call(method, path.format(key_id=key_id)) for key_id in (key["key_id"], 4_711)]
-        for answer in answers:
-            is_problem(answer, 404, "not-found")
-        assert is_same_refusal(*answers)
-        assert sql.row(ALL_ROWS) == before
-        assert owner.use(key).status_code == 200
-
-    def test_odd_id(self, owner: KeyOwner, sql: Sql) -> None:
-        owner.create()
-        before = sql.row(ALL_ROWS)
-        for method, path in ON_ONE_KEY:
-            for key_id in ODD_IDS:
-                odd = path.format(key_id=key_id)
-                is_problem(owner.call(method, odd), 404, "not-found")
-                # No route at all: nobody is asked who it is.
-                is_problem(owner.server.request(method, f"/api/keys{odd}"), 404, "not-found")
-        assert sql.row(ALL_ROWS) == before
 
 
 class TestList:

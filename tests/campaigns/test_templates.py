@@ -48,21 +48,6 @@ def listed(owner: Owner, **query: Any) -> list[str]:
     return [template["name"] for template in owner.page(**query)["templates"]]
 
 
-def test_wrong_owner(owner: Owner, stranger: Owner, admin: Owner, sql: Sql) -> None:
-    """An admin neither."""
-    made = owner.create()
-    before = sql.rows("SELECT * FROM campaign_templates")
-    for method, body in (("GET", None), ("PATCH", {"name": "taken over"}), ("DELETE", None)):
-        for somebody in (stranger, admin):
-            answers = [
-                somebody.call(method, f"/{number}", json=body) for number in (made["template_id"], 4_711)
-            ]
-            for answer in answers:
-                is_problem(answer, 404, "not-found")
-            assert is_same_refusal(*answers)
-    assert sql.rows("SELECT * FROM campaign_templates") == before
-
-
 class TestCreate:
     def test_valid(self, owner: Owner) -> None:
         answer = owner.post(**FULL)

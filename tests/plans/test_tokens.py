@@ -99,23 +99,6 @@ class TestConsume:
             assert is_problem(answer, 422, "validation")["errors"], body
             assert sql.value(USED, ada) == 0
 
-    @pytest.mark.parametrize(
-        ("body", "kind", "status"),
-        [
-            (b"", "application/json", 422),
-            (b"1", "application/json", 400),
-            (b'{"amount": 1, "amount": 2}', "application/json", 400),
-            (b'{"amount": 1e999}', "application/json", 422),
-            (b'{"amount": 1}', "text/plain", 415),
-        ],
-    )
-    def test_other_bodies(
-        self, spender: Spender, sql: Sql, ada: int, body: bytes, kind: str, status: int
-    ) -> None:
-        answer = spender.call("POST", "/consume", data=body, headers={"Content-Type": kind})
-        assert answer.status_code == status
-        assert sql.value(USED, ada) == 0
-
     def test_deleted_user(self, spender: Spender, deliver: Deliver, sql: Sql) -> None:
         deliver("user.created", user_data("user_1"))
         deliver("user.deleted", {"id": "user_1", "object": "user", "deleted": True})
