@@ -127,26 +127,6 @@ class TestIncomplete:
         assert server.get("/auth/me", clerk.token(sub="user_1")).json()["subscription"]["plan"] == "free"
         assert counts(sql) == (1, 1, 1)
 
-    def test_new_month(self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql) -> None:
-        """The limit of last month goes on, what was used does not; and the plan is not touched."""
-        deliver("user.created", user_data("user_1"))
-        sql.rows("UPDATE subscriptions SET plan = 'pro'")
-        sql.rows(
-            "UPDATE usage_metrics SET tokens_limit = 500000, tokens_used = 77, campaigns_created = 3, "
-            "period_end = period_start, period_start = (period_start AT TIME ZONE 'UTC' - interval '1 month') "
-            "AT TIME ZONE 'UTC'"
-        )
-        old = sql.row("SELECT * FROM usage_metrics")
-        body = server.get("/auth/me", clerk.token(sub="user_1")).json()
-        usage = body["usage"]
-        names = ("tokens_limit", "tokens_used", "tokens_remaining", "campaigns_created")
-        assert [usage[name] for name in names] == [500_000, 0, 500_000, 0]
-        assert body["subscription"]["plan"] == "pro"
-        rows = sql.rows("SELECT * FROM usage_metrics ORDER BY period_start")
-        assert rows[0] == old
-        assert rows[1]["period_start"] == old["period_end"]
-        assert counts(sql) == (1, 1, 2)
-
     @pytest.mark.parametrize("table", ["subscriptions", "usage_metrics"])
     def test_ended_session(
         self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql, table: str
@@ -166,39 +146,39 @@ def own(start_server: StartServer) -> Iterator[Server]:
         yield running
 
 
-class TestCutShort:
+@pytest.mark.parametrize("how", ["backend", "worker"])
+def test_killed_between_its_inserts(
+    own: Server, clerk: Instance, sql: Sql, database_url: str, how: str
+) -> None:
     """The transaction ends between its inserts: all or nothing, and the next request completes."""
+    token = clerk.token(sub="user_1")
+    blocker = psycopg2.connect(database_url)
+    blocker.cursor().execute("LOCK TABLE subscriptions IN SHARE MODE")
 
-    @pytest.mark.parametrize("how", ["backend", "worker"])
-    def test_killed(self, own: Server, clerk: Instance, sql: Sql, database_url: str, how: str) -> None:
-        token = clerk.token(sub="user_1")
-        blocker = psycopg2.connect(database_url)
-        blocker.cursor().execute("LOCK TABLE subscriptions IN SHARE MODE")
-
-        def cut() -> None:
-            wait_for(lambda: sql.rows(BLOCKED))
-            (worker,) = own.worker_pids()
-            if how == "worker":
-                os.kill(worker, signal.SIGKILL)
-                wait_for(lambda: own.worker_pids() not in ([worker], []))
-            else:
-                # Its retries too: they meet the same lock.
-                for _ in range(3):
-                    wait_for(lambda: sql.rows(BLOCKED))
-                    (pid,) = (row["pid"] for row in sql.rows(BLOCKED))
-                    sql.rows("SELECT pg_terminate_backend(%s, 5000)", pid)
-            assert counts(sql) == (0, 0, 0)
-            blocker.close()
-
-        def ask() -> int:
-            try:
-                return get_me(own, token).status_code
-            except requests.ConnectionError:
-                return 0
-
-        status, _ = in_parallel([ask, cut])
-        assert status == {"backend": 503, "worker": 0}[how]
-        wait_for(lambda: not sql.rows(BLOCKED))
+    def cut() -> None:
+        wait_for(lambda: sql.rows(BLOCKED))
+        (worker,) = own.worker_pids()
+        if how == "worker":
+            os.kill(worker, signal.SIGKILL)
+            wait_for(lambda: own.worker_pids() not in ([worker], []))
+        else:
+            # Its retries too: they meet the same lock.
+            for _ in range(3):
+                wait_for(lambda: sql.rows(BLOCKED))
+                (pid,) = (row["pid"] for row in sql.rows(BLOCKED))
+                sql.rows("SELECT pg_terminate_backend(%s, 5000)", pid)
         assert counts(sql) == (0, 0, 0)
-        wait_for(lambda: ask() == 200)
-        assert counts(sql) == (1, 1, 1)
+        blocker.close()
+
+    def ask() -> int:
+        try:
+            return get_me(own, token).status_code
+        except requests.ConnectionError:
+            return 0
+
+    status, _ = in_parallel([ask, cut])
+    assert status == {"backend": 503, "worker": 0}[how]
+    wait_for(lambda: not sql.rows(BLOCKED))
+    assert counts(sql) == (0, 0, 0)
+    wait_for(lambda: ask() == 200)
+    assert counts(sql) == (1, 1, 1)

@@ -163,16 +163,13 @@ class TestRotate:
         assert sql.value("SELECT count(*) FROM api_keys") == 1
 
 
-class TestRevoke:
-    def test_valid(self, terminal: Terminal, server: Server, clerk: Instance, sql: Sql) -> None:
-        key = {"key": terminal.create().stdout.strip()}
-        for _ in range(2):
-            assert terminal.keys("revoke", "1").exit_code == 0
-        assert KeyOwner(server, clerk).use(key).json()["code"] == "api-key-revoked"
-        assert sql.rows("SELECT source FROM audit_events WHERE action = 'api_key.revoked'") == [
-            {"source": "cli"}
-        ]
-        assert "no such API key" in terminal.fails("revoke", "77")
+def test_revoke(terminal: Terminal, server: Server, clerk: Instance, sql: Sql) -> None:
+    key = {"key": terminal.create().stdout.strip()}
+    for _ in range(2):
+        assert terminal.keys("revoke", "1").exit_code == 0
+    assert KeyOwner(server, clerk).use(key).json()["code"] == "api-key-revoked"
+    assert sql.rows("SELECT source FROM audit_events WHERE action = 'api_key.revoked'") == [{"source": "cli"}]
+    assert "no such API key" in terminal.fails("revoke", "77")
 
 
 def test_as_typed(settings: dict[str, str], terminal: Terminal, sql: Sql) -> None:  # noqa: ARG001

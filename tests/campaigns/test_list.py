@@ -108,15 +108,8 @@ class TestFilters:
     def test_wrong_query(self, owner: Owner) -> None:
         for query in (
             *("limit=0", "limit=101", "limit=-1", "limit=1000000000", "limit=x", "page=-1", "offset=1"),
-            *(
-                "sort=id",
-                "sort=name;drop",
-                "sort=name%20desc",
-                "sort=",
-                "sort=-",
-                "status=deleted",
-                "status=",
-            ),
+            *("sort=id", "sort=name;drop", "sort=name%20desc", "sort=", "sort=-", "status=deleted"),
+            "status=",
             *("tag=", "tag=%00", f"tag={'x' * 51}", "search=", "search=%00", "search=%0a", "user_id=1"),
             *("status=draft&tag=x", "status=draft&search=x", "tag=x&search=x", "search=x&sort=created_at"),
             *("search=x&sort=-created_at", "status=draft&sort=name", "tag=x&sort=-name"),
@@ -135,20 +128,8 @@ def forged(*parts: Any) -> str:
 class TestCursor:
     def test_rubbish(self, owner: Owner) -> None:
         for cursor in (
-            *(
-                "",
-                "x",
-                "1",
-                "a b",
-                "=",
-                "%00",
-                "bnVsbA",
-                "W10",
-                "e30",
-                "é",
-                "W1tbW1tbW1tbW1tbW1tb",
-                "x" * 2_001,
-            ),
+            *("", "x", "1", "a b", "=", "%00", "bnVsbA", "W10", "e30", "é", "W1tbW1tbW1tbW1tbW1tb"),
+            "x" * 2_001,
             *(forged("-created_at", campaign_id, AT) for campaign_id in (0, -1, 2**63, 1.0, True, "1", None)),
             *(forged("-created_at", 1, at) for at in BROKEN_TIMES),
             *(forged("-created_at", 1, f"2026-01-01T00:00:00{zone}") for zone in ("Z", "+01:00", "+23:59")),

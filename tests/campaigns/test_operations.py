@@ -8,49 +8,46 @@ from tests.support.clerk import Instance, event
 from tests.support.database import Sql
 
 
-class TestShow:
-    def test_not_modified(self, owner: Owner) -> None:
-        path = f"/{owner.create()['campaign_id']}"
-        for tags in ('"1"', 'W/"1"', "*", '"0", "1"', '"x",W/"1"'):
-            answer = owner.call("GET", path, headers={"If-None-Match": tags})
-            assert (answer.status_code, answer.content) == (304, b""), tags
-            assert answer.headers["ETag"] == '"1"'
-        for tags in ('"2"', "1", '"11"', '"1', "", '""'):
-            assert owner.call("GET", path, headers={"If-None-Match": tags}).status_code == 200, tags
-        answer = owner.call("HEAD", path)
-        assert (answer.status_code, answer.headers["ETag"], answer.content) == (200, '"1"', b"")
+def test_not_modified(owner: Owner) -> None:
+    path = f"/{owner.create()['campaign_id']}"
+    for tags in ('"1"', 'W/"1"', "*", '"0", "1"', '"x",W/"1"'):
+        answer = owner.call("GET", path, headers={"If-None-Match": tags})
+        assert (answer.status_code, answer.content) == (304, b""), tags
+        assert answer.headers["ETag"] == '"1"'
+    for tags in ('"2"', "1", '"11"', '"1', "", '""'):
+        assert owner.call("GET", path, headers={"If-None-Match": tags}).status_code == 200, tags
+    answer = owner.call("HEAD", path)
+    assert (answer.status_code, answer.headers["ETag"], answer.content) == (200, '"1"', b"")
 
 
-class TestDelete:
-    def test_valid(self, owner: Owner, sql: Sql) -> None:
-        made, other = owner.create(tags=["x"], name="gone"), owner.create(tags=["x"])
-        is_problem(owner.delete(made, '"2"'), 412, "precondition-failed")
-        answer = owner.delete(made, '"1"')
-        assert (answer.status_code, answer.content) == (204, b"")
-        for again in (owner.get, owner.delete, lambda one: owner.patch(one, name="x"), owner.archive):
-            refused = again(made)
-            is_problem(refused, 404, "not-found")
-            assert is_same_refusal(refused, again({"campaign_id": 4_711}))
-        for query in ({}, {"tag": "x"}, {"status": "draft"}, {"sort": "name"}):
-            assert owner.names(**query) == [other["name"]]
-        assert owner.names(search="gone") == []
-        check_counts(sql)
+def test_delete(owner: Owner, sql: Sql) -> None:
+    made, other = owner.create(tags=["x"], name="gone"), owner.create(tags=["x"])
+    is_problem(owner.delete(made, '"2"'), 412, "precondition-failed")
+    answer = owner.delete(made, '"1"')
+    assert (answer.status_code, answer.content) == (204, b"")
+    for again in (owner.get, owner.delete, lambda one: owner.patch(one, name="x"), owner.archive):
+        refused = again(made)
+        is_problem(refused, 404, "not-found")
+        assert is_same_refusal(refused, again({"campaign_id": 4_711}))
+    for query in ({}, {"tag": "x"}, {"status": "draft"}, {"sort": "name"}):
+        assert owner.names(**query) == [other["name"]]
+    assert owner.names(search="gone") == []
+    check_counts(sql)
 
 
-class TestArchive:
-    def test_and_back(self, owner: Owner) -> None:
-        """Each of them once, however often it is asked; and of the version that was read."""
-        made = owner.create()
-        is_problem(owner.call("POST", f"/{made['campaign_id']}/archive", json={"x": 1}), 422, "validation")
-        is_problem(owner.archive(made, '"2"'), 412, "precondition-failed")
-        for tag in ('"1"', None):
-            answer = owner.archive(made, tag)
-            assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
-            archived = {"status": "archived", "version": 2, "updated_at": ""}
-            assert answer.json() | {"updated_at": ""} == made | archived
-        is_problem(owner.restore(made, '"1"'), 412, "precondition-failed")
-        answer = owner.restore(made, '"2"')
-        assert (answer.status_code, answer.json()["status"], answer.headers["ETag"]) == (200, "draft", '"3"')
+def test_archive_and_back(owner: Owner) -> None:
+    """Each of them once, however often it is asked; and of the version that was read."""
+    made = owner.create()
+    is_problem(owner.call("POST", f"/{made['campaign_id']}/archive", json={"x": 1}), 422, "validation")
+    is_problem(owner.archive(made, '"2"'), 412, "precondition-failed")
+    for tag in ('"1"', None):
+        answer = owner.archive(made, tag)
+        assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+        archived = {"status": "archived", "version": 2, "updated_at": ""}
+        assert answer.json() | {"updated_at": ""} == made | archived
+    is_problem(owner.restore(made, '"1"'), 412, "precondition-failed")
+    answer = owner.restore(made, '"2"')
+    assert (answer.status_code, answer.json()["status"], answer.headers["ETag"]) == (200, "draft", '"3"')
 
 
 class TestRestore:

@@ -134,32 +134,31 @@ class TestLater:
         assert len(trail(sql)) == 1
 
 
-class TestWaiting:
-    @pytest.mark.parametrize(
-        ("kind", "noted"), [("session.created", "last_login_at"), ("session.ended", "last_logout_at")]
-    )
-    def test_link_waits_for_a_session_event(
-        self, post: Post, linking: Server, clerk: Instance, sql: Sql, database_url: str, kind: str, noted: str
-    ) -> None:
-        """The user's own row makes room for the legacy one, but not under an event that is just about to write to it."""
-        user_id = add_user(sql)
-        assert linking.get("/auth/me", clerk.token(sub="user_1")).json()["user"]["user_id"] != user_id
+@pytest.mark.parametrize(
+    ("kind", "noted"), [("session.created", "last_login_at"), ("session.ended", "last_logout_at")]
+)
+def test_link_waits_for_a_session_event(
+    post: Post, linking: Server, clerk: Instance, sql: Sql, database_url: str, kind: str, noted: str
+) -> None:
+    """The user's own row makes room for the legacy one, but not under an event that is just about to write to it."""
+    user_id = add_user(sql)
+    assert linking.get("/auth/me", clerk.token(sub="user_1")).json()["user"]["user_id"] != user_id
 
-        def link_in_the_middle() -> str:
-            wait_for(lambda: len(sql.rows(BLOCKED)) == 1)
-            with ThreadPoolExecutor(1) as pool:
-                linked = pool.submit(post, "user.created", ada())
-                wait_for(lambda: len(sql.rows(BLOCKED)) == 2)
-                blocker.close()
-                return str(linked.result())
+    def link_in_the_middle() -> str:
+        wait_for(lambda: len(sql.rows(BLOCKED)) == 1)
+        with ThreadPoolExecutor(1) as pool:
+            linked = pool.submit(post, "user.created", ada())
+            wait_for(lambda: len(sql.rows(BLOCKED)) == 2)
+            blocker.close()
+            return str(linked.result())
 
-        blocker = psycopg2.connect(database_url)
-        blocker.cursor().execute("LOCK TABLE usage_metrics IN SHARE MODE")
-        send: Callable[[], str] = partial(post, kind, session_data("user_1", "sess_1"))
-        assert in_parallel([send, link_in_the_middle]) == ["applied", "applied"]
-        user = sql.row("SELECT * FROM users")
-        assert user["user_id"] == user_id
-        assert user[noted] is not None
+    blocker = psycopg2.connect(database_url)
+    blocker.cursor().execute("LOCK TABLE usage_metrics IN SHARE MODE")
+    send: Callable[[], str] = partial(post, kind, session_data("user_1", "sess_1"))
+    assert in_parallel([send, link_in_the_middle]) == ["applied", "applied"]
+    user = sql.row("SELECT * FROM users")
+    assert user["user_id"] == user_id
+    assert user[noted] is not None
 
 
 class TestAtOnce:
@@ -169,9 +168,8 @@ class TestAtOnce:
         add_belongings(sql, user_id)
 
         def want(number: int) -> str:
-            mine = (
-                {"external_id": str(user_id), "email": f"{number}@example.com"} if by == "external_id" else {}
-            )
+            named = {"external_id": str(user_id), "email": f"{number}@example.com"}
+            mine = named if by == "external_id" else {}
             return str(post("user.created", ada(f"user_{number}", updated_at=1_000 + number, **mine)))
 
         assert in_parallel([partial(want, number) for number in range(20)]) == ["applied"] * 20
@@ -221,10 +219,8 @@ class TestAtOnce:
             add_user(sql, f"{number}@example.com")
 
         def want(number: int) -> str:
-            data = user_data(
-                f"user_{number}", email=f"{19 - number}@example.com", external_id=str(number + 1)
-            )
-            return str(post("user.created", data))
+            wanted = {"email": f"{19 - number}@example.com", "external_id": str(number + 1)}
+            return str(post("user.created", user_data(f"user_{number}", **wanted)))
 
         assert in_parallel([partial(want, number) for number in range(20)]) == ["applied"] * 20
         rows = sql.rows("SELECT user_id, clerk_user_id, email FROM users ORDER BY user_id")

@@ -202,22 +202,20 @@ def asking(
         yield running
 
 
-class TestBackendApi:
+@pytest.mark.parametrize("by", ["email", "external_id"])
+def test_first_request_finds_the_legacy_row(
+    asking: Server, emulator: EmulatorProcess, sql: Sql, by: str
+) -> None:
     """The first request comes before any webhook, and Clerk's Backend API (the local instance) is asked who it is."""
-
-    @pytest.mark.parametrize("by", ["email", "external_id"])
-    def test_first_request_finds_the_legacy_row(
-        self, asking: Server, emulator: EmulatorProcess, sql: Sql, by: str
-    ) -> None:
-        address = f"{by.replace('_', '-')}@example.com"
-        user_id = add_user(sql, address if by == "email" else "old@example.com")
-        add_belongings(sql, user_id)
-        fields = {"external_id": str(user_id)} if by == "external_id" else {}
-        user = emulator.create_user(address, **fields)
-        token = emulator.create_token(emulator.create_session(user["id"])["id"])
-        answer = asking.get("/auth/me", token)
-        assert (answer.status_code, answer.json()["user"]["user_id"]) == (200, user_id)
-        assert answer.json()["subscription"]["plan"] == "pro"
-        assert belongings(sql, user_id) == ALL_THERE
-        assert sql.value("SELECT count(*) FROM users") == 1
-        assert [details["by"] for _, _, details in trail(sql)] == [by]
+    address = f"{by.replace('_', '-')}@example.com"
+    user_id = add_user(sql, address if by == "email" else "old@example.com")
+    add_belongings(sql, user_id)
+    fields = {"external_id": str(user_id)} if by == "external_id" else {}
+    user = emulator.create_user(address, **fields)
+    token = emulator.create_token(emulator.create_session(user["id"])["id"])
+    answer = asking.get("/auth/me", token)
+    assert (answer.status_code, answer.json()["user"]["user_id"]) == (200, user_id)
+    assert answer.json()["subscription"]["plan"] == "pro"
+    assert belongings(sql, user_id) == ALL_THERE
+    assert sql.value("SELECT count(*) FROM users") == 1
+    assert [details["by"] for _, _, details in trail(sql)] == [by]

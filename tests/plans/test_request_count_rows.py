@@ -102,17 +102,16 @@ class TestAdd:
         assert counted(sql) == {user_id: 1}
 
 
-class TestLinking:
-    def test_requests_do_not_keep_a_row(
-        self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql
-    ) -> None:
-        """A bare row makes room although requests were counted for it; their number goes with it."""
-        legacy = sql.value("INSERT INTO users (provisioned_by) VALUES ('legacy') RETURNING user_id")
-        own = server.get("/auth/me", clerk.token(sub="user_1")).json()["user"]["user_id"]
-        sql.rows("UPDATE usage_metrics SET api_requests = 12 WHERE user_id = %s", own)
-        deliver("user.created", user_data("user_1", external_id=str(legacy)))
-        assert sql.user("user_1")["user_id"] == legacy
-        assert counted(sql) == {legacy: 0}
+def test_requests_do_not_keep_a_row_from_being_linked(
+    server: Server, clerk: Instance, deliver: Deliver, sql: Sql
+) -> None:
+    """A bare row makes room although requests were counted for it; their number goes with it."""
+    legacy = sql.value("INSERT INTO users (provisioned_by) VALUES ('legacy') RETURNING user_id")
+    own = server.get("/auth/me", clerk.token(sub="user_1")).json()["user"]["user_id"]
+    sql.rows("UPDATE usage_metrics SET api_requests = 12 WHERE user_id = %s", own)
+    deliver("user.created", user_data("user_1", external_id=str(legacy)))
+    assert sql.user("user_1")["user_id"] == legacy
+    assert counted(sql) == {legacy: 0}
 
 
 class TestMemory:

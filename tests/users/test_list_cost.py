@@ -87,10 +87,9 @@ class TestPage:
         assert blocks(plan) < 50
 
 
-class TestShow:
-    @pytest.mark.parametrize("statement", [FIND_USER, FIND_EVENTS], ids=["user", "events"])
-    def test_indexes_alone(self, filled: Connection, statement: Any) -> None:
-        plan = explain(filled, statement.element, {"user_id": 777, "limit": 20})
-        scans = [node for node in nodes(plan) if "Relation Name" in node]
-        assert {node["Node Type"] for node in scans} <= INDEXED
-        assert blocks(plan) < 50
+@pytest.mark.parametrize("statement", [FIND_USER, FIND_EVENTS], ids=["user", "events"])
+def test_show_reads_indexes_alone(filled: Connection, statement: Any) -> None:
+    plan = explain(filled, statement.element, {"user_id": 777, "limit": 20})
+    scans = [node for node in nodes(plan) if "Relation Name" in node]
+    assert {node["Node Type"] for node in scans} <= INDEXED
+    assert blocks(plan) < 50

@@ -89,15 +89,8 @@ class TestBadQuery:
 
     def test_rubbish_bytes(self, users: Users) -> None:
         for query in (
-            *(
-                "search=%ff%fe",
-                "search=%ed%a0%80",
-                "search=%",
-                "role=%00",
-                "limit=%00",
-                "%00=1",
-                "cursor=%ff",
-            ),
+            *("search=%ff%fe", "search=%ed%a0%80", "search=%", "role=%00", "limit=%00", "%00=1"),
+            "cursor=%ff",
         ):
             assert users.call("GET", f"?{query}").status_code in {200, 422}, query
 

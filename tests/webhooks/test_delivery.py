@@ -161,30 +161,28 @@ def test_size(server: Server, clerk: Instance, sql: Sql) -> None:
     assert sql.user("user_1")["provisioned_by"] == "webhook"
 
 
-class TestKinds:
-    @pytest.mark.parametrize("kind", ["user.imported", "email.created", "organization.created", "x"])
-    def test_type_that_is_not_used(self, deliver: Deliver, sql: Sql, kind: str) -> None:
-        answer = deliver(kind, {"id": "user_1"})
-        assert (answer.status_code, answer.json()) == (200, {"status": "ignored"})
-        ledger = sql.row("SELECT type, status, payload, error FROM webhook_events")
-        assert ledger == {"type": kind, "status": "ignored", "payload": None, "error": None}
+@pytest.mark.parametrize("kind", ["user.imported", "email.created", "organization.created", "x"])
+def test_type_that_is_not_used(deliver: Deliver, sql: Sql, kind: str) -> None:
+    answer = deliver(kind, {"id": "user_1"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ignored"})
+    ledger = sql.row("SELECT type, status, payload, error FROM webhook_events")
+    assert ledger == {"type": kind, "status": "ignored", "payload": None, "error": None}
+    assert sql.value("SELECT count(*) FROM users") == 0
+
+
+@pytest.mark.parametrize("table", ["usage_metrics", "webhook_events"])
+def test_locked_table(deliver: Deliver, sql: Sql, database_url: str, table: str) -> None:
+    """Locked before the work and in the middle of it: nothing stays of the attempt, and the next one applies."""
+    data = user_data("user_1", first_name="Ada")
+    with locked(database_url, table):
+        answer = deliver("user.created", data, event_id="msg_1")
+        is_problem(answer, 503, "database-unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
         assert sql.value("SELECT count(*) FROM users") == 0
-
-
-class TestDatabaseTrouble:
-    @pytest.mark.parametrize("table", ["usage_metrics", "webhook_events"])
-    def test_locked_table(self, deliver: Deliver, sql: Sql, database_url: str, table: str) -> None:
-        """Locked before the work and in the middle of it: nothing stays of the attempt, and the next one applies."""
-        data = user_data("user_1", first_name="Ada")
-        with locked(database_url, table):
-            answer = deliver("user.created", data, event_id="msg_1")
-            is_problem(answer, 503, "database-unavailable")
-            assert int(answer.headers["Retry-After"]) > 0
-            assert sql.value("SELECT count(*) FROM users") == 0
-        assert sql.value("SELECT count(*) FROM webhook_events") == 0
-        assert deliver("user.created", data, event_id="msg_1").json() == {"status": "applied"}
-        assert sql.row("SELECT status, attempts FROM webhook_events") == {"status": "applied", "attempts": 1}
-        assert sql.value("SELECT count(*) FROM usage_metrics") == 1
+    assert sql.value("SELECT count(*) FROM webhook_events") == 0
+    assert deliver("user.created", data, event_id="msg_1").json() == {"status": "applied"}
+    assert sql.row("SELECT status, attempts FROM webhook_events") == {"status": "applied", "attempts": 1}
+    assert sql.value("SELECT count(*) FROM usage_metrics") == 1
 
 
 class TestOurFault:

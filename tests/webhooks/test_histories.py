@@ -92,39 +92,38 @@ FROM users
 ENDS = ("session.ended", "session.removed", "session.revoked")
 
 
-class TestOneUser:
-    @FAST
-    @given(received=deliveries())
-    def test_history(self, sql: Sql, receive: Receive, received: list[tuple[int, Event]]) -> None:
-        sql.empty_all()
-        seen: set[int] = set()
-        for number, event in received:
-            status = receive(number, *event)
-            assert status == "duplicate" if number in seen else status in {"applied", "stale", "ignored"}
-            seen.add(number)
-        events = list(dict(received).values())
-        assert sql.value("SELECT count(*) FROM webhook_events") == len(events)
-        revoked = sql.rows("SELECT session_id FROM revoked_sessions")
-        assert {row["session_id"] for row in revoked} == {e.data["id"] for e in events if e.kind in ENDS}
-        alive = [event for event in events if event.kind != "user.deleted"]
-        rows = sql.rows(STATE)
-        if len(alive) < len(events):
-            (row,) = rows
-            assert (row["is_deleted"], row["first_name"]) == (True, None)
-        elif all(e.kind.startswith("session.") and e.data["actor"] for e in alive):
-            assert rows == []
-        else:
-            assert rows == [
-                {
-                    "first_name": expected_name(alive),
-                    "email": None,
-                    "is_deleted": False,
-                    "login": newest(alive, ("session.created",), "created_at"),
-                    "logout": newest(alive, ENDS, "updated_at"),
-                    "subscriptions": 1,
-                    "usages": 1,
-                }
-            ]
+@FAST
+@given(received=deliveries())
+def test_history_of_one_user(sql: Sql, receive: Receive, received: list[tuple[int, Event]]) -> None:
+    sql.empty_all()
+    seen: set[int] = set()
+    for number, event in received:
+        status = receive(number, *event)
+        assert status == "duplicate" if number in seen else status in {"applied", "stale", "ignored"}
+        seen.add(number)
+    events = list(dict(received).values())
+    assert sql.value("SELECT count(*) FROM webhook_events") == len(events)
+    revoked = sql.rows("SELECT session_id FROM revoked_sessions")
+    assert {row["session_id"] for row in revoked} == {e.data["id"] for e in events if e.kind in ENDS}
+    alive = [event for event in events if event.kind != "user.deleted"]
+    rows = sql.rows(STATE)
+    if len(alive) < len(events):
+        (row,) = rows
+        assert (row["is_deleted"], row["first_name"]) == (True, None)
+    elif all(e.kind.startswith("session.") and e.data["actor"] for e in alive):
+        assert rows == []
+    else:
+        assert rows == [
+            {
+                "first_name": expected_name(alive),
+                "email": None,
+                "is_deleted": False,
+                "login": newest(alive, ("session.created",), "created_at"),
+                "logout": newest(alive, ENDS, "updated_at"),
+                "subscriptions": 1,
+                "usages": 1,
+            }
+        ]
 
 
 @st.composite
@@ -140,16 +139,15 @@ def address_histories(draw: st.DrawFn) -> tuple[dict[str, str | None], list[Even
     return holds, draw(st.permutations(events))
 
 
-class TestAddresses:
-    @FAST
-    @given(history=address_histories())
-    def test_each_user_ends_with_its_own(
-        self, sql: Sql, receive: Receive, history: tuple[dict[str, str | None], list[Event]]
-    ) -> None:
-        holds, events = history
-        sql.empty_all()
-        for number, event in enumerate(events):
-            assert receive(number, *event) in {"applied", "stale"}
-        rows = sql.rows("SELECT clerk_user_id, email, email_verified FROM users")
-        assert {row["clerk_user_id"]: row["email"] for row in rows} == holds
-        assert all(row["email_verified"] == (row["email"] is not None) for row in rows)
+@FAST
+@given(history=address_histories())
+def test_each_user_ends_with_its_own_address(
+    sql: Sql, receive: Receive, history: tuple[dict[str, str | None], list[Event]]
+) -> None:
+    holds, events = history
+    sql.empty_all()
+    for number, event in enumerate(events):
+        assert receive(number, *event) in {"applied", "stale"}
+    rows = sql.rows("SELECT clerk_user_id, email, email_verified FROM users")
+    assert {row["clerk_user_id"]: row["email"] for row in rows} == holds
+    assert all(row["email_verified"] == (row["email"] is not None) for row in rows)
