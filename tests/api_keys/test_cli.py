@@ -128,10 +128,7 @@ class TestList:
             assert f"sk_app_…{secret[-4:]}" in line
             assert secret not in line
             assert line.isprintable()
-
-    def test_none(self, terminal: Terminal) -> None:
-        terminal.create("user_2")
-        assert len(terminal.keys("list", "user_1").stdout.splitlines()) == 1
+        assert len(terminal.keys("list", "user_2").stdout.splitlines()) == 1
 
 
 class TestRotate:

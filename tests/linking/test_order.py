@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain, permutations
+from typing import Any
 
 import psycopg2
 import pytest
@@ -219,7 +220,7 @@ class TestAtOnce:
             add_user(sql, f"{number}@example.com")
 
         def want(number: int) -> str:
-            wanted = {"email": f"{19 - number}@example.com", "external_id": str(number + 1)}
+            wanted: dict[str, Any] = {"email": f"{19 - number}@example.com", "external_id": str(number + 1)}
             return str(post("user.created", user_data(f"user_{number}", **wanted)))
 
         assert in_parallel([partial(want, number) for number in range(20)]) == ["applied"] * 20
