@@ -1,11 +1,9 @@
 """API keys as a credential: carriers, look-alikes and what they cost, states; `last_used_at`, for which no request waits."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-import psycopg2
 import pytest
 from sqlalchemy import create_engine, make_url
 
@@ -15,7 +13,7 @@ from config import DEVELOPMENT_PEPPER
 from tests.support.api_keys import KeyOwner
 from tests.support.attacks import PATH, check_refusal, forge, send_raw
 from tests.support.clerk import Instance, KeyServer
-from tests.support.database import Sql, driver_url, locked
+from tests.support.database import Sql, holding, locked
 from tests.support.server import Server
 
 FORM = KeyForm("sk_app", DEVELOPMENT_PEPPER)
@@ -93,7 +91,7 @@ class TestLookAlikes:
     @pytest.mark.usefixtures("sql")
     def test_refused_without_a_query(self, server: Server, database_url: str, key: dict[str, Any]) -> None:
         """But for the last one, which is well-formed: there the locks are met, and that is our trouble, no 401."""
-        with locked(driver_url(database_url), "users, api_keys"):
+        with locked(database_url, "users, api_keys"):
             for change in self.CHANGES:
                 began = time.monotonic()
                 sent = change(key["key"])
@@ -144,17 +142,6 @@ class TestState:
     def test_future_expiry(self, owner: KeyOwner, key: dict[str, Any], sql: Sql) -> None:
         sql.rows("UPDATE api_keys SET expires_at = now() + interval '1 minute'")
         assert owner.use(key).status_code == 200
-
-
-@contextmanager
-def holding(database_url: str, lock: str) -> Iterator[None]:
-    """Another transaction holds this lock."""
-    connection = psycopg2.connect(driver_url(database_url))
-    try:
-        connection.cursor().execute(lock)
-        yield
-    finally:
-        connection.close()
 
 
 def last_used(sql: Sql) -> Any:

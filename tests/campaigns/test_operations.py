@@ -1,4 +1,4 @@
-"""/campaigns and /api/campaigns: who may, reading, deleting and restoring."""
+"""/api/campaigns/<id>: reading, deleting, archiving and restoring one."""
 
 import pytest
 

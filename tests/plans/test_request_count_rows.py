@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from threading import Semaphore
 
-import psycopg2
 import pytest
 from flask import Flask
 from hypothesis import given
@@ -20,7 +19,7 @@ from tests.conftest import Deliver
 from tests.plans.test_request_counts import counted
 from tests.support.admins import add_user
 from tests.support.clerk import Instance, user_data
-from tests.support.database import Sql
+from tests.support.database import Sql, holding
 from tests.support.server import Server
 from tests.support.traffic import in_parallel
 
@@ -213,8 +212,7 @@ class TestManyUsers:
     ) -> None:
         """Else each request would make a flush while the rows are held or the database is away."""
         ids = range(1, MANY_USERS + 2)
-        with closing(psycopg2.connect(database_url)) as holder:
-            holder.cursor().execute("SELECT FROM usage_metrics FOR NO KEY UPDATE")
+        with holding(database_url, "SELECT FROM usage_metrics FOR NO KEY UPDATE"):
             for user_id in ids:
                 counter.count(user_id)
             assert counter.is_flushed.acquire(timeout=30)

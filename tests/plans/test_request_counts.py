@@ -4,18 +4,16 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-import psycopg2
 import pytest
 import requests
 
 from tests.support.admins import add_user
 from tests.support.api_keys import KeyOwner
 from tests.support.clerk import Instance
-from tests.support.database import BLOCKED, Sql, locked
+from tests.support.database import BLOCKED, Sql, holding, locked
 from tests.support.fixtures import StartServer
 from tests.support.server import Server, running_server
 from tests.support.traffic import get_me, in_parallel
@@ -23,19 +21,12 @@ from tests.support.waiting import wait_for
 
 LATER = "Counted requests will be written later"
 LOST = "The last counted requests were lost"
+HOLD = "SELECT FROM usage_metrics WHERE user_id = {} FOR NO KEY UPDATE"
 COUNTS = "SELECT user_id, api_requests FROM usage_metrics ORDER BY user_id"
 
 
 def counted(sql: Sql) -> dict[int, int]:
     return {row["user_id"]: row["api_requests"] for row in sql.rows(COUNTS)}
-
-
-@contextmanager
-def held(database_url: str, user_id: int) -> Iterator[None]:
-    """Somebody else is changing this user's row."""
-    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT FROM usage_metrics WHERE user_id = %s FOR NO KEY UPDATE", (user_id,))
-        yield
 
 
 def test_what_counts(start_server: StartServer, clerk: Instance, sql: Sql) -> None:
@@ -153,7 +144,7 @@ class TestStop:
 
     def test_row_that_is_released(self, own: Server, users: list[int], sql: Sql, database_url: str) -> None:
         """The worker tries again until the row is free. SIGQUIT meanwhile does not cut it off: gunicorn waits 2 s more."""
-        with held(database_url, users[0]):
+        with holding(database_url, HOLD.format(users[0])):
             own.begin_to_stop()
             wait_for(lambda: counted(sql) == {users[0]: 0, users[1]: 2})
             own.process.send_signal(signal.SIGQUIT)
@@ -165,7 +156,7 @@ class TestStop:
 
     def test_row_that_stays_held(self, own: Server, users: list[int], sql: Sql, database_url: str) -> None:
         """The worker gives it up by itself and says so; it need not be killed, and nobody else's requests are lost."""
-        with held(database_url, users[0]):
+        with holding(database_url, HOLD.format(users[0])):
             own.stop()
         log = own.log.read_text()
         assert counted(sql) == {users[0]: 0, users[1]: 2}

@@ -5,12 +5,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
-import psycopg2
 import pytest
 
-from tests.support.database import Sql, driver_url
+from tests.support.database import Sql, holding
 from tests.support.purging import LIMITS, Purge, put, report
 from tests.support.server import PROJECT, clean_environment
 
@@ -50,10 +49,8 @@ class TestBatches:
     ) -> None:
         """A campaign that is being restored, a row that another purge deletes: nobody waits for anybody."""
         put(sql, table, number=3)
-        with closing(psycopg2.connect(driver_url(settings["DATABASE_URL"]))) as other:
-            other.cursor().execute(f"SELECT FROM {table} LIMIT 1 FOR NO KEY UPDATE")
+        with holding(settings["DATABASE_URL"], f"SELECT FROM {table} LIMIT 1 FOR NO KEY UPDATE"):
             assert purge() == report({table: 2})
-            other.rollback()
         assert purge() == report({table: 1})
 
 
