@@ -9,7 +9,7 @@ from tests.histories.belongings import Campaign, Template
 from tests.histories.machine import IDEMPOTENCY_KEYS, PEOPLE, Machine, check_shown, drawn_from
 from tests.histories.presets import CHANGES, PRESETS, SOME_MEMBERS, STATUSES
 from tests.histories.world import Person
-from tests.support.campaigns import is_problem, is_same_refusal
+from tests.support.caller import is_problem, is_same_refusal
 
 UNKNOWN = "/api/campaigns/999999999999"
 EVERYTHING = (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/archive"), ("POST", "/restore"))

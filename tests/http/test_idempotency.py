@@ -10,7 +10,8 @@ from sqlalchemy import Connection, create_engine, make_url
 from backend.errors import AppError, ErrorCode
 from backend.services.campaigns.campaigns import create_campaign
 from backend.services.idempotency import SWEPT, Answer, SentOnce, answer_once
-from tests.support.campaigns import Owner, check_counts, is_problem
+from tests.support.caller import is_problem
+from tests.support.campaigns import Owner, check_counts
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server

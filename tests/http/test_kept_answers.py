@@ -12,7 +12,8 @@ from backend.api.http.parsing import MAX_JSON_BYTES
 from backend.database.engine import in_transaction
 from backend.models.choices import Scope
 from tests.support.api_keys import KeyOwner
-from tests.support.campaigns import Owner, check_counts, is_problem
+from tests.support.caller import is_problem
+from tests.support.campaigns import Owner, check_counts
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
