@@ -1,52 +1,33 @@
 """Sessions of a browser: tokens, ends, several at once, and what becomes of them elsewhere."""
 
-from collections.abc import Iterator
-from http import HTTPStatus
-from pathlib import Path
-
 import pytest
 
-from .browser import ORIGIN, PASSWORD, Browser, Json, claims, told
+from .browser import ORIGIN, Browser, Json, claims, told
 from .harness import EmulatorProcess, Receiver
 
-UNAUTHORIZED = HTTPStatus.UNAUTHORIZED
-
-
-@pytest.fixture
-def session(browser: Browser, email: str, heard: Receiver) -> Json:
-    del heard  # which hears of the sign-up too
-    return browser.sign_up(email)
+ENDED = (401, "authentication_invalid")
 
 
 class TestTokens:
-    def test_session_token(self, emulator: EmulatorProcess, browser: Browser, session: Json) -> None:
+    def test_name_user_session_and_page(
+        self, emulator: EmulatorProcess, browser: Browser, session: Json
+    ) -> None:
         token = claims(emulator, browser.session_token(session["id"]))
         assert (token["sub"], token["sid"]) == (session["user"]["id"], session["id"])
         assert (token["azp"], token["sts"], token["exp"] - token["iat"]) == (ORIGIN, "active", 60)
-
-    def test_get_of_the_same_origin_keeps_the_pages_name(
-        self, emulator: EmulatorProcess, browser: Browser, session: Json
-    ) -> None:
-        del session
+        # A GET of the same origin does not say from which page it comes.
         [found] = browser.client()["sessions"]
         assert claims(emulator, found["last_active_token"]["jwt"])["azp"] == ORIGIN
-
-    def test_template(self, emulator: EmulatorProcess, browser: Browser, session: Json) -> None:
         answer = browser.call("POST", f"/client/sessions/{session['id']}/tokens/hasura")
         token = claims(emulator, answer["jwt"])
         assert "sid" not in token
         assert token["azp"] == ORIGIN
 
-    def test_unknown_session(self, browser: Browser, session: Json) -> None:
-        del session
-        refusal = browser.refusal("POST", "/client/sessions/sess_unknown/tokens")
-        assert refusal == (UNAUTHORIZED, "authentication_invalid")
-
-    def test_signed_out(self, browser: Browser, session: Json) -> None:
+    def test_are_for_open_sessions(self, browser: Browser, session: Json) -> None:
+        assert browser.refusal("POST", "/client/sessions/sess_unknown/tokens") == ENDED
         browser.sign_out()
         for path in ("tokens", "tokens/hasura", "touch"):
-            refusal = browser.refusal("POST", f"/client/sessions/{session['id']}/{path}")
-            assert refusal == (UNAUTHORIZED, "authentication_invalid")
+            assert browser.refusal("POST", f"/client/sessions/{session['id']}/{path}") == ENDED
 
 
 class TestEnd:
@@ -68,26 +49,23 @@ class TestEnd:
         user_id = session["user"]["id"]
         events = told(heard, user_id, "user.created", "session.created", "user.updated", event)
         assert events[-1].event["data"]["id"] == session["id"]
-        assert browser.refusal("GET", "/me") == (UNAUTHORIZED, "signed_out")
+        assert browser.refusal("GET", "/me") == (401, "signed_out")
 
-    @pytest.mark.parametrize("action", ["sessions/{session}/revoke", "users/{user}/ban"])
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("POST", "sessions/{session}/revoke"),
+            ("POST", "users/{user}/ban"),
+            ("DELETE", "users/{user}"),
+        ],
+    )
     def test_by_the_application(
-        self, emulator: EmulatorProcess, browser: Browser, session: Json, action: str
+        self, emulator: EmulatorProcess, browser: Browser, session: Json, method: str, path: str
     ) -> None:
-        path = action.format(session=session["id"], user=session["user"]["id"])
-        emulator.call("POST", f"/v1/{path}")
-        refusal = browser.refusal("POST", f"/client/sessions/{session['id']}/tokens")
-        assert refusal == (UNAUTHORIZED, "authentication_invalid")
-        assert browser.client()["sessions"] == []
-
-    def test_user_deleted_by_the_application(
-        self, emulator: EmulatorProcess, browser: Browser, session: Json
-    ) -> None:
-        emulator.call("DELETE", f"/v1/users/{session['user']['id']}")
-        assert browser.client()["sessions"] == []
+        emulator.call(method, f"/v1/{path.format(session=session['id'], user=session['user']['id'])}")
         # The SDK reads its client anew after a 401, and not after a 404.
-        refusal = browser.refusal("POST", f"/client/sessions/{session['id']}/tokens")
-        assert refusal == (UNAUTHORIZED, "authentication_invalid")
+        assert browser.refusal("POST", f"/client/sessions/{session['id']}/tokens") == ENDED
+        assert browser.client()["sessions"] == []
 
 
 class TestElsewhere:
@@ -114,54 +92,5 @@ class TestElsewhere:
         with Browser(emulator) as other:
             other.sign_up(f"other-{email}")
             refusal = other.refusal("POST", f"/me/sessions/{session['id']}/revoke")
-            assert refusal == (HTTPStatus.NOT_FOUND, "resource_not_found")
+            assert refusal == (404, "resource_not_found")
         assert len(browser.client()["sessions"]) == 1
-
-
-class TestSeveralAtOnce:
-    @pytest.fixture
-    def browser(self, tmp_path: Path, receiver: Receiver) -> Iterator[Browser]:
-        emulator = EmulatorProcess(tmp_path / "state", receiver.url, options=("--multi-session",))
-        emulator.start()
-        with Browser(emulator) as browser:
-            yield browser
-        emulator.stop()
-
-    def test_users_beside_each_other(self, browser: Browser) -> None:
-        assert browser.call("GET", "/environment")["auth_config"]["single_session_mode"] is False
-        ada, grace = (browser.sign_up(f"{name}@example.com") for name in ("ada", "grace"))
-        assert browser.client()["last_active_session_id"] == grace["id"]
-        form = {"identifier": "ada@example.com", "password": PASSWORD}
-        refusal = browser.refusal("POST", "/client/sign_ins", form)
-        assert refusal == (HTTPStatus.BAD_REQUEST, "identifier_already_signed_in")
-        # Clerk's form then changes to that session.
-        [error] = browser.send("POST", "/client/sign_ins", form).json()["errors"]
-        assert error["meta"] == {"session_id": ada["id"]}
-
-        browser.call("POST", f"/client/sessions/{ada['id']}/touch", {"active_organization_id": ""})
-        assert browser.client()["last_active_session_id"] == ada["id"]
-        assert browser.call("GET", "/me")["response"]["id"] == ada["user"]["id"]
-        me = browser.call("GET", "/me", _clerk_session_id=grace["id"])["response"]
-        assert me["id"] == grace["user"]["id"]
-
-        answer = browser.call("POST", f"/client/sessions/{ada['id']}/remove")
-        assert [session["id"] for session in answer["client"]["sessions"]] == [grace["id"]]
-        assert answer["client"]["last_active_session_id"] == grace["id"]
-        alan = browser.sign_up("alan@example.com")
-        browser.sign_up("katherine@example.com")
-        answer = browser.call("POST", f"/client/sessions/{answer['client']['sessions'][0]['id']}/remove")
-        newest = browser.client()["last_active_session_id"]
-        browser.call("POST", f"/client/sessions/{newest}/remove")
-        assert browser.client()["last_active_session_id"] == alan["id"]
-        browser.sign_out()
-        assert browser.client()["sessions"] == []
-
-
-def test_browsers_stay_signed_in_over_a_restart(own_emulator: EmulatorProcess) -> None:
-    with Browser(own_emulator) as browser:
-        session = browser.sign_up("ada@example.com")
-        before = claims(own_emulator, browser.session_token(session["id"]))
-        own_emulator.stop()
-        own_emulator.start()
-        assert [found["id"] for found in browser.client()["sessions"]] == [session["id"]]
-        assert claims(own_emulator, browser.session_token(session["id"]))["sid"] == before["sid"]

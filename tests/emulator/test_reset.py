@@ -1,29 +1,28 @@
 """`reset`: everything is forgotten but the keys, and the application is told."""
 
-import subprocess
-import sys
-from http import HTTPStatus
-
 import pytest
 
 from .browser import Browser, claims
-from .harness import ROOT, EmulatorProcess, Receiver, clean_environment
+from .harness import EmulatorProcess, Receiver
 
 
 @pytest.fixture
-def full(own_emulator: EmulatorProcess, receiver: Receiver) -> EmulatorProcess:
+def full(emulator: EmulatorProcess, heard: Receiver) -> EmulatorProcess:
     """One user in an organization with a session, one without, a role and a ticket; all told of."""
-    first = own_emulator.create_user("first@example.com")["id"]
+    emulator.wait_until_all_is_told()
+    emulator.cli("reset", "--yes", "--no-webhooks")
+    heard.deliveries.clear()
+    first = emulator.create_user("first@example.com")["id"]
     body = {"name": "Acme", "created_by": first}
-    organization = own_emulator.call("POST", "/v1/organizations", json=body)
-    own_emulator.call("PUT", "/emulator/roles/org:billing", json={"permissions": ["org:a:b"]})
-    own_emulator.call("POST", "/v1/sign_in_tokens", json={"user_id": first})
+    organization = emulator.call("POST", "/v1/organizations", json=body)
+    emulator.call("PUT", "/emulator/roles/org:billing", json={"permissions": ["org:a:b"]})
+    emulator.call("POST", "/v1/sign_in_tokens", json={"user_id": first})
     session = {"user_id": first, "active_organization_id": organization["id"]}
-    own_emulator.call("POST", "/v1/sessions", json=session)
-    own_emulator.create_user("second@example.com")
-    receiver.wait_for(6)
-    receiver.deliveries.clear()
-    return own_emulator
+    emulator.call("POST", "/v1/sessions", json=session)
+    emulator.create_user("second@example.com")
+    heard.wait_for(6)
+    heard.deliveries.clear()
+    return emulator
 
 
 def _is_empty(emulator: EmulatorProcess) -> bool:
@@ -33,70 +32,55 @@ def _is_empty(emulator: EmulatorProcess) -> bool:
     )
 
 
-def test_everything_is_forgotten_and_told_of(full: EmulatorProcess, receiver: Receiver) -> None:
+def test_everything_is_forgotten_and_told_of(full: EmulatorProcess, heard: Receiver) -> None:
     keys = full.keys
     assert full.cli("reset", "--yes").stdout == "forgot 2 users\n"
     assert _is_empty(full)
     assert full.keys == keys
     assert [role["key"] for role in full.call("GET", "/emulator/roles")] == ["org:admin", "org:member"]
-    receiver.wait_for(4)
-    assert sorted(receiver.types) == [
-        "organization.deleted",
-        "session.ended",
-        "user.deleted",
-        "user.deleted",
-    ]
+    heard.wait_for(4)
+    told = ["organization.deleted", "session.ended", "user.deleted", "user.deleted"]
+    assert sorted(heard.types) == told
     listed = [message["type"] for message in full.call("GET", "/emulator/messages")]
-    assert sorted(listed) == sorted(receiver.types)
+    assert sorted(listed) == told
 
 
-def test_the_application_need_not_hear(full: EmulatorProcess, receiver: Receiver) -> None:
-    assert full.cli("reset", "--yes", "--no-webhooks").returncode == 0
+def test_the_application_need_not_hear(full: EmulatorProcess, heard: Receiver) -> None:
+    assert full.cli("reset", "--yes", "--no-webhooks").exit_code == 0
     assert _is_empty(full)
     assert full.call("GET", "/emulator/messages") == []
     full.create_user("first@example.com")
-    receiver.wait_for(1)
-    assert receiver.types == ["user.created"]
+    heard.wait_for(1)
+    assert heard.types == ["user.created"]
 
 
-def test_undelivered_messages_are_forgotten(own_emulator: EmulatorProcess, receiver: Receiver) -> None:
-    receiver.answers = [500] * 3
-    own_emulator.create_user("lost@example.com")
-    receiver.wait_for(1)
-    own_emulator.cli("reset", "--yes", "--no-webhooks")
-    receiver.answers.clear()
-    receiver.deliveries.clear()
-    own_emulator.create_user("found@example.com")
-    receiver.wait_for(1)
-    told = receiver.deliveries[0].event["data"]["email_addresses"][0]["email_address"]
+def test_undelivered_messages_are_forgotten(full: EmulatorProcess, heard: Receiver) -> None:
+    heard.answers = [500] * 3
+    full.create_user("lost@example.com")
+    heard.wait_for(1)
+    full.cli("reset", "--yes", "--no-webhooks")
+    heard.answers.clear()
+    heard.deliveries.clear()
+    full.create_user("found@example.com")
+    heard.wait_for(1)
+    told = heard.deliveries[0].event["data"]["email_addresses"][0]["email_address"]
     assert told == "found@example.com"
 
 
-def test_a_browser_comes_back_signed_out(own_emulator: EmulatorProcess) -> None:
-    with Browser(own_emulator) as browser, Browser(own_emulator, by_cookie=True) as other:
+def test_a_browser_comes_back_signed_out(emulator: EmulatorProcess) -> None:
+    with Browser(emulator) as browser, Browser(emulator, by_cookie=True) as other:
         token = browser.session_token(browser.sign_up("ada@example.com")["id"])
         other.sign_up("grace@example.com")
-        own_emulator.cli("reset", "--yes")
-        assert browser.refusal("GET", "/client") == (HTTPStatus.UNAUTHORIZED, "dev_browser_unauthenticated")
+        emulator.cli("reset", "--yes")
+        assert browser.refusal("GET", "/client") == (401, "dev_browser_unauthenticated")
         assert other.client() is None
         # The key that signed it is still the key: applications need no restart.
-        assert claims(own_emulator, token)["iss"]
-    with Browser(own_emulator) as browser:
+        assert claims(emulator, token)["iss"]
+    with Browser(emulator) as browser:
         browser.sign_up("ada@example.com")
 
 
-@pytest.mark.parametrize(("answer", "status", "left"), [("y\n", 0, 0), ("n\n", 1, 1), ("", 1, 1)])
-def test_it_asks_first(own_emulator: EmulatorProcess, answer: str, status: int, left: int) -> None:
-    own_emulator.create_user("ada@example.com")
-    result = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "clerk_emulator", "reset"],
-        cwd=ROOT,
-        env=clean_environment(CLERK_EMULATOR_STATE=str(own_emulator.state)),
-        input=answer,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert result.returncode == status
-    assert len(own_emulator.call("GET", "/v1/users")) == left
+def test_it_asks_first(full: EmulatorProcess) -> None:
+    for answer, status, left in (("n\n", 1, 2), ("", 1, 2), ("y\n", 0, 0)):
+        assert full.cli("reset", typed=answer).exit_code == status
+        assert len(full.call("GET", "/v1/users")) == left
