@@ -114,8 +114,8 @@ def test_tokens_and_requests_are_verified(
 ) -> None:
     token = browser.session_token(session["id"])
     by_key_set = {"secret_key": emulator.keys["CLERK_SECRET_KEY"], "api_url": emulator.url}
-    options: dict[str, Any]
-    for options in ({"jwt_key": jwt_key}, by_key_set):
+    ways: list[dict[str, Any]] = [{"jwt_key": jwt_key}, by_key_set]
+    for options in ways:
         claims = verify_token(token, VerifyTokenOptions(**options, authorized_parties=[ORIGIN]))
         assert (claims["sub"], claims["sid"]) == (session["user"]["id"], session["id"])
         with pytest.raises(TokenVerificationError) as refusal:

@@ -1,4 +1,4 @@
-"""What every migration test needs: an empty database, Alembic in this process or as a command, the catalog."""
+"""What every migration test needs: a new database, Alembic in this process or as a command, the catalog."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from uuid import uuid4
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Engine, NullPool, Row, create_engine, text
+from sqlalchemy import URL, Engine, NullPool, Row, create_engine, make_url, text
 
 from config import PROJECT
 from tests.support.server import clean_environment
@@ -112,12 +112,13 @@ class Database:
 
 
 @contextmanager
-def empty_database(server: URL) -> Iterator[Database]:
-    """On a server that others may use at the same time."""
+def new_database(server: URL, template: Database | None = None) -> Iterator[Database]:
+    """On a server that others may use at the same time; as a copy of the template, which nobody may be using."""
     name = f"migrations_{uuid4().hex}"
+    source = make_url(template.url).database if template else "template1"
     maintenance = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with maintenance.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {source}"))
     try:
         yield Database(server.set(database=name))
     finally:
