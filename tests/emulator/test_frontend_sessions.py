@@ -53,11 +53,7 @@ class TestEnd:
 
     @pytest.mark.parametrize(
         ("method", "path"),
-        [
-            ("POST", "sessions/{session}/revoke"),
-            ("POST", "users/{user}/ban"),
-            ("DELETE", "users/{user}"),
-        ],
+        [("POST", "sessions/{session}/revoke"), ("POST", "users/{user}/ban"), ("DELETE", "users/{user}")],
     )
     def test_by_the_application(
         self, emulator: EmulatorProcess, browser: Browser, session: Json, method: str, path: str

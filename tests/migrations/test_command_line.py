@@ -125,10 +125,7 @@ def test_sql_for_an_admin_makes_the_same_schema(database: Database, migrated: Da
 def run_psql(database: Database, script: str) -> None:
     libpq_url = make_url(database.url).set(drivername="postgresql").render_as_string(hide_password=False)
     subprocess.run(
-        [
-            *(shutil.which("psql") or programs() / "psql", "-X", "-q"),
-            *("-v", "ON_ERROR_STOP=1", libpq_url),
-        ],
+        [*(shutil.which("psql") or programs() / "psql", "-X", "-q"), *("-v", "ON_ERROR_STOP=1", libpq_url)],
         input=script,
         text=True,
         check=True,
