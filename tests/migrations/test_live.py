@@ -9,8 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from migrations import locking
-from tests.migrations.databases import HEAD, Database, alembic
-from tests.migrations.readers import reading_users
+from tests.migrations.databases import HEAD, Database, alembic, reading_users
 
 HELD = """
     SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database

@@ -7,8 +7,7 @@ from pathlib import Path
 import jwt
 import requests
 
-from tests.migrations.databases import Database, alembic
-from tests.migrations.readers import reading_users
+from tests.migrations.databases import Database, alembic, reading_users
 from tests.support.clerk import Instance, clerk_id, event, user_data
 from tests.support.server import Server, running_server
 
