@@ -1,14 +1,51 @@
-"""examples/vanilla: one file, no build, on an origin of its own."""
+"""The page on an origin of its own: from `npm run dev` beside a `make run`, and examples/vanilla, one file without a build."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Route, expect
 
 from config import PROJECT
+from development import node
 from tests.browser.application import PASSWORD, Application, email_of
+from tests.browser.conftest import Meet
 from tests.browser.visitor import Visitor
 
-ORIGIN = "http://localhost:5173"  # where the file says it is to be served
+ORIGIN = "http://localhost:5173"  # Vite's, and where the file says it is to be served
 FILE = PROJECT / "examples" / "vanilla" / "index.html"
+
+
+@pytest.fixture
+def development_server(application: Application) -> Iterator[None]:
+    process = subprocess.Popen(
+        ("npm", "run", "dev"),
+        cwd=node.FRONTEND,
+        env=os.environ | {"PORT": str(urlsplit(application.url).port), "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    )
+    try:
+        assert process.stdout is not None
+        assert any(ORIGIN in line for line in process.stdout), "it ended"
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate()
+
+
+@pytest.mark.usefixtures("development_server")
+def test_development_server(meet: Meet, application: Application) -> None:
+    visitor = meet(base_url=ORIGIN)
+    user = visitor.sign_in()
+    row = application.sql.user(user["id"])
+    expect(visitor.page.get_by_test_id("user-id")).to_have_text(str(row["user_id"]))
 
 
 @pytest.fixture
@@ -32,7 +69,7 @@ def at_home(visitor: Visitor, application: Application) -> Visitor:
     return visitor
 
 
-def test_sign_in_and_call_the_api(at_home: Visitor, application: Application) -> None:
+def test_vanilla_page_signs_in_and_calls_the_api(at_home: Visitor, application: Application) -> None:
     user = application.add_user(first_name="Ada")
     page = at_home.open(f"{ORIGIN}/")
     page.get_by_label("Email address").fill(email_of(user))
