@@ -74,7 +74,6 @@ class Policy:
 
 
 PUBLIC = Policy(is_public=True)
-SIGNED_IN = Policy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +97,13 @@ class Access:
         endpoint = request.endpoint
         if endpoint is None or request.method == "OPTIONS":
             return
-        # A route outside the table demands a caller: forgetting a policy must not open a door to everybody.
-        policy = self.policies.get(endpoint.partition(".")[0], SIGNED_IN)
+        policy = self.policies.get(endpoint.partition(".")[0])
+        if policy is None:
+            # Forgetting a policy must open a route to nobody.
+            raise AppError(
+                ErrorCode.FORBIDDEN,
+                "This route has no policy: add its blueprint to ROUTES in backend/api/__init__.py.",
+            )
         if not policy.is_public:
             self.demand(policy)
 

@@ -31,7 +31,7 @@ blueprint = Blueprint("webhooks", __name__)
     ],
 )
 def receive() -> ReceivedOut:
-    """ApiResponse 200 once the outcome is committed, 4xx for what Clerk did not send, 503 to be asked again."""
+    """Answer 200 once the outcome is committed, 4xx for what Clerk did not send, 503 to be asked again."""
     services = current_services()
     verifier = services.webhook_verifier
     if verifier is None:

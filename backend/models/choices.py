@@ -25,9 +25,8 @@ class Plan(_Ranked):
     ENTERPRISE = "enterprise"
 
 
+# What an API key may be used for. A docstring would stand in /openapi.json.
 class Scope(StrEnum):
-    """What an API key may be used for."""
-
     PROFILE_READ = "profile:read"
     PROFILE_WRITE = "profile:write"
     CAMPAIGNS_READ = "campaigns:read"

@@ -141,18 +141,21 @@ class TestRequireAuth:
 
 
 class TestOutsideTheTable:
-    def test_no_key(self, app: Flask, person: Person) -> None:
-        person.exists(role="admin", plan="enterprise")
-        client, key = serve(app, None), person.key(*Scope)
-        for method in METHODS:
-            assert outcome(client, key, method) in {"forbidden", "403"}, method
-            assert outcome(client, person.session(), method) == "ok", method
+    """Refused for everybody: nobody has said who may call it."""
 
-    def test_not_by_naming_a_scope(self, app: Flask, person: Person) -> None:
+    @pytest.mark.parametrize("method", METHODS)
+    def test_nobody(self, app: Flask, person: Person, method: str) -> None:
+        person.exists(role="admin", plan="enterprise")
+        client = serve(app, None)
+        for headers in (person.key(*Scope), person.session(), person.legacy(), {}):
+            assert outcome(client, headers, method) == ("403" if method == "HEAD" else "forbidden")
+        assert client.options("/here").status_code == 200
+
+    def test_not_by_require_auth(self, app: Flask, person: Person) -> None:
         """What require_auth allows, the table has refused before."""
         person.exists()
         client = serve(app, None, require_auth(scope=Scope.PROFILE_READ))
-        assert outcome(client, person.key(*Scope)) == "forbidden"
+        assert outcome(client, person.session()) == outcome(client, person.key(*Scope)) == "forbidden"
 
 
 def subsets(names: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -7,35 +7,35 @@ from itertools import takewhile
 import pytest
 
 from backend.errors import ErrorCode
+from config import PROJECT
+from tests.documentation.pages import PAGES, blocks, name_of
 from tests.support.database import Sql
-from tests.support.server import PROJECT, clean_environment
+from tests.support.server import clean_environment
 
-PAGES = [
-    PROJECT / "README.md",
-    *sorted((PROJECT / "docs").glob("*.md")),
-    PROJECT / "clerk_emulator" / "README.md",
-    PROJECT / "frontend" / "README.md",
-]
-# Run in whole by tests/development (make run, then the printed line), tests/browser (Vite), tests/production
-# (the environment), or on the CI server (make test).
-# ngrok and the public address need the internet.
+# Run as a whole by tests/development (make run, then the printed line), tests/browser (Vite, the page without a framework),
+# tests/emulator (Express), or on the CI server (make test). ngrok and the public address need the internet.
 RUN_ELSEWHERE = (
-    "curl -s http://localhost:8000/auth/me",
+    "curl",
     "ngrok http 8000",
-    "python3 -m venv .venv",
-    "cd frontend",
-    "npm run dev",
+    "cd ",
+    "npm ",
+    "python3 -m http.server",
+    "python3 -m venv",
 )
-
-
-def blocks(language: str) -> list[tuple[str, str]]:
-    """(page, text) of each fenced block in this language."""
-    fence = re.compile(rf"^ *```{language}\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-    return [(page.name, text) for page in PAGES for text in fence.findall(page.read_text())]
+CRON_TIMES = re.compile(r"(?:(?:[0-9]{1,2}|\*) ){5}cd \S+ && ")
+LONGEST_LINE = 120
 
 
 def commands() -> list[str]:
-    return [line.strip() for _, text in blocks("sh") for line in text.splitlines() if line.strip()]
+    typed = [line.strip() for block in blocks("sh") for line in block.text.splitlines()]
+    return [line for line in (*typed, *scheduled()) if line]
+
+
+def scheduled() -> list[str]:
+    """The commands of crontab lines."""
+    lines = [line for block in blocks("cron") for line in block.text.splitlines()]
+    assert all(CRON_TIMES.match(line) for line in lines), lines
+    return [CRON_TIMES.sub("", line) for line in lines]
 
 
 def without_running(command: str) -> tuple[str, ...]:
@@ -67,9 +67,8 @@ def test_command_exists(asked: tuple[str, ...], settings: dict[str, str]) -> Non
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize(("page", "statement"), blocks("sql"))
-def test_statement_runs(sql: Sql, page: str, statement: str) -> None:
-    del page
+@pytest.mark.parametrize("statement", [block.text for block in blocks("sql")])
+def test_statement_runs(sql: Sql, statement: str) -> None:
     sql.rows(statement)
 
 
@@ -86,4 +85,15 @@ def test_every_error_code_is_explained() -> None:
 def test_links_between_pages_lead_somewhere() -> None:
     for page in PAGES:
         for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
-            assert (page.parent / link).exists(), f"{page.name}: {link}"
+            assert (page.parent / link).exists(), f"{name_of(page)}: {link}"
+
+
+def test_lines_are_short() -> None:
+    """But for rows of tables, which cannot be broken, commands that are pasted, and what is written by a program."""
+    for page in PAGES:
+        text = re.sub(
+            r"^<!-- (\w+) -->.*?^<!-- end of \1 -->", "", page.read_text(), flags=re.MULTILINE | re.DOTALL
+        )
+        text = re.sub(r"^ *```sh\n.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
+        lines = [line for line in text.splitlines() if not line.startswith("|")]
+        assert [line for line in lines if len(line) > LONGEST_LINE] == [], name_of(page)

@@ -6,7 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL
 
-from backend.models import Base
+from backend.models import SCHEMA_REVISION, Base
 from tests.migrations.databases import HEAD, HISTORY, REVISIONS, Database, Rows, new_database
 
 # Columns whose name says everything.
@@ -41,7 +41,7 @@ def walk(postgres: URL) -> Iterator[list[tuple[str, Rows]]]:
 
 def test_history_is_one_line_of_numbers() -> None:
     assert HISTORY.get_bases() == ["001"]
-    assert HISTORY.get_heads() == [HEAD]
+    assert HISTORY.get_heads() == [HEAD] == [SCHEMA_REVISION]
     assert [f"{number:03}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
 
 

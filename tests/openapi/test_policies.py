@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from backend.api.http.converters import IdConverter
 from flask import Blueprint, Flask
 from pydantic import BaseModel
 
-from backend.access.policy import PUBLIC, SIGNED_IN, Policy, policies_of, require_auth
+from backend.access.policy import PUBLIC, Policy, policies_of, require_auth
 from backend.api.http.openapi_document import api_document
 from backend.api.http.operation import operation
+from backend.api.http.parsing import IdConverter
 from backend.errors import ErrorCode
 from backend.models.base import LARGEST
 from backend.models.choices import Plan, Role, Scope
@@ -20,6 +20,7 @@ from backend.schemas.base import Input
 Operations = dict[str, Any]
 Guard = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+SIGNED_IN = Policy()
 CAMPAIGNS = Policy(read=Scope.CAMPAIGNS_READ, write=Scope.CAMPAIGNS_WRITE)
 READS, WRITES = ("get",), ("post", "put", "patch", "delete")
 SESSIONS_ONLY = re.compile("not for api keys|clerk session", re.IGNORECASE)

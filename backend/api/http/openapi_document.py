@@ -115,9 +115,9 @@ def _find_operations(app: Flask) -> Iterator[Described]:
     policies = policies_of(app)
     for rule in app.url_map.iter_rules():
         view: Any = app.view_functions[rule.endpoint]
-        if not hasattr(view, "operation"):
-            continue  # a part of a page
         route = rule.endpoint.partition(".")[0]
+        if not hasattr(view, "operation") or route not in policies:
+            continue  # a part of a page, or closed to everybody
         demands = [policies[route], *([view.policy] if hasattr(view, "policy") else [])]
         path, tag = path_of(rule), app.blueprints[route].name
         for method in DESCRIBED & (rule.methods or set()):
