@@ -40,16 +40,13 @@ class SessionTokens:
             account = self._provision(claims)
         if claims.actor is not None:
             self._note_impersonation(account.user_id, claims, claims.actor)
-        account = admit(account, self._transact, lambda: self._read(claims))
-        return Identity(
-            kind="clerk",
-            account=account,
-            user_id=account.user_id,
-            clerk_user_id=claims.clerk_user_id,
+        return admit(
+            "clerk",
+            account,
+            self._transact,
+            lambda: self._read(claims),
             session_id=claims.session_id,
             actor=claims.actor,
-            role=account.role,
-            plan=account.plan,
             entitlements=claims.entitlements,
         )
 

@@ -8,7 +8,6 @@ that an item was canceled or ended is told by an event of the item only. So is i
 says counts only when all of it is over.
 """
 
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text, update
@@ -21,6 +20,7 @@ from backend.models.subscription import HAS_LAPSED
 from backend.services.audit import SYNC
 from backend.services.clerk.billing_payloads import GRANTING, STAGES, Item, Report, State, read_report
 from backend.services.clerk.mirror.apply import Mirror, Outcome
+from backend.services.clerk.payloads import to_instant
 from backend.services.plans.catalogue import CLERK_SLUGS
 from backend.services.plans.subscriptions import change_plan
 
@@ -67,7 +67,14 @@ def _apply(mirror: Mirror, connection: Connection, report: Report | None) -> Out
     state = merge(known, report.state)
     if state == known:
         return Outcome.STALE
-    _write_state(connection, report.clerk_user_id, state)
+    said = {
+        "subscription_id": state.subscription_id,
+        "listed_at": state.listed_at,
+        "items": {item_id: item._asdict() for item_id, item in state.items.items()},
+    }
+    statement = insert(ClerkBilling).values(said | {"clerk_user_id": report.clerk_user_id})
+    newest = {name: statement.excluded[name] for name in said} | {"updated_at": func.now()}
+    connection.execute(statement.on_conflict_do_update(index_elements=["clerk_user_id"], set_=newest))
     follow(connection, user_id, state)
     return Outcome.APPLIED
 
@@ -123,8 +130,8 @@ def follow(connection: Connection, user_id: int, state: State) -> None:
     # stripe_customer_id is of the time before Clerk Billing: it is kept whatever happens here.
     values = {
         "status": term.status,
-        "period_start": _to_time(term.period_start),
-        "period_end": None if term.period_end is None else _to_time(term.period_end),
+        "period_start": to_instant(term.period_start),
+        "period_end": None if term.period_end is None else to_instant(term.period_end),
         "clerk_subscription_id": None if is_free else state.subscription_id,
         "updated_at": func.now(),
     }
@@ -141,18 +148,3 @@ def read_state(connection: Connection, user_id: int) -> State | None:
     # `_mapping`: a row has a method of the name `items`.
     items = {item_id: Item(**item) for item_id, item in row._mapping["items"].items()}  # noqa: SLF001
     return State(row.subscription_id, row.listed_at, items)
-
-
-def _write_state(connection: Connection, clerk_user_id: str, state: State) -> None:
-    said = {
-        "subscription_id": state.subscription_id,
-        "listed_at": state.listed_at,
-        "items": {item_id: item._asdict() for item_id, item in state.items.items()},
-    }
-    statement = insert(ClerkBilling).values(said | {"clerk_user_id": clerk_user_id})
-    newest = {name: statement.excluded[name] for name in said} | {"updated_at": func.now()}
-    connection.execute(statement.on_conflict_do_update(index_elements=["clerk_user_id"], set_=newest))
-
-
-def _to_time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)

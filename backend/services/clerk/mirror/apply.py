@@ -62,7 +62,9 @@ class Mirror:
         """
         profile = user.profile
         lock_user(connection, user.clerk_user_id, profile.email if profile.email_verified else None)
-        rows = _lock_rows(connection, user)
+        values = {"clerk_user_id": user.clerk_user_id, "email": profile.email}
+        found = connection.execute(LOCK_ROWS, values | {"named_user_id": read_id(user.external_id)})
+        rows = [read_row(LockedUser, row) for row in found]
         own = next((row for row in rows if row.clerk_user_id == user.clerk_user_id), None)
         if own is not None and not _is_newer(user, own, wins_ties=wins_ties):
             return False
@@ -72,9 +74,8 @@ class Mirror:
             decision = linking.decide(user, rows, by_email=self._link_by_email)
             if isinstance(decision, Link):
                 decision = linking.link(connection, user.clerk_user_id, decision)
-        if not _may_hold_email(connection, user, rows):
-            user = user._replace(profile=profile._replace(email_verified=False))
-        user_id = _upsert(connection, user)
+        email_verified = profile.email_verified and _may_hold_email(connection, user, rows)
+        user_id = _upsert(connection, user, email_verified=email_verified)
         if decision is not None:
             linking.record(connection, user.clerk_user_id, user_id, decision)
         complete_user(connection, user.clerk_user_id)
@@ -102,15 +103,6 @@ def apply_update(mirror: Mirror, connection: Connection, data: dict[str, Any]) -
     return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=True))
 
 
-def _lock_rows(connection: Connection, user: ClerkUser) -> list[LockedUser]:
-    values = {
-        "clerk_user_id": user.clerk_user_id,
-        "email": user.profile.email,
-        "named_user_id": read_id(user.external_id),
-    }
-    return [read_row(LockedUser, row) for row in connection.execute(LOCK_ROWS, values)]
-
-
 def _is_newer(user: ClerkUser, own: LockedUser, *, wins_ties: bool) -> bool:
     if own.deleted_at is not None:
         return False
@@ -120,12 +112,10 @@ def _is_newer(user: ClerkUser, own: LockedUser, *, wins_ties: bool) -> bool:
 
 
 def _may_hold_email(connection: Connection, user: ClerkUser, rows: Iterable[LockedUser]) -> bool:
-    """Decide who of live users holds a verified address: the newest. The others keep it unverified.
+    """Whether the user holds a verified address: of live users the newest does. The others keep it unverified.
 
     Clerk's ids grow with time, so they decide between equal times.
     """
-    if not user.profile.email_verified:
-        return True
     for row in rows:
         if not row.has_address or not row.email_verified or row.clerk_user_id == user.clerk_user_id:
             continue
@@ -139,9 +129,10 @@ def _may_hold_email(connection: Connection, user: ClerkUser, rows: Iterable[Lock
     return True
 
 
-def _upsert(connection: Connection, user: ClerkUser) -> int:
+def _upsert(connection: Connection, user: ClerkUser, *, email_verified: bool) -> int:
     """Write the columns that Clerk owns; return the user_id."""
-    owned = {name: user.columns[name] for name in OWNED_BY_CLERK}
+    columns = user.columns | {"email_verified": email_verified}
+    owned = {name: columns[name] for name in OWNED_BY_CLERK}
     statement = insert(User).values(
         owned | {"clerk_user_id": user.clerk_user_id, "provisioned_by": "webhook"}
     )
