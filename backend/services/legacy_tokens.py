@@ -13,7 +13,6 @@ from jwt import InvalidTokenError, PyJWS
 from backend.errors import AppError, ErrorCode
 from backend.models.base import LAST_ID, read_id
 from backend.services.core.claims import check_audience, check_times, invalid_claim, read_claims
-from backend.services.core.clerk_service import MAX_TOKEN_LENGTH
 from backend.services.core.encoding import decode_base64url, decode_json_object
 from backend.services.core.token_form import OAUTH_TYPES, check_signing, split_token
 from settings.weak_secrets import MIN_SECRET_BYTES
@@ -62,8 +61,6 @@ def has_legacy_shape(token: str) -> bool:
 
 def verify_legacy(token: str, rules: LegacyRules, now: float) -> LegacyClaims:
     """Return what a valid token says at the Unix time `now`. Raises AppError (401)."""
-    if len(token) > MAX_TOKEN_LENGTH:
-        raise AppError(ErrorCode.TOKEN_INVALID, f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
     header, payload, *_ = split_token(token)
     # As for Clerk's tokens, in the same order. A key id says nothing: there is one secret.
     if header.get("typ") in OAUTH_TYPES or "cat" in header:

@@ -64,13 +64,6 @@ class State(NamedTuple):
     items: Mapping[str, Item]
 
 
-class Report(NamedTuple):
-    """What one event says of a user's subscription."""
-
-    clerk_user_id: str
-    state: State
-
-
 Status = Annotated[str, refusing(lambda value: value not in STAGES, "is not a status of Clerk Billing")]
 
 
@@ -118,22 +111,25 @@ class _Subscription(Payload):
     items: list[dict[str, Any]]
 
 
-def read_report(data: dict[str, Any], *, is_list: bool) -> Report | None:
-    """Read the `data` of an event. None: not for us, an organization pays. Raises Unprocessable."""
+def read_report(data: dict[str, Any], *, is_list: bool) -> tuple[str, State] | None:
+    """Read the `data` of an event: the Clerk id of the user, and what it says of the user's subscription.
+
+    None: not for us, an organization pays. Raises Unprocessable.
+    """
     if read_payload(_Paid, data).payer.organization_id:
         return None
     clerk_user_id = read_payload(_PaidByUser, data).payer.user_id
     if not is_list:
         item = read_payload(_SingleItem, data)
         only = {item.id: _to_item(item, data, listed_at=0)}
-        return Report(clerk_user_id, State(item.subscription_id, 0, only))
+        return clerk_user_id, State(item.subscription_id, 0, only)
     subscription = read_payload(_Subscription, data)
     listed_at = subscription.updated_at
     items = {}
     for entry in subscription.items if subscription.status not in OVER else ():
         listed = read_payload(_Item, entry)
         items[listed.id] = _to_item(listed, entry, listed_at=listed_at)
-    return Report(clerk_user_id, State(subscription.id, listed_at, items))
+    return clerk_user_id, State(subscription.id, listed_at, items)
 
 
 def _to_item(item: _Item, data: dict[str, Any], *, listed_at: int) -> Item:

@@ -15,7 +15,6 @@ from backend.services.core.public_keys import is_signed
 from backend.services.core.token_form import parse_token
 from config import Settings
 
-MAX_TOKEN_LENGTH = 8192
 MAX_REMEMBERED = 10_000  # about 10 MB
 
 
@@ -55,10 +54,6 @@ class ClerkService:
         A good token is remembered by its SHA-256 until it expires or its key leaves the set: RS256 costs about
         40 µs, the memory 1. What the user may do is never remembered here.
         """
-        if len(token) > MAX_TOKEN_LENGTH:
-            raise AppError(
-                ErrorCode.TOKEN_INVALID, f"The token is longer than {MAX_TOKEN_LENGTH} characters."
-            )
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._remembered.get(digest)
         if (

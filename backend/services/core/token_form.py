@@ -9,6 +9,7 @@ from backend.errors import AppError, ErrorCode
 from backend.services.core.encoding import decode_base64url, decode_json_object
 from backend.services.core.public_keys import ALGORITHM
 
+MAX_TOKEN_LENGTH = 8192
 MAX_KID_LENGTH = 256
 
 # Clerk's token categories (header `cat`, @clerk/backend jwtCategories): session tokens, and the category of
@@ -33,6 +34,8 @@ class UnverifiedToken(NamedTuple):
 
 def split_token(token: str) -> UnverifiedToken:
     """Decode the three segments, the header as JSON. Raises AppError (401)."""
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise AppError(ErrorCode.TOKEN_INVALID, f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
     try:
         header_part, payload_part, signature_part = token.encode("ascii").split(b".")
         header, payload, signature = map(decode_base64url, (header_part, payload_part, signature_part))
