@@ -3,6 +3,7 @@
 Order of arrival means nothing: a profile counts by Clerk's `updated_at`, and a delete is final.
 """
 
+import contextlib
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Self
@@ -84,12 +85,9 @@ class Mirror:
     def ensure_user(self, connection: Connection, clerk_user_id: str, copy: object = None) -> None:
         """An event may come before its user's: make the user then, from the copy that the event carries."""
         if isinstance(copy, dict) and copy.get("id") == clerk_user_id:
-            try:
-                user = read_user(copy)
-            except Unprocessable:
-                pass  # the copy is a courtesy; without it the event still counts
-            else:
-                self.apply_user(connection, user, wins_ties=False)
+            # The copy is a courtesy; without it the event still counts.
+            with contextlib.suppress(Unprocessable):
+                self.apply_user(connection, read_user(copy), wins_ties=False)
                 return
         insert_user(connection, clerk_user_id, "webhook")
         complete_user(connection, clerk_user_id)
@@ -119,10 +117,11 @@ def _may_hold_email(connection: Connection, user: ClerkUser, rows: Iterable[Lock
     for row in rows:
         if not row.has_address or not row.email_verified or row.clerk_user_id == user.clerk_user_id:
             continue
-        is_ours_newer = row.clerk_updated_at is None or (
-            (user.clerk_updated_at, user.clerk_user_id) > (row.clerk_updated_at, row.clerk_user_id or "")
+        ours, theirs = (
+            (user.clerk_updated_at, user.clerk_user_id),
+            (row.clerk_updated_at, row.clerk_user_id or ""),
         )
-        if not is_ours_newer:
+        if row.clerk_updated_at is not None and ours <= theirs:
             return False
         released = {User.email_verified: False, User.updated_at: func.now()}
         connection.execute(update(User).where(User.user_id == row.user_id).values(released))
