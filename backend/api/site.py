@@ -4,7 +4,7 @@ from flask import Blueprint, Response, current_app, send_from_directory
 from werkzeug.wrappers import Response as AnyResponse
 
 from backend.api.http.etags import IF_NONE_MATCH, revalidated
-from backend.api.http.operation import operation, respond
+from backend.api.http.operation import JSON, operation
 from backend.container import current_services
 from backend.schemas.site import IndexOut, SiteConfigOut
 from backend.version import VERSION
@@ -58,7 +58,8 @@ def _content_security_policy(settings: Settings) -> str:
 def index() -> AnyResponse:
     """The page, where it was built. Else what this is, and where to go on."""
     if not (BUILT / INDEX).is_file():
-        response = respond(IndexOut(name="Counterfoil", version=VERSION, links=LINKS))
+        index = IndexOut(name="Counterfoil", version=VERSION, links=LINKS)
+        response = Response(index.model_dump_json(), content_type=JSON)
         response.add_etag()
         return revalidated(response)
     page = revalidated(send_from_directory(BUILT, INDEX, conditional=False))

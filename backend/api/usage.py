@@ -1,17 +1,13 @@
 """The caller's tokens of this month."""
 
-from http import HTTPStatus
-
 from flask import Blueprint
 from sqlalchemy import Connection
 
 from backend.access.policy import get_current_user_id
-from backend.api.http.idempotency import idempotent
 from backend.api.http.operation import operation
 from backend.errors import ErrorCode
 from backend.schemas.usage import BalanceOut, SpendIn, TokensOut
-from backend.services.idempotency import ApiResponse
-from backend.services.plans.usage import read_months, spend_tokens
+from backend.services.plans.usage import Balance, read_months, spend_tokens
 
 blueprint = Blueprint("tokens", __name__)
 
@@ -24,9 +20,7 @@ def show(connection: Connection) -> TokensOut:
 
 
 @blueprint.post("/consume")
-@operation(BalanceOut, refuses=[ErrorCode.QUOTA_EXCEEDED])
-@idempotent
-def consume(connection: Connection, body: SpendIn) -> ApiResponse:
+@operation(BalanceOut, is_idempotent=True, refuses=[ErrorCode.QUOTA_EXCEEDED])
+def consume(connection: Connection, body: SpendIn) -> Balance:
     """Spend some, or nothing when too few are left."""
-    balance = spend_tokens(connection, get_current_user_id(), body.amount)
-    return ApiResponse(HTTPStatus.OK, BalanceOut.of(balance).model_dump_json())
+    return spend_tokens(connection, get_current_user_id(), body.amount)

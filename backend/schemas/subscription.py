@@ -2,16 +2,15 @@
 
 from typing import Self
 
-from pydantic import BaseModel
-
 from backend.models.choices import Plan
 from backend.schemas.account import SubscriptionOut
+from backend.schemas.base import Output
 from backend.services.plans.catalogue import PLANS
 from backend.services.plans.subscriptions import Use
 from backend.services.users.accounts import Account
 
 
-class LimitsOut(BaseModel):
+class LimitsOut(Output):
     """`campaigns` null: as many as you like. `tokens_a_month`: by calendar month, UTC."""
 
     campaigns: int | None
@@ -20,7 +19,7 @@ class LimitsOut(BaseModel):
     rate_tier: str
 
 
-class UsedOut(BaseModel):
+class UsedOut(Output):
     """What there is now, and the tokens used this month. After a change to a smaller plan it may be above the limits."""
 
     campaigns: int
@@ -42,12 +41,12 @@ class PlanUseOut(SubscriptionOut):
 
     @classmethod
     def of_use(cls, account: Account, use: Use) -> Self:
-        limits = PLANS[Plan(str(account.plan))]._asdict() | {"tokens_a_month": account.tokens_limit}
+        own_limits = PLANS[Plan(str(account.plan))]._replace(tokens_a_month=account.tokens_limit or 0)
         return cls.model_validate(
-            SubscriptionOut.model_validate(account).model_dump()
+            account._asdict()
             | {
                 "is_managed_by_clerk": use.is_managed_by_clerk,
-                "limits": limits,
+                "limits": own_limits,
                 "used": use._asdict() | {"tokens": account.tokens_used},
                 "plans": [{"plan": plan} | limits._asdict() for plan, limits in PLANS.items()],
             }
