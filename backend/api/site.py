@@ -22,19 +22,14 @@ LINKS = {
     "health": "/healthz",
     "ready": "/readyz",
 }
+PAGE_HEADERS = {
+    # Not stricter: with `no-referrer` browsers send `Origin: null`, which is what Clerk makes `azp` of.
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    # A sign-in at another provider may come back from a window of its own.
+    "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+    "X-Frame-Options": "DENY",
+}
 FOREVER = "public, max-age=31536000, immutable"  # the name of a built file changes with its content
-
-
-def _page_headers(settings: Settings) -> dict[str, str]:
-    """What the page's browser may load, and whom it tells where it is."""
-    return {
-        "Content-Security-Policy": _content_security_policy(settings),
-        # Not stricter: with `no-referrer` browsers send `Origin: null`, which is what Clerk makes `azp` of.
-        "Referrer-Policy": "strict-origin-when-cross-origin",
-        # A sign-in at another provider may come back from a window of its own.
-        "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
-        "X-Frame-Options": "DENY",
-    }
 
 
 def _content_security_policy(settings: Settings) -> str:
@@ -63,7 +58,8 @@ def index() -> AnyResponse:
         response.add_etag()
         return revalidated(response)
     page = revalidated(send_from_directory(BUILT, INDEX, conditional=False))
-    page.headers.update(_page_headers(current_services().settings))
+    page.headers["Content-Security-Policy"] = _content_security_policy(current_services().settings)
+    page.headers.update(PAGE_HEADERS)
     return page
 
 

@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 
 def unique_items(problem: str) -> tuple[FieldInfo, AfterValidator]:
-    """For a list in which nothing stands twice. `problem`: what is said of one where something does."""
+    """For a list without repetitions. `problem`: the message for one that has some."""
 
     def check(items: list[T]) -> list[T]:
         if len(set(items)) != len(items):

@@ -2,15 +2,16 @@
 
 from typing import Self
 
+from pydantic import BaseModel
+
 from backend.models.choices import Plan
 from backend.schemas.account import SubscriptionOut
-from backend.schemas.base import Output
 from backend.services.plans.catalogue import PLANS
 from backend.services.plans.subscriptions import Use
 from backend.services.users.accounts import Account
 
 
-class LimitsOut(Output):
+class LimitsOut(BaseModel):
     """`campaigns` null: as many as you like. `tokens_a_month`: by calendar month, UTC."""
 
     campaigns: int | None
@@ -19,7 +20,7 @@ class LimitsOut(Output):
     rate_tier: str
 
 
-class UsedOut(Output):
+class UsedOut(BaseModel):
     """What there is now, and the tokens used this month. After a change to a smaller plan it may be above the limits."""
 
     campaigns: int
@@ -41,7 +42,7 @@ class PlanUseOut(SubscriptionOut):
 
     @classmethod
     def of_use(cls, account: Account, use: Use) -> Self:
-        own_limits = PLANS[Plan(str(account.plan))]._replace(tokens_a_month=account.tokens_limit or 0)
+        own_limits = PLANS[Plan(str(account.plan))]._asdict() | {"tokens_a_month": account.tokens_limit}
         return cls.model_validate(
             account._asdict()
             | {

@@ -1,13 +1,11 @@
 """Tokens as clients spend and see them."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from backend.schemas.base import Input, Output
-from backend.services.plans.usage import Month, balance_of
 
 # A program that asks for more has most likely taken another number for the amount.
 MOST_AT_ONCE = 1_000_000
@@ -40,8 +38,3 @@ class TokensOut(BalanceOut):
     """`history`: newest first, from the current month back. `api_requests` may be ten seconds behind."""
 
     history: list[MonthOut]
-
-    @classmethod
-    def of_months(cls, months: Sequence[Month]) -> Self:
-        balance = balance_of(months[0])
-        return cls.model_validate(balance._asdict() | {"remaining": balance.remaining, "history": months})

@@ -1,4 +1,4 @@
-"""What a sender of webhooks sends and is answered, and what the user it is about sees of it."""
+"""What a sender of webhooks sends and gets back, and what the user that an event is about sees of it."""
 
 from datetime import datetime
 from typing import Literal

@@ -95,7 +95,7 @@ def api_document(app: Flask) -> dict[str, Any]:
         ],
         "paths": paths,
         "components": {
-            # A query stands in the parameters, member by member.
+            # A query is described in the parameters, member by member.
             "schemas": {name: components[name] for name in components if name not in queries}
             | {"Problem": PROBLEM},
             "responses": {"Unauthorized": UNAUTHORIZED},
@@ -128,7 +128,7 @@ def _find_operations(app: Flask) -> Iterator[Described]:
 
 
 def _schemas(found: list[Described]) -> tuple[dict[Any, Any], dict[str, Any]]:
-    """The schema of each model as it is sent or answered, and the components that these refer to."""
+    """The schema of each model as clients send it or get it, and the components that these refer to."""
     models: set[tuple[type[BaseModel], JsonSchemaMode]] = set()
     for one in found:
         described = one.operation

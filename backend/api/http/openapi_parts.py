@@ -107,7 +107,7 @@ PROBLEM_CONTENT = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Probl
 
 
 def problem_responses(codes: Collection[ErrorCode]) -> dict[str, Any]:
-    """The error answers, by status, each naming its codes."""
+    """The error responses, by status, each naming its codes."""
     responses: dict[str, Any] = {}
     for status in sorted({code.status for code in codes}):
         headers = ["Retry-After"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []

@@ -99,7 +99,7 @@ class Operation:
         return ApiResponse(self.status, body, etag=tag(returned.version) if self.is_tagged else None)
 
 
-operation = Operation
+operation = Operation  # its name as a decorator
 
 
 def respond(written: ApiResponse, is_replayed: bool = False) -> Response:

@@ -80,7 +80,7 @@ def is_encoded() -> bool:
 
 
 def read_query(model: type[Query]) -> Query:
-    """The query string. Raises AppError (422), also for a name that stands twice."""
+    """The query string. Raises AppError (422), also for a name that is there twice."""
     for name, values in request.args.lists():
         if len(values) > 1:
             path = name if name in model.model_fields else ""
@@ -99,7 +99,7 @@ def _invalid(error: ValidationError, model: type[BaseModel]) -> AppError:
             known = f" Known: {', '.join(model.model_fields)}." if len(path) == 1 else ""
             message = f"Not a known name.{known}"
             if not PLAIN_NAME.fullmatch(str(path[-1])):
-                # A secret in the wrong place must not come back in the answer.
+                # A secret in the wrong place must not come back in the response.
                 path = path[:-1]
         errors.append({"path": ".".join(map(str, path)), "message": message})
     return _refuse(errors)
