@@ -10,16 +10,16 @@ from backend.errors import ErrorCode
 from backend.schemas.base import Nothing
 from backend.schemas.user import UserChanges, UserQuery, UserRecordOut, UsersOut
 from backend.services.users.admin import change_user, read_user_record, set_banned
-from backend.services.users.list import list_users
+from backend.services.users.list import UserPage, list_users
 
 blueprint = Blueprint("users", __name__)
 
 
 @blueprint.get("")
 @operation(UsersOut)
-def list_page(connection: Connection, query: UserQuery) -> UsersOut:
+def list_page(connection: Connection, query: UserQuery) -> UserPage:
     """One page of the users that fit the filters, newest first."""
-    return UsersOut.of(list_users(connection, query.filter, limit=query.limit, before=query.before))
+    return list_users(connection, query.filter, limit=query.limit, before=query.before)
 
 
 @blueprint.get("/<id:user_id>")

@@ -1,12 +1,16 @@
-"""What the command groups share: naming a user, work in a transaction whose trouble is one line, tables."""
+"""What the command groups share: help with examples, naming a user, work in a transaction whose trouble is one line, tables."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TypeVar
 
 import click
 import psycopg2
+from flask.cli import AppGroup
+from pydantic import ValidationError
 from sqlalchemy import Connection, and_, func, literal, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -16,8 +20,42 @@ from backend.models import User
 from backend.models.base import ID
 
 T = TypeVar("T")
+Decorator = Callable[[Callable[..., None]], click.Command]
 
 USER_HELP = "USER is a user_id, a Clerk id (user_…) or a live user's verified e-mail address."
+
+
+class CommandGroup(AppGroup):
+    """Commands whose --help ends with an example."""
+
+    def add(self, name: str, does: str, example: str, note: str = "") -> Decorator:
+        """Make a function the command `name`. `example`: what may stand after it."""
+        return self.command(name, help=does, epilog=show_example(f"{self.name} {name} {example}", note))
+
+    def add_for_user(
+        self, name: str, does: str, example: str = "ada@example.com", note: str = ""
+    ) -> Decorator:
+        """The same for a function whose first argument is the text that names a user."""
+        command = self.add(name, f"{does}\n\n{USER_HELP}", example, note)
+        return lambda function: command(click.argument("user")(function))
+
+
+def show_example(command: str, note: str = "") -> str:
+    """The end of a command's --help."""
+    return f"\b\nExample{note}:\n  flask --app wsgi {command}"
+
+
+def one_of(choices: type[StrEnum]) -> click.Choice[str]:
+    return click.Choice([choice.value for choice in choices])
+
+
+@contextmanager
+def line_for(option: str) -> Iterator[None]:
+    """The rules of the API, for the one option that click does not check."""
+    try:
+        yield
+    except ValidationError:
+        raise click.BadParameter("one line of 1 to 100 characters", param_hint=option) from None
 
 
 def find_user(connection: Connection, named: str) -> int:
@@ -43,11 +81,6 @@ def find_user(connection: Connection, named: str) -> int:
     return found
 
 
-def example(command: str, note: str = "") -> str:
-    """The end of a command's --help."""
-    return f"\b\nExample{note}:\n  flask --app wsgi {command}"
-
-
 def transact(work: Callable[[Connection], T]) -> T:
     """Run `work` and commit, as `in_transaction`. Raises ClickException with one line for what goes wrong."""
     try:
@@ -61,15 +94,20 @@ def transact(work: Callable[[Connection], T]) -> T:
         ) from None
 
 
-def print_table(rows: Sequence[Sequence[str]]) -> None:
+def print_table(rows: Sequence[Sequence[object]]) -> None:
     """Print rows of equal length in columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    cells = [[show(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
         click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
-def show_time(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+def show(value: object) -> str:
+    if value is None:
+        return "-"
+    return (
+        f"{value.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if isinstance(value, datetime) else printable(str(value))
+    )
 
 
 def printable(text: str) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 import click
 from flask.cli import with_appcontext
 
-from backend.cli.options import example, transact
+from backend.cli.options import show_example, transact
 from backend.services.campaigns.campaigns import RESTORABLE
 from backend.services.purge import BATCH, GRACE, LEDGER_KEPT, PURGEABLE, Purgeable, count_rows, delete_batch
 
@@ -22,7 +22,7 @@ Each {BATCH:,} rows are a transaction: stop it with Ctrl-C and run it again as y
 """
 
 
-@click.command("purge", help=HELP, epilog=example("purge --dry-run"))
+@click.command("purge", help=HELP, epilog=show_example("purge --dry-run"))
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @with_appcontext
 def command(*, dry_run: bool) -> None:

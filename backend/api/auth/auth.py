@@ -40,9 +40,9 @@ def change_me(connection: Connection, body: ProfileIn) -> AccountOut:
 
 @blueprint.get("/api/me/events")
 @operation(EventsOut)
-def my_events(connection: Connection) -> EventsOut:
+def my_events(connection: Connection) -> dict[str, object]:
     """Clerk's webhook events about the caller, newest first: what came, and what became of it."""
-    return EventsOut.of(read_newest(connection, get_caller().clerk_user_id))
+    return {"data": read_newest(connection, get_caller().clerk_user_id)}
 
 
 @blueprint.get("/protected")
