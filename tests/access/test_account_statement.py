@@ -2,15 +2,16 @@
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from backend.database.prepared_reads import HotRead
+from backend.database.prepared_reads import PreparedRead
 from backend.services.users.accounts import (
-    FIND_ACCOUNT,
-    FIND_ACCOUNT_BY_ID,
-    FIND_ACCOUNT_BY_KEY,
-    FIND_ACCOUNT_BY_LEGACY_EMAIL,
+    FIND_BY_CLERK_ID,
+    FIND_BY_KEY,
+    FIND_BY_LEGACY_EMAIL,
+    FIND_BY_USER_ID,
 )
 from tests.support.clerk import Instance
 from tests.support.database import Sql, migrated_database
@@ -53,10 +54,10 @@ def filled(filled_url: str) -> Iterator[Sql]:
 
 JOINED = {"users", "subscriptions", "usage_metrics"}
 READS = [
-    pytest.param(FIND_ACCOUNT, ("user_777", "sess_888"), {"revoked_sessions"}, id="session"),
-    pytest.param(FIND_ACCOUNT_BY_KEY, (hashlib.md5(b"777").hexdigest(),), {"api_keys"}, id="API key"),
-    pytest.param(FIND_ACCOUNT_BY_ID, ("777",), set(), id="user_id"),
-    pytest.param(FIND_ACCOUNT_BY_LEGACY_EMAIL, ("oLD@Example.com",), set(), id="legacy address"),
+    pytest.param(FIND_BY_CLERK_ID, ("user_777", "sess_888"), {"revoked_sessions"}, id="session"),
+    pytest.param(FIND_BY_KEY, (hashlib.md5(b"777").hexdigest(),), {"api_keys"}, id="API key"),
+    pytest.param(FIND_BY_USER_ID, ("777",), set(), id="user_id"),
+    pytest.param(FIND_BY_LEGACY_EMAIL, ("oLD@Example.com",), set(), id="legacy address"),
 ]
 
 
@@ -64,7 +65,7 @@ class TestPlan:
     @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
     @pytest.mark.parametrize(("read", "values", "besides"), READS)
     def test_indexes_alone(
-        self, filled: Sql, read: HotRead, values: tuple[str, ...], besides: set[str], mode: str
+        self, filled: Sql, read: PreparedRead[Any], values: tuple[str, ...], besides: set[str], mode: str
     ) -> None:
         """With the values in view, and without them: PostgreSQL may change over after five executions."""
         filled.rows(f"SET plan_cache_mode = {mode}")

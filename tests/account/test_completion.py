@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Deliver
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance, session_data, user_data
-from tests.support.clerk_api import SECRET_KEY, Answer, ApiServer, Handler, answer_with, hang_up, then_close
+from tests.support.clerk_api import SECRET_KEY, Answer, ApiServer, Handler, answer_with, hang_up
 from tests.support.database import Sql
 from tests.support.fixtures import StartServer
 from tests.support.server import Server
@@ -53,9 +53,7 @@ USELESS = (
     answer_with({"id": "user_1"}, 302),
     *(answer_with(text) for text in TEXTS),
     answer_with(b'{"id": "user_1", "updated_at": 1, "first_name": "\\u0000"}'),
-    then_close(
-        answer_with(user_data("user_of_somebody_else", first_name="Eve"))
-    ),  # the next one comes on a new connection
+    answer_with(user_data("user_of_somebody_else", first_name="Eve")),
     hang_up,
     answer_with({}, 429),  # the last one: Clerk is not asked again for a while
 )
@@ -115,7 +113,8 @@ class TestCompletion:
             api.asked.clear()
             api.answer = answer
             assert asking.get("/auth/me", clerk.token(sub="user_1")).status_code == 200
-            assert len(api.asked) == 1
+            # A kept connection may have been closed before it was used: that is tried once more.
+            assert len(api.asked) == (2 if answer is hang_up else 1)
             row = sql.row("SELECT clerk_user_id, first_name, clerk_updated_at FROM users")
             assert row == {"clerk_user_id": "user_1", "first_name": None, "clerk_updated_at": None}
             assert sql.value("SELECT count(*) FROM subscriptions") == 1

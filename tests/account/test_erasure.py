@@ -25,7 +25,7 @@ PERSONAL = [
 @pytest.fixture
 def marked(server: Server, clerk: Instance, deliver: Deliver) -> None:
     """A user who wrote the mark wherever a user can, and of whom Clerk told it wherever it can."""
-    names = dict.fromkeys(("username", "first_name", "last_name", "external_id"), MARK)
+    names: dict[str, Any] = dict.fromkeys(("username", "first_name", "last_name", "external_id"), MARK)
     data = user_data(USER, email=f"{MARK}@example.com", image_url=f"https://img.clerk.com/{MARK}", **names)
     assert deliver("user.created", data).json() == {"status": "applied"}
     # Signed, of this user, and not applied: it is kept with its payload.

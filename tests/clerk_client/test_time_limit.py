@@ -2,10 +2,12 @@
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from backend.deadline import request_deadline
+from backend.deadline import Deadline
 from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import FetchError
 from tests.clerk_client.conftest import LIMIT
@@ -21,6 +23,16 @@ def hang_in_head(handler: Handler) -> None:
 def hang_in_body(handler: Handler) -> None:
     answer_with(b"{", Content_Length="100")(handler)
     hang(handler)
+
+
+@contextmanager
+def request(seconds: float) -> Iterator[None]:
+    """One that has so much time left."""
+    deadline = Deadline(seconds)
+    try:
+        yield
+    finally:
+        deadline.end()
 
 
 def time_out(api: BackendApi, reason: str = r"too long|Timeout") -> float:
@@ -67,11 +79,11 @@ class TestRequestDeadline:
     @pytest.mark.parametrize("answer", [hang, drip_body])
     def test_is_nearer(self, clerk_server: ApiServer, api: BackendApi, answer: object) -> None:
         clerk_server.answer = answer
-        with request_deadline(LIMIT):
+        with request(LIMIT):
             assert time_out(api) < LIMIT * 2
 
     def test_is_over(self, clerk_server: ApiServer, api: BackendApi) -> None:
         """Nothing is sent any more."""
-        with request_deadline(-1), pytest.raises(FetchError, match="too long"):
+        with request(-1), pytest.raises(FetchError, match="too long"):
             api.revoke_session("sess_1")
         assert clerk_server.asked == []

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, create_engine, make_url
 
 from backend.errors import AppError, ErrorCode
 from backend.services.campaigns.campaigns import create_campaign
-from backend.services.idempotency import SWEPT, Answer, SentOnce, answer_once
+from backend.services.idempotency import SWEPT, ApiResponse, RequestKey, respond_once
 from tests.support.caller import is_problem
 from tests.support.campaigns import Owner, check_counts
 from tests.support.clerk import Instance
@@ -194,7 +194,7 @@ class TestExpiry:
 class TestWork:
     """The service itself: the work and its answer come and go together."""
 
-    SENT = SentOnce(1, "POST", "/x", "k", "hash")
+    SENT = RequestKey(1, "POST", "/x", "k")
 
     @pytest.fixture
     def engine(self, database_url: str, sql: Sql) -> Any:
@@ -204,31 +204,34 @@ class TestWork:
         engine.dispose()
 
     @staticmethod
-    def work(connection: Connection) -> Answer:
+    def work(connection: Connection) -> ApiResponse:
         made = create_campaign(connection, 1, {"name": "x", "channel": "sms"})
-        return Answer(201, str(made.campaign_id), "/y", '"1"')
+        return ApiResponse(201, str(made.campaign_id), "/y", '"1"')
 
     def test_twice(self, engine: Any, sql: Sql) -> None:
         """As in_transaction does after a commit whose confirmation was lost."""
         answers = []
         for _ in range(2):
             with engine.begin() as connection:
-                answers.append(answer_once(connection, self.SENT, self.work))
-        assert answers == [(Answer(201, "1", "/y", '"1"'), False), (Answer(201, "1", "/y", '"1"'), True)]
+                answers.append(respond_once(connection, self.SENT, "hash", self.work))
+        assert answers == [
+            (ApiResponse(201, "1", "/y", '"1"'), False),
+            (ApiResponse(201, "1", "/y", '"1"'), True),
+        ]
         check_counts(sql)
 
     @pytest.mark.parametrize("crash", [RuntimeError("x"), AppError(ErrorCode.CONFLICT, "x")], ids=repr)
     def test_crash_leaves_neither(self, engine: Any, sql: Sql, crash: Exception) -> None:
-        def fail(connection: Connection) -> Answer:
+        def fail(connection: Connection) -> ApiResponse:
             self.work(connection)
             raise crash
 
         with pytest.raises(type(crash)), engine.begin() as connection:
-            answer_once(connection, self.SENT, fail)
+            respond_once(connection, self.SENT, "hash", fail)
         assert sql.rows("SELECT key FROM idempotency_keys") == sql.rows("SELECT name FROM campaigns") == []
 
     def test_deleted_user(self, engine: Any, sql: Sql) -> None:
         sql.rows("UPDATE users SET deleted_at = now(), is_active = false")
         with pytest.raises(AppError, match="user-deleted"), engine.begin() as connection:
-            answer_once(connection, self.SENT, self.work)
+            respond_once(connection, self.SENT, "hash", self.work)
         assert sql.rows("SELECT key FROM idempotency_keys") == []

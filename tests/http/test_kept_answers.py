@@ -1,19 +1,15 @@
 """Idempotency-Key: which requests are the same one, what is read before, and who never sees a kept answer."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import requests
-from flask import Flask
-from sqlalchemy import Connection
 
 from backend.api.http.parsing import MAX_JSON_BYTES
-from backend.database.engine import in_transaction
 from backend.models.choices import Scope
 from tests.support.api_keys import KeyOwner
 from tests.support.caller import is_problem
-from tests.support.campaigns import Owner, check_counts
+from tests.support.campaigns import Owner
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
@@ -53,27 +49,6 @@ class TestSameRequest:
         path = f"/{owner.create()['campaign_id']}"
         assert owner.call("DELETE", path, headers=ONCE).status_code == 204
         is_problem(owner.call("DELETE", path, json={}, headers=ONCE), 409, "conflict")
-
-
-class TestWithoutKey:
-    def test_our_own_repetition(
-        self, app: Flask, clerk: Instance, sql: Sql, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The commit went through and its confirmation was lost: done once, and no client is told of it."""
-
-        def twice(work: Callable[[Connection], Any]) -> Any:
-            in_transaction(work)
-            return in_transaction(work)
-
-        monkeypatch.setattr("backend.api.http.idempotency.in_transaction", twice)
-        headers = {"Authorization": f"Bearer {clerk.token(sub='user_1')}"}
-        client = app.test_client()
-        made = client.post("/api/campaigns", headers=headers, json={"name": "x", "channel": "sms"})
-        assert (made.status_code, made.headers.get("Idempotent-Replayed")) == (201, None)
-        deleted = client.delete(made.headers["Location"], headers=headers)
-        assert (deleted.status_code, deleted.headers.get("Idempotent-Replayed")) == (204, None)
-        assert sql.value("SELECT count(*) FROM campaigns") == 1
-        check_counts(sql)
 
 
 class TestLargeBody:

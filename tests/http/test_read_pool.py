@@ -3,14 +3,20 @@
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import psycopg2
 import pytest
 
-from backend.database.prepared_reads import HotRead, NoFreeConnection, ReadConnection, ReadPool
+from backend.database.prepared_reads import NoFreeConnection, PreparedRead, ReadConnection, ReadPool
 from tests.support.database import Sql, driver_url
 
-READ = HotRead("SELECT $1 || value FROM read_pool_test", parameters=1)
+
+class Value(NamedTuple):
+    value: Any
+
+
+READ = PreparedRead[Value]("SELECT $1 || value AS value FROM read_pool_test", Value)
 
 
 @pytest.fixture
@@ -38,23 +44,29 @@ def pool(database_url: str, sql: Sql, connections: list[ReadConnection]) -> Iter
 
 class TestFetchRow:
     def test_uses_one_connection_again(self, pool: ReadPool, connections: list[ReadConnection]) -> None:
-        assert [pool.fetch_row(READ, str(number)) for number in range(3)] == [("0x",), ("1x",), ("2x",)]
+        assert [pool.fetch(READ, str(number)) for number in range(3)] == [("0x",), ("1x",), ("2x",)]
         assert len(connections) == 1
+
+    def test_columns_are_those_of_the_row(self, pool: ReadPool) -> None:
+        """By name: a column that was moved or renamed must not be taken for another one."""
+        read = PreparedRead[Value]("SELECT value AS other FROM read_pool_test", Value)
+        with pytest.raises(AssertionError, match="other"):
+            pool.fetch(read)
 
     def test_no_row(self, pool: ReadPool, sql: Sql) -> None:
         sql.rows("DELETE FROM read_pool_test")
-        assert pool.fetch_row(READ, "1") is None
+        assert pool.fetch(READ, "1") is None
 
     def test_leaves_no_transaction(self, pool: ReadPool, connections: list[ReadConnection]) -> None:
-        pool.fetch_row(READ, "1")
+        pool.fetch(READ, "1")
         assert connections[0].info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
 
     def test_fault_of_the_statement_keeps_the_connection(
         self, pool: ReadPool, connections: list[ReadConnection]
     ) -> None:
         with pytest.raises(psycopg2.errors.UndefinedTable):
-            pool.fetch_row(HotRead("SELECT 1 FROM not_there"))
-        assert pool.fetch_row(READ, "1") == ("1x",)
+            pool.fetch(PreparedRead("SELECT 1 AS value FROM not_there", Value))
+        assert pool.fetch(READ, "1") == ("1x",)
         assert len(connections) == 1
 
 
@@ -62,46 +74,46 @@ class TestPooledStatements:
     """What PgBouncer does to a client: its next statement meets another server connection."""
 
     def test_statement_is_gone(self, pool: ReadPool, connections: list[ReadConnection]) -> None:
-        pool.fetch_row(READ, "1")
+        pool.fetch(READ, "1")
         connections[0].cursor().execute("DEALLOCATE ALL")
-        assert pool.fetch_row(READ, "2") == ("2x",)
+        assert pool.fetch(READ, "2") == ("2x",)
 
     def test_statement_is_there_already(self, pool: ReadPool, connections: list[ReadConnection]) -> None:
-        pool.fetch_row(READ, "1")
+        pool.fetch(READ, "1")
         connections[0].prepared.clear()
-        assert pool.fetch_row(READ, "2") == ("2x",)
+        assert pool.fetch(READ, "2") == ("2x",)
 
     @pytest.mark.parametrize("is_known", [True, False])
     def test_column_changed_its_type(
         self, pool: ReadPool, connections: list[ReadConnection], sql: Sql, is_known: bool
     ) -> None:
-        read = HotRead("SELECT value FROM read_pool_test")
-        pool.fetch_row(read)
+        read = PreparedRead[Value]("SELECT value FROM read_pool_test", Value)
+        pool.fetch(read)
         if not is_known:
             connections[0].prepared.clear()
         sql.rows("UPDATE read_pool_test SET value = '7'")
         sql.rows("ALTER TABLE read_pool_test ALTER value TYPE integer USING value::integer")
-        assert pool.fetch_row(read) == (7,)
+        assert pool.fetch(read) == (7,)
 
 
 class TestTrouble:
     def test_dead_connections_are_passed_over(
         self, pool: ReadPool, connections: list[ReadConnection], sql: Sql
     ) -> None:
-        pool.fetch_row(READ, "1")
+        pool.fetch(READ, "1")
         sql.rows("SELECT pg_terminate_backend(%s)", connections[0].info.backend_pid)
-        assert pool.fetch_row(READ, "2") == ("2x",)
+        assert pool.fetch(READ, "2") == ("2x",)
         assert len(connections) == 2
 
     def test_all_in_use(self, pool: ReadPool) -> None:
         """The third waits its time and is refused; later there is room again."""
-        slow = HotRead("SELECT pg_sleep(1)")
-        busy = [threading.Thread(target=pool.fetch_row, args=(slow,)) for _ in range(2)]
+        slow = PreparedRead[Value]("SELECT pg_sleep(1) AS value", Value)
+        busy = [threading.Thread(target=pool.fetch, args=(slow,)) for _ in range(2)]
         for thread in busy:
             thread.start()
         time.sleep(0.2)
         with pytest.raises(NoFreeConnection):
-            pool.fetch_row(READ, "1")
+            pool.fetch(READ, "1")
         for thread in busy:
             thread.join()
-        assert pool.fetch_row(READ, "1") == ("1x",)
+        assert pool.fetch(READ, "1") == ("1x",)

@@ -1,13 +1,12 @@
 """Which row the first profile of a Clerk user gets: the whole table, over signed webhooks."""
 
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
 
 from backend.models.base import read_id
 from backend.services.clerk.linking import Link, LockedUser, Reason, Refusal, decide
-from backend.services.clerk.payloads import Profile
+from backend.services.clerk.payloads import ClerkUser
 from tests.support.clerk import Instance, user_data
 from tests.support.database import Sql
 from tests.support.legacy_users import ADDRESS, add_user, refusals, trail, unverified
@@ -129,19 +128,10 @@ def test_first_profile(server: Server, linking: Server, clerk: Instance, sql: Sq
         assert (row["user_id"], row["provisioned_by"]) == (case.gets, "legacy")
 
 
-PROFILE = Profile(
-    clerk_user_id="user_1",
-    email="mi\u212ae@example.com",
-    email_verified=True,
-    username=None,
-    first_name=None,
-    last_name=None,
-    image_url=None,
-    external_id=None,
-    banned=False,
-    locked=False,
-    clerk_updated_at=datetime(2026, 1, 1, tzinfo=UTC),
-)
+def user_with(email: str) -> ClerkUser:
+    return ClerkUser.model_validate(user_data("user_1", email=email))
+
+
 HELD = LockedUser(
     user_id=1,
     clerk_user_id=None,
@@ -161,13 +151,15 @@ class TestDatabaseThatFoldsMore:
     )
     def test_lookalike(self, email: str) -> None:
         refused = Refusal("email", (1,), Reason.LOOKALIKE)
-        assert decide(PROFILE._replace(email=email), [HELD], by_email=True) == refused
+        assert decide(user_with(email), [HELD], by_email=True) == refused
 
     def test_other_letter_case(self) -> None:
-        assert decide(PROFILE._replace(email="MIKE@Example.com"), [HELD], by_email=True) == Link("email", 1)
+        assert decide(user_with("MIKE@Example.com"), [HELD], by_email=True) == Link("email", 1)
 
     def test_row_that_is_here_for_another_reason(self) -> None:
-        assert decide(PROFILE, [HELD._replace(has_address=False)], by_email=True) is None
+        assert (
+            decide(user_with("mike@example.com"), [HELD._replace(has_address=False)], by_email=True) is None
+        )
 
 
 def test_read_user_id() -> None:

@@ -1,25 +1,26 @@
 """`api_requests` in the rows, and in the memory of a worker until it is written."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
-from threading import Semaphore
+from typing import Any
 
 import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from backend.database.engine import STATEMENT_SECONDS
-from backend.server.request_counter import MANY_USERS, RequestCounter
-from backend.services.plans.usage import MOST_USERS, RequestCounts, add_requests
+from backend.server.request_counter import MOST_USERS, RequestCounter
+from backend.services.plans.usage import add_requests
 from tests.conftest import Deliver
 from tests.plans.test_request_counts import counted
 from tests.support.admins import add_user
 from tests.support.clerk import Instance, user_data
-from tests.support.database import Sql, holding
+from tests.support.database import Sql
 from tests.support.server import Server
 from tests.support.traffic import in_parallel
 
@@ -92,7 +93,7 @@ class TestAdd:
         assert counted(sql) == {ids[0]: 5, ids[1]: 0, ids[2]: 5}
 
     def test_counter_keeps_what_is_left(self, app: Flask, database_url: str, sql: Sql) -> None:
-        user_id, counter = add_user(sql), RequestCounter(app)
+        user_id, counter = add_user(sql), app.extensions["counterfoil"].request_counter
         counter.count(user_id)
         with transaction(database_url) as holder:
             holder.execute(text("UPDATE usage_metrics SET tokens_used = 1"))
@@ -114,35 +115,41 @@ def test_requests_do_not_keep_a_row_from_being_linked(
 
 
 class TestMemory:
-    """RequestCounts itself: what stays between flushes."""
+    """What stays in a worker between flushes."""
 
     @given(st.lists(st.one_of(st.integers(1, 5), st.sampled_from(["flush", "fail"]))))
     def test_nothing_lost_nothing_doubled(self, events: list[int | str]) -> None:
-        counts, written, model = RequestCounts(), Counter[int](), Counter[int]()
+        written, model, does_fail = Counter[int](), Counter[int](), False
+
+        def transact(work: Callable[[Any], Any]) -> Any:
+            if does_fail:
+                counter.count(9)  # one more comes while the database is asked in vain
+                raise OperationalError("", {}, Exception())
+            written.update(work.__closure__[0].cell_contents)  # type: ignore[index] # the counts
+            return {}
+
+        counter = RequestCounter(transact)
         for event in [*events, "flush"]:
             if isinstance(event, int):
                 model[event] += 1
-                counts.add_one(event)
+                counter.count(event)
                 continue
-            taken = counts.take()
-            if event == "flush":
-                written.update(taken)
-            else:
-                # One more comes while the database is asked in vain.
-                model[9] += 1
-                counts.add_one(9)
-                assert counts.put_back(taken) == 0
+            does_fail = event == "fail" and bool(model - written)
+            model[9] += does_fail
+            with suppress(OperationalError):
+                counter.flush()
         assert written == model
 
     def test_oldest_are_dropped(self) -> None:
-        counts = RequestCounts()
-        for user_id in range(MOST_USERS):
-            counts.add_one(user_id)
-        taken = counts.take()
-        for user_id in (MOST_USERS, 0, MOST_USERS + 1):
-            counts.add_one(user_id)
-        assert counts.put_back(taken) == 2
-        kept = counts.take()
+        def fail(work: Callable[[Any], Any]) -> Any:  # noqa: ARG001
+            raise OperationalError("", {}, Exception())
+
+        counter = RequestCounter(fail)
+        for user_id in (*range(MOST_USERS), MOST_USERS, 0, MOST_USERS + 1):
+            counter.count(user_id)
+        with pytest.raises(OperationalError):
+            counter.flush()
+        kept = counter._counts
         assert len(kept) == MOST_USERS
         assert not {0, 1} & kept.keys()
         assert {MOST_USERS, MOST_USERS + 1} <= kept.keys()
@@ -157,69 +164,3 @@ def test_largest_flush(database_url: str, sql: Sql) -> None:
     with transaction(database_url) as connection:
         connection.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"))
         add_requests(connection, dict.fromkeys(range(1, MOST_USERS + 1), 1))
-
-
-class NotingCounter(RequestCounter):
-    """Numbers its flushes as they begin, and tells when one is over."""
-
-    def __init__(self, app: Flask) -> None:
-        super().__init__(app)
-        self.flushes = 0
-        self.is_flushed = Semaphore(0)
-
-    def flush(self) -> bool:
-        self.flushes += 1
-        try:
-            return super().flush()
-        finally:
-            self.is_flushed.release()
-
-
-class TestManyUsers:
-    """The number of users wakes the flusher, once; then it sleeps again."""
-
-    WRITTEN = "SELECT count(*) FROM usage_metrics WHERE api_requests = %s"
-
-    @pytest.fixture
-    def counter(self, app: Flask, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> NotingCounter:
-        """No flush of it comes because it is time."""
-        monkeypatch.setattr("backend.server.request_counter.FLUSH_SECONDS", 86_400)
-        fill = "INSERT INTO users (clerk_user_id) SELECT 'u' || n FROM generate_series(1, %s) n"
-        sql.rows(fill, MANY_USERS + 1)
-        sql.rows("INSERT INTO usage_metrics (user_id) SELECT user_id FROM users")
-        counter = NotingCounter(app)
-        counter.start()
-        return counter
-
-    def test_wakes_it_once_each_time(self, counter: NotingCounter, sql: Sql) -> None:
-        for times in (1, 2, 3):
-            for user_id in range(1, MANY_USERS + 1):
-                counter.count(user_id)
-            assert counter.is_flushed.acquire(timeout=30)
-            assert sql.value(self.WRITTEN, times) == MANY_USERS
-            assert counter.flushes == times
-
-    def test_one_user_less_does_not(self, counter: NotingCounter, sql: Sql) -> None:
-        for user_id in [*range(1, MANY_USERS), *range(1, MANY_USERS)]:
-            counter.count(user_id)
-        assert sql.value(self.WRITTEN, 0) == MANY_USERS + 1
-        assert not counter.flush()
-        assert sql.value(self.WRITTEN, 2) == MANY_USERS - 1
-        assert counter.flushes == 1
-
-    def test_what_stays_does_not_wake_it_again(
-        self, counter: NotingCounter, sql: Sql, database_url: str
-    ) -> None:
-        """Else each request would make a flush while the rows are held or the database is away."""
-        ids = range(1, MANY_USERS + 2)
-        with holding(database_url, "SELECT FROM usage_metrics FOR NO KEY UPDATE"):
-            for user_id in ids:
-                counter.count(user_id)
-            assert counter.is_flushed.acquire(timeout=30)
-            for user_id in ids:
-                counter.count(user_id)
-                if user_id % 100 == 0:
-                    assert sql.value(self.WRITTEN, 0) == len(ids)
-        assert not counter.flush()
-        assert sql.value(self.WRITTEN, 2) == len(ids)
-        assert counter.flushes == 2

@@ -4,7 +4,7 @@ import itertools
 from functools import partial
 
 from backend.models.choices import Plan
-from backend.services.clerk.webhooks.events import ITEM_EVENTS, SUBSCRIPTION_EVENTS
+from backend.services.clerk.webhooks.events import EVENT_TYPES
 from backend.services.plans.catalogue import CLERK_SLUGS, PLANS
 from tests.conftest import Deliver
 from tests.support.admins import add_user
@@ -129,8 +129,9 @@ def test_the_page_shows_the_table() -> None:
 
 def test_the_page_names_what_clerk_needs() -> None:
     page = PAGE.read_text()
-    assert all(f"`{name}`" in page for name in (*SUBSCRIPTION_EVENTS, *CLERK_SLUGS))
-    assert {name.partition(".")[0] for name in ITEM_EVENTS} == {"subscriptionItem"}
+    subscriptions = [name for name in EVENT_TYPES if name.startswith("subscription.")]
+    assert all(f"`{name}`" in page for name in (*subscriptions, *CLERK_SLUGS))
+    assert len(subscriptions) == 4
 
 
 def test_each_plan_allows_what_the_one_below_does() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from backend.database.engine import db
-from backend.services.clerk.mirror.apply import ERASED_AT_ONCE
-from backend.services.purge import AGED, Due, delete_batch
+from backend.container import db
+from backend.services.clerk.mirror.erase import ERASED_AT_ONCE
+from backend.services.purge import AGED, Purgeable, delete_batch
 from tests.conftest import Deliver
 from tests.support.billing import item, listing
 from tests.support.caller import is_problem
@@ -49,7 +49,7 @@ class TestWhatGoes:
         assert purge() == report({})
 
     @pytest.mark.parametrize("due", AGED, ids=[due.name for due in AGED])
-    def test_exact_limit(self, app: Flask, purge: Purge, due: Due) -> None:  # noqa: ARG002 - for its user
+    def test_exact_limit(self, app: Flask, purge: Purge, due: Purgeable) -> None:  # noqa: ARG002 - for its user
         """In one transaction, where now() stands still."""
         limit = LIMITS[due.name]
         with app.app_context(), db.engine.connect() as connection:

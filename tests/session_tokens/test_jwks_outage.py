@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import requests
 
-from backend.services.core.jwks import RemoteKeySet
+from backend.services.clerk.client.http import get_json
+from backend.services.core.jwks import MAX_SET_BYTES, RemoteKeySet
 from tests.session_tokens.key_servers import FAILURES, redirect_to
 from tests.support.attacks import PATH, check_refusal, forge
 from tests.support.clerk import Instance, KeyServer
@@ -129,8 +131,9 @@ class TestStale:
     def test_whatever_fails(self, clerk: Instance) -> None:
         """The key set alone, on a clock of the test's own: after a failure it rests for 30 s."""
         now = 0.0
+        fetch = partial(get_json, max_bytes=MAX_SET_BYTES)
         with KeyServer(clerk.jwk) as keys:
-            known = RemoteKeySet(keys.url, 1, clock=lambda: now)
+            known = RemoteKeySet(keys.url, 1, fetch, clock=lambda: now)
             key = known.get(clerk.kid)
             for failure in ("500", "empty object", "200 MB", "hang"):
                 keys.answer = FAILURES[failure]

@@ -10,6 +10,7 @@ from backend.errors import AppError, ErrorCode
 from backend.services.core import clerk_service
 from backend.services.core.claims import ClaimRules
 from backend.services.core.clerk_service import ClerkService
+from backend.services.core.jwks import PemKey
 from tests.support.clerk import Instance
 
 INSTANCE = Instance()
@@ -27,10 +28,11 @@ class CountingKey:
         self._key.verify(*arguments)
 
 
-class Source:
+class Source(PemKey):
     """A key source with one key, until it is withdrawn."""
 
     def __init__(self) -> None:
+        super().__init__(INSTANCE.pem)
         self.key = CountingKey(INSTANCE.key.public_key())
         self.fault: AppError | None = None
 
@@ -38,9 +40,6 @@ class Source:
         if self.fault is not None:
             raise self.fault
         return self.key
-
-    def check(self) -> None:
-        return
 
 
 class Bench:

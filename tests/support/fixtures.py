@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection, create_engine, make_url
 
-from backend.services.clerk.mirror.apply import UserSync
+from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.webhooks.ledger import receive_event
 from tests.support.admins import add_user
 from tests.support.api_keys import KeyOwner
@@ -56,7 +56,7 @@ Receive = Callable[[int, str, object], str]
 def receive(database_url: str) -> Iterator[Receive]:
     """Receive an event in this process, which saves the way over HTTP; the same number is a repetition."""
     engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
-    apply = UserSync(link_by_email=False).apply_event
+    mirror = Mirror(link_by_email=False)
 
     def transact(work: Callable[[Connection], T]) -> T:
         with engine.begin() as connection:
@@ -64,7 +64,7 @@ def receive(database_url: str) -> Iterator[Receive]:
 
     def take(number: int, kind: str, data: object) -> str:
         body = json.dumps({"type": kind, "data": data, "timestamp": 1_700_000_000_000}).encode()
-        return receive_event(transact, apply, f"msg_{number}", "svix", body)
+        return receive_event(transact, mirror, f"msg_{number}", "svix", body)
 
     yield take
     engine.dispose()

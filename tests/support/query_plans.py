@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, create_engine, make_url, text
+from sqlalchemy import Connection, Executable, create_engine, make_url
 
 from tests.support.database import Sql, migrated_database
 
@@ -44,10 +44,13 @@ def _fill(sql: Sql, statements: str) -> None:
     sql.rows("VACUUM ANALYZE")
 
 
-def explain(connection: Connection, statement: TextClause, values: Mapping[str, object]) -> Plan:
+def explain(
+    connection: Connection, statement: Executable, values: Mapping[str, object] | None = None
+) -> Plan:
     """The plan of the statement, which is run. What it changes is undone."""
-    explained = text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}")
-    (answer,) = connection.execute(explained, values).scalar_one()
+    compiled = statement.compile(connection)  # type: ignore[attr-defined] # every statement of ours can
+    explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {compiled}"
+    (answer,) = connection.exec_driver_sql(explained, {**compiled.params, **(values or {})}).scalar_one()
     connection.rollback()
     plan: Plan = answer["Plan"]
     return plan

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
-from backend.services.clerk.webhooks.ledger import NEWEST_SHOWN, READ_NEWEST
+from backend.services.clerk.webhooks.ledger import NEWEST_SHOWN, select_newest
 from tests.support.query_plans import blocks, explain, filled_database, nodes
 
 MANY = 100_000
@@ -29,7 +29,7 @@ def filled(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[Connec
     ("user", "shown"), [("user_many", NEWEST_SHOWN), ("user_7", NEWEST_SHOWN), ("user_none", 0)]
 )
 def test_newest(filled: Connection, user: str, shown: int) -> None:
-    plan = explain(filled, READ_NEWEST, {"clerk_user_id": user})
+    plan = explain(filled, select_newest(user))
     text = json.dumps(plan, indent=1)
     assert plan["Actual Rows"] == shown, text
     assert {"Index Scan Backward", "Index Scan"} & {node["Node Type"] for node in nodes(plan)}, text

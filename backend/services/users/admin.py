@@ -4,7 +4,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, Select, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from backend.database.rows import columns_of, read_row
@@ -79,15 +79,19 @@ def read_user_record(connection: Connection, user_id: int) -> UserRecord:
     row = connection.execute(FIND_USER, {"user_id": user_id}).first()
     if row is None:
         raise _unknown_user()
-    newest = (
+    events = [read_row(AuditEntry, event) for event in connection.execute(select_events(user_id))]
+    others = {name: getattr(row, name) for name in UserRecord._fields if name not in {"account", "events"}}
+    return UserRecord(account=read_account(row), events=events, **others)
+
+
+def select_events(user_id: int) -> Select[Any]:
+    """The newest audit events about a user."""
+    return (
         select(*columns_of(AuditEvent, AuditEntry))
         .where(AuditEvent.subject_user_id == user_id)
         .order_by(AuditEvent.audit_id.desc())
         .limit(EVENTS_SHOWN)
     )
-    events = [read_row(AuditEntry, event) for event in connection.execute(newest)]
-    others = {name: getattr(row, name) for name in UserRecord._fields if name not in {"account", "events"}}
-    return UserRecord(account=read_account(row), events=events, **others)
 
 
 def change_user(connection: Connection, actor: Actor, user_id: int, changes: Changes) -> None:

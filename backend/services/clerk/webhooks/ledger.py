@@ -4,7 +4,7 @@ import logging
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, case, func, null, select, update
+from sqlalchemy import Connection, Select, case, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -43,14 +43,17 @@ def read_newest(connection: Connection, clerk_user_id: str | None) -> list[Ledge
     """The newest events about a user and the user's sessions and subscription, newest first; none about nobody."""
     if clerk_user_id is None:
         return []
-    # Read from the end of the user's part of an index: the same few blocks, however many events there are.
-    newest = (
+    return [read_row(LedgerEntry, row) for row in connection.execute(select_newest(clerk_user_id))]
+
+
+def select_newest(clerk_user_id: str) -> Select[Any]:
+    """Read from the end of the user's part of an index: the same few blocks, however many events there are."""
+    return (
         select(*columns_of(WebhookEvent, LedgerEntry))
         .where(WebhookEvent.subject_id == clerk_user_id)
         .order_by(WebhookEvent.received_at.desc(), WebhookEvent.event_id.desc())
         .limit(NEWEST_SHOWN)
     )
-    return [read_row(LedgerEntry, row) for row in connection.execute(newest)]
 
 
 def receive_event(transact: Transact, mirror: Mirror, event_id: str, source: str, body: bytes) -> str:
