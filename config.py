@@ -1,12 +1,15 @@
 """Every setting, typed and validated; read once from the environment and `.env`.
 
-A wrong value stops the start with one line that names the key and never shows its value.
+A wrong value stops the start with one line that names the key and never shows its value. Nothing is started
+here: in development, files of `make run` under `.local/` say where its database and Clerk instance are.
 """
 
 import os
+import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -14,6 +17,8 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from settings.types import (
     ApiKeyPrefix,
@@ -35,6 +40,7 @@ from settings.types import (
 )
 
 PROJECT = Path(__file__).parent
+LOCAL_DATABASE = PROJECT / ".local" / "postgres" / "database.env"
 LOCAL_CLERK_KEYS = PROJECT / ".local" / "clerk" / "keys.env"
 LOCAL_CLERK_HOST = "emulator.localhost.clerk.accounts.dev"
 LOCAL_CLERK_SECRET_PREFIX = "sk_test_emulator_"  # noqa: S105 - a public marker, not a secret
@@ -197,19 +203,20 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment, then `.env`; in development fall back to the local database and Clerk instance.
+    """Read the environment, then `.env`; in development, then the files of `make run`.
 
     Raises ConfigError with one line for each wrong key.
     """
-    settings = read_settings(PROJECT / ".env")
+    dot_env = PROJECT / ".env"
+    settings = read_settings(dot_env)
     if settings.is_production:
         if not settings.database_url.get_secret_value():
             raise ConfigError("DATABASE_URL: missing, production needs it")
         return settings
     if not settings.has_clerk_keys and LOCAL_CLERK_KEYS.exists():
-        settings = read_settings(PROJECT / ".env", LOCAL_CLERK_KEYS)
+        settings = read_settings(dot_env, LOCAL_CLERK_KEYS)
     if not settings.database_url.get_secret_value():
-        settings = settings.model_copy(update={"database_url": SecretStr(_embedded_database_url())})
+        settings = settings.model_copy(update={"database_url": _local_database_url()})
     return settings
 
 
@@ -226,11 +233,20 @@ def _explain(fault: dict[str, Any]) -> str:
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
 
 
-def _embedded_database_url() -> str:
+def _local_database_url() -> SecretStr:
+    """The database of a running `make run`. Raises ConfigError when there is none.
+
+    The file alone proves nothing: it stays after a crash of the machine. So its socket is tried.
+    """
     try:
-        from development.database import ensure_running  # noqa: PLC0415 - development only
-    except ModuleNotFoundError:
+        url = dotenv_values(LOCAL_DATABASE)["DATABASE_URL"] or ""
+        place = make_url(url).query
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(f"{place['host']}/.s.PGSQL.{place['port']}")
+    except (OSError, KeyError, ArgumentError):
         raise ConfigError(
-            "DATABASE_URL: not set, and the development requirements are not installed"
+            "DATABASE_URL: not set, and no `make run` serves a database here. "
+            "Start `make run`, or set DATABASE_URL"
         ) from None
-    return ensure_running()
+    return SecretStr(url)

@@ -27,9 +27,7 @@ def on_starting(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Check the settings once, before any worker: a wrong one ends gunicorn with one line."""
     from config import load_settings  # noqa: PLC0415 - not while the file is only read for --help
 
-    settings = load_settings().check_complete()
-    # In development this may have started the embedded database: the workers join it.
-    os.environ["DATABASE_URL"] = settings.database_url.get_secret_value()
+    load_settings().check_complete()
 
 
 def when_ready(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types

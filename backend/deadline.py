@@ -6,8 +6,7 @@ and tests in process, let it finish.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import ClassVar
 
@@ -46,16 +45,6 @@ class Deadline:
     def end(self) -> None:
         self.waiting = None
         _ends_at.reset(self._token)
-
-
-@contextmanager
-def request_deadline(seconds: float) -> Iterator[None]:
-    """Limit the body. Raises RequestTimeout in it after `seconds`, where the worker can."""
-    deadline = Deadline(seconds)
-    try:
-        yield
-    finally:
-        deadline.end()
 
 
 def remaining_seconds() -> float | None:

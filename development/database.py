@@ -1,13 +1,11 @@
 """The embedded PostgreSQL 18: the developer's own under `.local/postgres`, and throw-away ones for tests.
 
 It listens on a unix socket only, inside a folder that only its account may enter, so it needs no password.
-The developer's server belongs to all processes that use it: the first one starts it, the others join, the
-last one that leaves stops it. `make run` holds it as long as it runs; a lone `alembic upgrade head` starts
-and stops it. A process ended by a signal counts as gone (the kernel drops its lock) but stops nothing: the
-next process joins the server, and stops it when it leaves.
+`make run` starts the developer's server and stops it. While the server runs, `database.env` beside its data
+tells other commands where it is, as `keys.env` does for the local Clerk instance. When `make run` is killed
+with -9, both stay and other commands still work; the next `make run` uses that server and stops it.
 """
 
-import atexit
 import contextlib
 import fcntl
 import os
@@ -19,11 +17,10 @@ from pathlib import Path
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from config import PROJECT
+from config import LOCAL_DATABASE
 from development.postgres import PORT, Cluster
 
 DATABASE = "counterfoil"
-FOLDER = PROJECT / ".local" / "postgres"
 # Nothing waits for the disk. Commits still reach the kernel before they are acknowledged
 # (synchronous_commit stays on), so a test that kills the server finds what was committed.
 FAST: dict[str, str | int] = {
@@ -33,23 +30,26 @@ FAST: dict[str, str | int] = {
     "max_wal_senders": 0,
 }
 
-_memberships: dict[tuple[int, Path], int] = {}
 
+@contextlib.contextmanager
+def developer_server(folder: Path) -> Iterator[str]:
+    """Start or join the server in `folder`; yields the URL of its database `counterfoil`, which may be empty.
 
-def ensure_running(data_dir: Path | None = None) -> str:
-    """Start or join the server in `data_dir` (default `.local/postgres`); the URL of its database `counterfoil`.
-
-    The database exists, but may be empty. The server stays at least until this process exits. Any number of
-    processes and threads may call this at once. Raises ConfigError with one line that says what to do.
+    Two `make run` with real Clerk keys may use one server: the last one that ends stops it.
+    Raises ConfigError with one line that says what to do.
     """
-    cluster = Cluster(data_dir or FOLDER)
+    cluster = Cluster(folder)
+    address = cluster.folder / LOCAL_DATABASE.name
     cluster.make_folder()
     with _alone(cluster.folder):
         cluster.make_data()
-        _join(cluster)
-        cluster.start()
-        _create_database(cluster)
-        return cluster.url(DATABASE)
+    with _counted(cluster, address):
+        with _alone(cluster.folder):
+            cluster.start()
+            _create_database(cluster)
+            url = cluster.url(DATABASE)
+            _write(address, f"DATABASE_URL={url}\n")
+        yield url
 
 
 @contextlib.contextmanager
@@ -100,28 +100,32 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _join(cluster: Cluster) -> None:
-    """Be counted among the users of the server. Keyed by process: a fork is a user of its own."""
-    key = (os.getpid(), cluster.folder)
-    if key not in _memberships:
-        handle = os.open(cluster.data, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_SH)
-        _memberships[key] = handle
-        atexit.register(_leave, cluster)
+@contextlib.contextmanager
+def _counted(cluster: Cluster, address: Path) -> Iterator[None]:
+    """Be one of the server's users. Each has a shared lock, which the kernel drops when it is killed."""
+    users = os.open(cluster.data, os.O_RDONLY)
+    fcntl.flock(users, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        # Not found: somebody has removed .local meanwhile.
+        with contextlib.suppress(FileNotFoundError), _alone(cluster.folder):
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass  # others still use it
+            else:
+                address.unlink(missing_ok=True)
+                cluster.stop()
+        os.close(users)
 
 
-def _leave(cluster: Cluster) -> None:
-    handle = _memberships.pop((os.getpid(), cluster.folder), None)
-    if handle is None:  # a fork inherited this exit hook without having joined
-        return
-    with contextlib.suppress(FileNotFoundError), _alone(cluster.folder):  # somebody may have removed .local
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return  # others still use it
-        finally:
-            os.close(handle)
-        cluster.stop()
+def _write(file: Path, text: str) -> None:
+    """In one step, so that a reader never sees half of it, and for this account only."""
+    # NamedTemporaryFile creates it with mode 0600.
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=file.name, delete=False) as draft:
+        draft.write(text)
+    Path(draft.name).replace(file)
 
 
 def _create_database(cluster: Cluster) -> None:

@@ -97,7 +97,7 @@ class Program:
 
 
 class Server:
-    """The embedded PostgreSQL, perhaps started by another process. It stops by itself after its last user."""
+    """The embedded PostgreSQL, by its process id: another `make run` may have started it."""
 
     def __init__(self, pid: int) -> None:
         self.name = "PostgreSQL"

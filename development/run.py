@@ -31,7 +31,7 @@ class Run:
     """One `make run`. What it starts is put on `cleanup`, which stops it in reverse order."""
 
     def __init__(self, options: argparse.Namespace, cleanup: contextlib.ExitStack) -> None:
-        # Not load_settings(): it would start the database before the ports are known to be free.
+        # Not load_settings(): it wants the database of a `make run` that is there already.
         self._settings = config.read_settings(config.PROJECT / ".env")
         self._port: int = options.port
         self._clerk_port: int = options.emulator_port
@@ -99,7 +99,8 @@ class Run:
         url = self._settings.database_url.get_secret_value()
         if not url:
             _say("Starting PostgreSQL")
-            url = self._embedded_url = database.ensure_running(self._local / "postgres")
+            server = database.developer_server(self._local / "postgres")
+            url = self._embedded_url = self._cleanup.enter_context(server)
             self._parts.append(Server(database.server_pid(url)))
         self._environment["DATABASE_URL"] = url
 

@@ -1,7 +1,6 @@
 """One PostgreSQL a test process, one migrated database, one gunicorn; every test finds the tables empty."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -33,23 +32,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of tests with the same id xdist runs one, and says nothing of the others.
-
-    schemathesis 4.32 tells an operation's test by its name alone, which pytest 9.2 leaves out of the id.
-    """
-    for item in items:
-        if item.name not in item.nodeid:
-            item._id = item.parent.id.child(item.name)  # type: ignore[union-attr]
-    ids = Counter(item.nodeid for item in items)
-    if shared := [test_id for test_id, count in ids.items() if count > 1]:
-        raise pytest.UsageError(f"Several tests share one id: {', '.join(shared)}")
-
-
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test that fails shows what its servers complained of: a 503 names no cause to its client."""
     report = yield
     if report.failed and isinstance(item, pytest.Function):
@@ -61,8 +45,8 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """The maintenance database of a server of the tests' own."""
-    with temporary_server(max_connections=200) as url:
+    """The maintenance database of a server of the tests' own, which can count statements."""
+    with temporary_server(max_connections=200, shared_preload_libraries="pg_stat_statements") as url:
         yield url
 
 

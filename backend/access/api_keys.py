@@ -35,20 +35,19 @@ class ApiKeys:
             )
         digest = self._form.digest(key)
         found = self._find(digest)
-        account = admit(found.account, self._database.transact, lambda: self._find(digest).account)
+        # A scope of a newer version of this application grants nothing here.
+        scopes = frozenset(scope for scope in Scope if scope in found.scopes)
+        identity = admit(
+            "api-key",
+            found.account,
+            self._database.transact,
+            lambda: self._find(digest).account,
+            api_key_id=found.key_id,
+            scopes=scopes,
+        )
         if found.is_use_to_be_noted:
             self._note_use(found.key_id)
-        return Identity(
-            kind="api-key",
-            account=account,
-            user_id=account.user_id,
-            clerk_user_id=account.clerk_user_id,
-            role=account.role,
-            plan=account.plan,
-            api_key_id=found.key_id,
-            # A scope of a newer version of this application grants nothing here.
-            scopes=frozenset(scope for scope in Scope if scope in found.scopes),
-        )
+        return identity
 
     def _find(self, digest: str) -> AccountByKey:
         found = self._reads.fetch(FIND_BY_KEY, digest)

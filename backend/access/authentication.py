@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any
 
 from flask import Request
 
@@ -20,13 +20,6 @@ COOKIE_NAME = "__session"
 COOKIE_SUFFIX_LENGTH = 8
 SCHEME = "bearer"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Credential(NamedTuple):
-    """What a request was sent with, unverified."""
-
-    kind: Kind
-    value: str
 
 
 class Authenticator:
@@ -59,28 +52,34 @@ class Authenticator:
             self._count(identity.user_id)
         return identity
 
-    def find_credential(self, request: Request) -> Credential:
-        """Raises AppError: 401 without a usable credential, 403 for a cookie that a foreign page may have sent."""
+    def find_credential(self, request: Request) -> tuple[Kind, str]:
+        """What the request was sent with, unverified.
+
+        Raises AppError: 401 without a usable credential, 403 for a cookie that a foreign page may have sent.
+        """
         key: str | None = request.environ.get("HTTP_X_API_KEY")
-        if key is not None:
-            if key.startswith(CLERK_KEY_PREFIXES):
-                raise _clerk_key_refused()
-            return Credential("api-key", key)
         header: str | None = request.environ.get("HTTP_AUTHORIZATION")
-        if header is None:
-            return Credential("clerk", self._from_cookie(request))
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != SCHEME or not token:
+        if key is not None:
+            value = key
+        elif header is None:
+            return "clerk", self._from_cookie(request)
+        else:
+            scheme, _, value = header.partition(" ")
+            if scheme.lower() != SCHEME or not value:
+                raise AppError(
+                    ErrorCode.TOKEN_INVALID, "The Authorization header must be: Bearer <session token>."
+                )
+        if value.startswith(CLERK_KEY_PREFIXES):
+            # Clerk's machine credentials would need a paid call to Clerk for each request; its secret keys, worse.
             raise AppError(
-                ErrorCode.TOKEN_INVALID, "The Authorization header must be: Bearer <session token>."
+                ErrorCode.TOKEN_TYPE_MISMATCH,
+                "Keys and tokens that Clerk made for machines are not accepted. Send an API key of this application.",
             )
-        if token.startswith(self._key_prefix):
-            return Credential("api-key", token)
-        if self._accepts_legacy and has_legacy_shape(token):
-            return Credential("legacy", token)
-        if token.startswith(CLERK_KEY_PREFIXES):
-            raise _clerk_key_refused()
-        return Credential("clerk", token)
+        if key is not None or value.startswith(self._key_prefix):
+            return "api-key", value
+        if self._accepts_legacy and has_legacy_shape(value):
+            return "legacy", value
+        return "clerk", value
 
     def _from_cookie(self, request: Request) -> str:
         token = next((value for name in self._cookie_names if (value := request.cookies.get(name))), None)
@@ -99,8 +98,7 @@ class Authenticator:
 
         Silence is not enough here: what sends neither header is no browser of today, and can send the token itself.
         """
-        origin = request.headers.get("Origin")
-        site = request.headers.get("Sec-Fetch-Site")
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
         is_own = site == "same-origin" if origin is None else self._is_allowed(origin, request)
         if not is_own or site == "cross-site":
             raise AppError(
@@ -134,17 +132,17 @@ def session_cookie_names(publishable_key: str) -> tuple[str, ...]:
     return (f"{COOKIE_NAME}_{digest[:COOKIE_SUFFIX_LENGTH].decode()}", COOKIE_NAME)
 
 
-def _clerk_key_refused() -> AppError:
-    """Clerk's own machine credentials would need a paid call to Clerk for each request; its secret keys, worse."""
-    return AppError(
-        ErrorCode.TOKEN_TYPE_MISMATCH,
-        "Keys and tokens that Clerk made for machines are not accepted. Send an API key of this application.",
-    )
+def admit(
+    kind: Kind,
+    account: Account,
+    transact: Transact,
+    read_again: Callable[[], Account | None],
+    **of_credential: Any,  # noqa: ANN401 - fields of Identity
+) -> Identity:
+    """The identity of a user who may come in. `of_credential`: what its fields are by the credential alone.
 
-
-def admit(account: Account, transact: Transact, read_again: Callable[[], Account | None]) -> Account:
-    """The account of a user who may come in, with subscription and the usage row of this month: made now if
-    missing. A plan that was canceled and has come to its end is taken back now.
+    Subscription and the usage row of this month are made now if missing. A plan that was canceled and has come to its
+    end is taken back now.
 
     Raises AppError: 401 or 403 by the state of the user, whatever the credential.
     """
@@ -156,11 +154,20 @@ def admit(account: Account, transact: Transact, read_again: Callable[[], Account
         raise AppError(ErrorCode.USER_BANNED, "This user is banned.")
     if not account.is_active:
         raise AppError(ErrorCode.FORBIDDEN, "This user was deactivated. Ask an administrator.")
-    if account.is_settled:
-        return account
-    transact(lambda connection: settle(connection, account.user_id))
-    again = read_again()
-    if again is None or not again.is_settled:
-        # The month ended between making its row and reading it.
-        raise AppError(ErrorCode.DATABASE_UNAVAILABLE, "A new month has just begun. Try again.")
-    return again
+    if not account.is_settled:
+        user_id = account.user_id
+        transact(lambda connection: settle(connection, user_id))
+        again = read_again()
+        if again is None or not again.is_settled:
+            # The month ended between making its row and reading it.
+            raise AppError(ErrorCode.DATABASE_UNAVAILABLE, "A new month has just begun. Try again.")
+        account = again
+    return Identity(
+        kind=kind,
+        account=account,
+        user_id=account.user_id,
+        clerk_user_id=account.clerk_user_id,
+        role=account.role,
+        plan=account.plan,
+        **of_credential,
+    )

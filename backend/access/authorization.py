@@ -6,6 +6,7 @@ own check once let one met demand stand for all of them: CVE-2026-42349.)
 
 import re
 from collections.abc import Callable, Mapping
+from typing import TypedDict, Unpack
 
 from backend.services.core.entitlements import Entitlements
 
@@ -21,31 +22,25 @@ SCOPES = {"u": "u", "user": "u", "o": "o", "org": "o", "organization": "o"}
 ORG_PREFIXES = re.compile("^(?:org:)*")
 
 
-def is_authorized(
-    user_is_signed_in: bool,
-    entitlements: Entitlements,
-    *,
-    role: str | None = None,
-    permission: str | None = None,
-    feature: str | None = None,
-    plan: str | None = None,
-    reverification: object = None,
-) -> bool:
-    """Whether all that is asked holds; False when nothing is asked, or nobody is signed in. Never raises.
+class Demands(TypedDict, total=False):
+    """What can be asked of a session; None asks nothing.
 
     `admin` and `org:admin` are the same role, `invoices:read` and `org:invoices:read` the same permission. A plan or
     feature holds for user or organization unless prefixed: `user:gold`, `org:gold`. `reverification` is "strict_mfa",
     "strict", "moderate", "lax" or {"level": "second_factor", "after_minutes": 30}.
     """
-    demands: list[tuple[object, Callable[[Entitlements, object], bool]]] = [
-        (role, _has_role),
-        (permission, _has_permission),
-        (feature, _has_feature),
-        (plan, _has_plan),
-        (reverification, _is_verified),
-    ]
-    asked = [(wanted, check) for wanted, check in demands if wanted is not None]
-    return user_is_signed_in and bool(asked) and all(check(entitlements, wanted) for wanted, check in asked)
+
+    role: str | None
+    permission: str | None
+    feature: str | None
+    plan: str | None
+    reverification: object
+
+
+def is_authorized(user_is_signed_in: bool, entitlements: Entitlements, **demands: Unpack[Demands]) -> bool:
+    """Whether all that is asked holds; False when nothing is asked, or nobody is signed in."""
+    asked = [(CHECKS[name], wanted) for name, wanted in demands.items() if wanted is not None]
+    return user_is_signed_in and bool(asked) and all(check(entitlements, wanted) for check, wanted in asked)
 
 
 def _has_role(entitlements: Entitlements, wanted: object) -> bool:
@@ -62,14 +57,6 @@ def _has_permission(entitlements: Entitlements, wanted: object) -> bool:
 
 def _bare(name: str) -> str:
     return ORG_PREFIXES.sub("", name)
-
-
-def _has_feature(entitlements: Entitlements, wanted: object) -> bool:
-    return _holds(entitlements.features, wanted)
-
-
-def _has_plan(entitlements: Entitlements, wanted: object) -> bool:
-    return _holds(entitlements.plans, wanted)
 
 
 def _holds(names: frozenset[str], wanted: object) -> bool:
@@ -110,3 +97,12 @@ def _read_rule(wanted: object) -> tuple[str, float] | None:
     if isinstance(minutes, bool) or not isinstance(minutes, int | float):
         return None
     return level, minutes  # no age is below zero minutes or fewer, nor below NaN: those never hold
+
+
+CHECKS: Mapping[str, Callable[[Entitlements, object], bool]] = {
+    "role": _has_role,
+    "permission": _has_permission,
+    "feature": lambda entitlements, wanted: _holds(entitlements.features, wanted),
+    "plan": lambda entitlements, wanted: _holds(entitlements.plans, wanted),
+    "reverification": _is_verified,
+}

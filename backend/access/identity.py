@@ -1,9 +1,9 @@
 """One identity for every request, whichever credential it came with."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Unpack
 
-from backend.access.authorization import is_authorized
+from backend.access.authorization import Demands, is_authorized
 from backend.models.choices import Scope
 from backend.services.core.entitlements import NO_ENTITLEMENTS, Entitlements
 from backend.services.users.accounts import Account
@@ -47,28 +47,12 @@ class Identity:
     def org_permissions(self) -> frozenset[str]:
         return self.entitlements.org_permissions
 
-    def has(
-        self,
-        *,
-        role: str | None = None,
-        permission: str | None = None,
-        feature: str | None = None,
-        plan: str | None = None,
-        reverification: object = None,
-    ) -> bool:
+    def has(self, **demands: Unpack[Demands]) -> bool:
         """Clerk's `has()`: whether the session token grants all that is asked, in the active organization.
 
         `role` is the organization's (`org:admin`), `plan` one of Clerk Billing. An API key or legacy token has none.
         """
-        return is_authorized(
-            self.is_authenticated,
-            self.entitlements,
-            role=role,
-            permission=permission,
-            feature=feature,
-            plan=plan,
-            reverification=reverification,
-        )
+        return is_authorized(self.is_authenticated, self.entitlements, **demands)
 
 
 ANONYMOUS = Identity(kind="anonymous")

@@ -36,15 +36,7 @@ class LegacyTokens:
                 ErrorCode.LEGACY_TOKEN_RETIRED,
                 "Tokens of the old login are no longer accepted. Sign in anew.",
             )
-        account = admit(self._find(claims), self._transact, lambda: self._find(claims))
-        return Identity(
-            kind="legacy",
-            account=account,
-            user_id=account.user_id,
-            clerk_user_id=account.clerk_user_id,
-            role=account.role,
-            plan=account.plan,
-        )
+        return admit("legacy", self._find(claims), self._transact, lambda: self._find(claims))
 
     def _find(self, claims: LegacyClaims) -> Account:
         if claims.user_id is not None:

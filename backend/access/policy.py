@@ -49,8 +49,16 @@ class Policy:
 
     def check(self, identity: Identity, method: str) -> None:
         """Raises AppError (403) unless a signed-in caller may do this. Whether the session lives is not asked here."""
-        if identity.kind != "clerk":
-            self._check_credential(identity, self.read if method in READING else self.write)
+        if identity.kind != "clerk" and (self.session_only or (self.live and identity.kind == "legacy")):
+            raise AppError(ErrorCode.FORBIDDEN, "This takes a Clerk session: sign in and send its token.")
+        if identity.kind == "api-key":
+            scope = self.read if method in READING else self.write
+            if scope is None:
+                raise AppError(
+                    ErrorCode.FORBIDDEN, "This is not for API keys: sign in and send a session token."
+                )
+            if scope not in identity.scopes:
+                raise AppError(ErrorCode.INSUFFICIENT_SCOPE, f"This API key lacks the scope {scope}.")
         if not self.impersonation and identity.actor is not None:
             raise AppError(
                 ErrorCode.FORBIDDEN, "Not while impersonating somebody: only the user may do this."
@@ -59,18 +67,6 @@ class Policy:
             raise AppError(ErrorCode.FORBIDDEN, f"This takes the role {self.role}.")
         if self.plan is not Plan.FREE and not Plan(str(identity.plan)).includes(self.plan):
             raise AppError(ErrorCode.FORBIDDEN, f"This takes the plan {self.plan}.")
-
-    def _check_credential(self, identity: Identity, scope: Scope | None) -> None:
-        """Of an API key or a legacy token."""
-        if self.session_only or (self.live and identity.kind == "legacy"):
-            raise AppError(ErrorCode.FORBIDDEN, "This takes a Clerk session: sign in and send its token.")
-        if identity.kind == "api-key":
-            if scope is None:
-                raise AppError(
-                    ErrorCode.FORBIDDEN, "This is not for API keys: sign in and send a session token."
-                )
-            if scope not in identity.scopes:
-                raise AppError(ErrorCode.INSUFFICIENT_SCOPE, f"This API key lacks the scope {scope}.")
 
 
 PUBLIC = Policy(is_public=True)

@@ -1,6 +1,7 @@
 """From a Clerk session token to its caller."""
 
 import logging
+from collections.abc import Callable
 
 from flask import g
 
@@ -10,7 +11,6 @@ from backend.database.prepared_reads import ReadPool
 from backend.database.transactions import Transact
 from backend.errors import AppError, ErrorCode
 from backend.services import audit
-from backend.services.clerk.mirror.completion import Completion
 from backend.services.core.claims import SessionClaims
 from backend.services.core.clerk_service import ClerkService
 from backend.services.users.accounts import FIND_BY_CLERK_ID, Account, provision_for_request
@@ -24,12 +24,13 @@ class SessionTokens:
     """Verifies session tokens, and makes the user of one whose webhook has not come yet."""
 
     def __init__(
-        self, clerk: ClerkService, reads: ReadPool, transact: Transact, completion: Completion
+        self, clerk: ClerkService, reads: ReadPool, transact: Transact, complete: Callable[[str], None]
     ) -> None:
+        """`complete`: asks Clerk for the profile of a user of whom only the Clerk id is known."""
         self._clerk = clerk
         self._reads = reads
         self._transact = transact
-        self._completion = completion
+        self._complete = complete
         self._impersonated: set[str] = set()
 
     def identify(self, token: str) -> Identity:
@@ -40,16 +41,13 @@ class SessionTokens:
             account = self._provision(claims)
         if claims.actor is not None:
             self._note_impersonation(account.user_id, claims, claims.actor)
-        account = admit(account, self._transact, lambda: self._read(claims))
-        return Identity(
-            kind="clerk",
-            account=account,
-            user_id=account.user_id,
-            clerk_user_id=claims.clerk_user_id,
+        return admit(
+            "clerk",
+            account,
+            self._transact,
+            lambda: self._read(claims),
             session_id=claims.session_id,
             actor=claims.actor,
-            role=account.role,
-            plan=account.plan,
             entitlements=claims.entitlements,
         )
 
@@ -62,7 +60,7 @@ class SessionTokens:
             lambda connection: provision_for_request(connection, claims.clerk_user_id, claims.session_id)
         )
         if is_new:
-            self._completion.complete(claims.clerk_user_id)
+            self._complete(claims.clerk_user_id)
         account = self._read(claims)
         if account is None:
             # Only a session that was revoked before its user was ever seen leaves nothing behind.

@@ -1,4 +1,4 @@
-"""HTTP: parse, call a service, commit once, answer. The table below is the security policy of the application."""
+"""HTTP: parse, call a service, commit once, respond. The table below is the security policy of the application."""
 
 from typing import NamedTuple
 

@@ -9,7 +9,7 @@ from backend.container import current_services
 from backend.database.prepared_reads import PreparedRead
 from backend.errors import AppError, ErrorCode
 from backend.models import SCHEMA_REVISION
-from backend.schemas.health import ReadyOut, StatusOut
+from backend.schemas.site import ReadyOut, StatusOut
 
 blueprint = Blueprint("health", __name__)
 

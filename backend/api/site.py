@@ -4,7 +4,7 @@ from flask import Blueprint, Response, current_app, send_from_directory
 from werkzeug.wrappers import Response as AnyResponse
 
 from backend.api.http.etags import IF_NONE_MATCH, revalidated
-from backend.api.http.operation import operation, respond
+from backend.api.http.operation import JSON, operation
 from backend.container import current_services
 from backend.schemas.site import IndexOut, SiteConfigOut
 from backend.version import VERSION
@@ -22,19 +22,14 @@ LINKS = {
     "health": "/healthz",
     "ready": "/readyz",
 }
+PAGE_HEADERS = {
+    # Not stricter: with `no-referrer` browsers send `Origin: null`, which is what Clerk makes `azp` of.
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    # A sign-in at another provider may come back from a window of its own.
+    "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+    "X-Frame-Options": "DENY",
+}
 FOREVER = "public, max-age=31536000, immutable"  # the name of a built file changes with its content
-
-
-def _page_headers(settings: Settings) -> dict[str, str]:
-    """What the page's browser may load, and whom it tells where it is."""
-    return {
-        "Content-Security-Policy": _content_security_policy(settings),
-        # Not stricter: with `no-referrer` browsers send `Origin: null`, which is what Clerk makes `azp` of.
-        "Referrer-Policy": "strict-origin-when-cross-origin",
-        # A sign-in at another provider may come back from a window of its own.
-        "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
-        "X-Frame-Options": "DENY",
-    }
 
 
 def _content_security_policy(settings: Settings) -> str:
@@ -58,11 +53,13 @@ def _content_security_policy(settings: Settings) -> str:
 def index() -> AnyResponse:
     """The page, where it was built. Else what this is, and where to go on."""
     if not (BUILT / INDEX).is_file():
-        response = respond(IndexOut(name="Counterfoil", version=VERSION, links=LINKS))
+        index = IndexOut(name="Counterfoil", version=VERSION, links=LINKS)
+        response = Response(index.model_dump_json(), content_type=JSON)
         response.add_etag()
         return revalidated(response)
     page = revalidated(send_from_directory(BUILT, INDEX, conditional=False))
-    page.headers.update(_page_headers(current_services().settings))
+    page.headers["Content-Security-Policy"] = _content_security_policy(current_services().settings)
+    page.headers.update(PAGE_HEADERS)
     return page
 
 

@@ -1,6 +1,7 @@
 """Users, for admins."""
 
 from flask import Blueprint
+from sqlalchemy import Connection
 
 from backend.access.policy import current_actor
 from backend.api.http.operation import operation
@@ -9,35 +10,31 @@ from backend.errors import ErrorCode
 from backend.schemas.base import Nothing
 from backend.schemas.user import UserChanges, UserQuery, UserRecordOut, UsersOut
 from backend.services.users.admin import change_user, read_user_record, set_banned
-from backend.services.users.list import list_users
+from backend.services.users.list import UserPage, list_users
 
 blueprint = Blueprint("users", __name__)
 
 
 @blueprint.get("")
 @operation(UsersOut)
-def list_page(query: UserQuery) -> UsersOut:
+def list_page(connection: Connection, query: UserQuery) -> UserPage:
     """One page of the users that fit the filters, newest first."""
-    page = in_transaction(
-        lambda connection: list_users(connection, query.filter, limit=query.limit, before=query.before)
-    )
-    return UsersOut.of(page)
+    return list_users(connection, query.filter, limit=query.limit, before=query.before)
 
 
 @blueprint.get("/<id:user_id>")
 @operation(UserRecordOut)
-def show(user_id: int) -> UserRecordOut:
+def show(connection: Connection, user_id: int) -> UserRecordOut:
     """One user, with all that is known."""
-    return _read(user_id)
+    return UserRecordOut.of(read_user_record(connection, user_id))
 
 
 @blueprint.patch("/<id:user_id>")
 @operation(UserRecordOut, refuses=[ErrorCode.CONFLICT])
-def change(user_id: int, body: UserChanges) -> UserRecordOut:
+def change(connection: Connection, user_id: int, body: UserChanges) -> UserRecordOut:
     """Set role, plan or is_active."""
-    actor = current_actor()
-    in_transaction(lambda connection: change_user(connection, actor, user_id, body.changes))
-    return _read(user_id)
+    change_user(connection, current_actor(), user_id, body.changes)
+    return UserRecordOut.of(read_user_record(connection, user_id))
 
 
 @blueprint.post("/<id:user_id>/ban")
@@ -55,13 +52,7 @@ def unban(user_id: int, body: Nothing) -> UserRecordOut:  # noqa: ARG001
 
 
 def _set_banned(user_id: int, *, banned: bool) -> UserRecordOut:
-    services = current_services()
-    return _read(
-        set_banned(
-            in_transaction, services.backend_api, services.mirror, current_actor(), user_id, banned=banned
-        )
-    )
-
-
-def _read(user_id: int) -> UserRecordOut:
-    return UserRecordOut.of(in_transaction(lambda connection: read_user_record(connection, user_id)))
+    """In no transaction of its own: Clerk is asked in between."""
+    api, mirror = current_services().backend_api, current_services().mirror
+    found = set_banned(in_transaction, api, mirror, current_actor(), user_id, banned=banned)
+    return UserRecordOut.of(in_transaction(lambda connection: read_user_record(connection, found)))

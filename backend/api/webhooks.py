@@ -36,13 +36,12 @@ def receive() -> ReceivedOut:
     verifier = services.webhook_verifier
     if verifier is None:
         raise AppError(ErrorCode.WEBHOOKS_NOT_CONFIGURED, "Set CLERK_WEBHOOK_SECRET to receive webhooks.")
-    if is_encoded(request):
+    if is_encoded():
         raise AppError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send the body without Content-Encoding.")
     headers = {name: request.headers.get(name, "") for name in HEADERS}
     verifier.check_headers(headers)  # before a body is read: 1 MiB for anybody who asks would be dear
-    body = read_bytes(
-        current_app.config["MAX_CONTENT_LENGTH"]
-    )  # as signed: parsed and written again it would differ
+    # Verified as it was sent: parsed and written again it would differ from what was signed.
+    body = read_bytes(current_app.config["MAX_CONTENT_LENGTH"])
     event_id = verifier.verify(body, headers)
     status = receive_event(services.database.transact, services.mirror, event_id, "svix", body)
     if status == FAILED:

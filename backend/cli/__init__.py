@@ -9,6 +9,5 @@ from backend.cli.users import group as users
 
 def register_commands(app: Flask) -> None:
     """Add the commands."""
-    app.cli.add_command(keys)
-    app.cli.add_command(purge)
-    app.cli.add_command(users)
+    for command in (keys, purge, users):
+        app.cli.add_command(command)

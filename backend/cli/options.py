@@ -1,55 +1,84 @@
-"""What the command groups share: naming a user, work in a transaction whose trouble is one line, tables."""
+"""What the command groups share: help with examples, naming a user, work in a transaction whose trouble is one line, tables."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TypeVar
 
 import click
 import psycopg2
-from sqlalchemy import Connection, text
+from flask.cli import AppGroup
+from pydantic import ValidationError
+from sqlalchemy import Connection, and_, func, literal, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from backend.container import in_transaction
 from backend.errors import AppError
+from backend.models import User
 from backend.models.base import ID
 
 T = TypeVar("T")
+Decorator = Callable[[Callable[..., None]], click.Command]
 
 USER_HELP = "USER is a user_id, a Clerk id (user_…) or a live user's verified e-mail address."
 
-FIND_BY_USER_ID = text("SELECT user_id FROM users WHERE user_id = :text AND deleted_at IS NULL")
-FIND_BY_CLERK_ID = text("SELECT user_id FROM users WHERE clerk_user_id = :text AND deleted_at IS NULL")
-# Anybody can give an address that is not theirs, or a look-alike of one ("C" folds ASCII letters only), and would be made
-# admin by the operator who means its owner.
-FIND_BY_EMAIL = text("""
-SELECT user_id FROM users
-WHERE lower(email) = lower(:text) AND lower(email COLLATE "C") = lower(:text COLLATE "C")
-  AND email_verified AND deleted_at IS NULL
-""")
+
+class CommandGroup(AppGroup):
+    """Commands whose --help ends with an example."""
+
+    def add(self, name: str, does: str, example: str, note: str = "") -> Decorator:
+        """Make a function the command `name`. `example`: what may stand after it."""
+        return self.command(name, help=does, epilog=show_example(f"{self.name} {name} {example}", note))
+
+    def add_for_user(
+        self, name: str, does: str, example: str = "ada@example.com", note: str = ""
+    ) -> Decorator:
+        """The same for a function whose first argument is the text that names a user."""
+        command = self.add(name, f"{does}\n\n{USER_HELP}", example, note)
+        return lambda function: command(click.argument("user")(function))
+
+
+def show_example(command: str, note: str = "") -> str:
+    """The end of a command's --help."""
+    return f"\b\nExample{note}:\n  flask --app wsgi {command}"
+
+
+def one_of(choices: type[StrEnum]) -> click.Choice[str]:
+    return click.Choice([choice.value for choice in choices])
+
+
+@contextmanager
+def line_for(option: str) -> Iterator[None]:
+    """The rules of the API, for the one option that click does not check."""
+    try:
+        yield
+    except ValidationError:
+        raise click.BadParameter("one line of 1 to 100 characters", param_hint=option) from None
 
 
 def find_user(connection: Connection, named: str) -> int:
     """The `users.user_id` of the live user meant (see USER_HELP). Raises ClickException when there is none."""
-    if re.fullmatch(ID, named):
-        find = FIND_BY_USER_ID
-    elif named.startswith("user_"):
-        find = FIND_BY_CLERK_ID
-    else:
-        find = FIND_BY_EMAIL
     # printable: bytes that are no text in the terminal's encoding come as what PostgreSQL does not take.
-    found: int | None = connection.execute(find, {"text": printable(named)}).scalar()
+    name = printable(named)
+    if re.fullmatch(ID, named):
+        is_meant = User.user_id == int(named)
+    elif named.startswith("user_"):
+        is_meant = User.clerk_user_id == name
+    else:
+        # Anybody can give an address that is not theirs, or a look-alike of one ("C" folds ASCII letters only), and
+        # would be made admin by the operator who means its owner.
+        is_same = func.lower(User.email) == func.lower(name)
+        is_same_ascii = func.lower(User.email.collate("C")) == func.lower(literal(name).collate("C"))
+        is_meant = and_(is_same, is_same_ascii, User.email_verified)
+    found = connection.execute(select(User.user_id).where(is_meant, User.deleted_at.is_(None))).scalar()
     if found is None:
         raise click.ClickException(
-            f"There is no live user {printable(named)}; an address counts only when it is verified. "
+            f"There is no live user {name}; an address counts only when it is verified. "
             "Look for one: flask --app wsgi users list --search TEXT"
         )
     return found
-
-
-def example(command: str, note: str = "") -> str:
-    """The end of a command's --help."""
-    return f"\b\nExample{note}:\n  flask --app wsgi {command}"
 
 
 def transact(work: Callable[[Connection], T]) -> T:
@@ -65,15 +94,20 @@ def transact(work: Callable[[Connection], T]) -> T:
         ) from None
 
 
-def print_table(rows: Sequence[Sequence[str]]) -> None:
+def print_table(rows: Sequence[Sequence[object]]) -> None:
     """Print rows of equal length in columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    cells = [[show(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
         click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
-def show_time(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+def show(value: object) -> str:
+    if value is None:
+        return "-"
+    return (
+        f"{value.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if isinstance(value, datetime) else printable(str(value))
+    )
 
 
 def printable(text: str) -> str:

@@ -6,9 +6,9 @@ from functools import partial
 import click
 from flask.cli import with_appcontext
 
-from backend.cli.options import example, transact
+from backend.cli.options import show_example, transact
 from backend.services.campaigns.campaigns import RESTORABLE
-from backend.services.purge import ALL_DUE, BATCH, GRACE, LEDGER_KEPT, Due, count_due, delete_batch
+from backend.services.purge import BATCH, GRACE, LEDGER_KEPT, PURGEABLE, Purgeable, count_rows, delete_batch
 
 HELP = f"""Delete what nothing needs any more, and say how much it was.
 
@@ -22,24 +22,24 @@ Each {BATCH:,} rows are a transaction: stop it with Ctrl-C and run it again as y
 """
 
 
-@click.command("purge", help=HELP, epilog=example("purge --dry-run"))
+@click.command("purge", help=HELP, epilog=show_example("purge --dry-run"))
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @with_appcontext
 def command(*, dry_run: bool) -> None:
-    for due in ALL_DUE:
+    for rows in PURGEABLE:
         if dry_run:
-            click.echo(f"{due.name}: {transact(partial(count_due, due=due)):,} to delete")
+            click.echo(f"{rows.name}: {transact(partial(count_rows, rows=rows)):,} to delete")
         else:
-            _delete(due)
+            _delete(rows)
 
 
-def _delete(due: Due) -> None:
+def _delete(rows: Purgeable) -> None:
     """Says how many, also when it is stopped on the way."""
     deleted = 0
     try:
-        while batch := transact(partial(delete_batch, due=due)):
+        while batch := transact(partial(delete_batch, rows=rows)):
             deleted += batch
             if sys.stderr.isatty():
-                click.echo(f"{due.name}: {deleted:,}\r", nl=False, err=True)
+                click.echo(f"{rows.name}: {deleted:,}\r", nl=False, err=True)
     finally:
-        click.echo(f"{due.name}: {deleted:,} deleted")
+        click.echo(f"{rows.name}: {deleted:,} deleted")

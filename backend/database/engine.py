@@ -17,6 +17,14 @@ POOL_TIMEOUT_SECONDS = 2.0  # for a free connection, then 503: a queue only make
 LOCK_SECONDS = 3
 STATEMENT_SECONDS = 8
 
+# Let the server end what takes too long: a client that gave up would leave it waiting for its lock. And let times come in
+# UTC, as our responses have them. Sent as a statement because PgBouncer refuses these as connection options; through it they
+# may not reach every server connection, and only that protection is lost.
+SET_UP_SESSION = f"""
+SET statement_timeout = '{STATEMENT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s';
+SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'; SET TIME ZONE 'UTC'
+"""
+
 CONNECT_ARGUMENTS: dict[str, Any] = {
     "application_name": "counterfoil",
     "connect_timeout": 3,
@@ -50,7 +58,10 @@ def connector(url: str) -> Callable[[], ReadConnection]:
     def connect() -> ReadConnection:
         arguments = {**address, **CONNECT_ARGUMENTS, **_resolve(address)}
         connection: ReadConnection = psycopg2.connect(None, ReadConnection, **arguments)
-        _set_up_session(connection)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(SET_UP_SESSION)
+        connection.autocommit = False
         return connection
 
     return connect
@@ -70,18 +81,3 @@ def _resolve(address: Mapping[str, Any]) -> dict[str, str]:
         raise psycopg2.OperationalError(f"the database's host name was not resolved: {error}") from error
     numbers = [str(answer[4][0]) for answer in found]
     return {"host": ",".join([host] * len(numbers)), "hostaddr": ",".join(numbers)}
-
-
-def _set_up_session(connection: psycopg2.extensions.connection) -> None:
-    """Let the server end what takes too long: a client that gave up would leave it waiting for its lock.
-
-    And let times come in UTC, as our responses have them. Sent as a statement because PgBouncer refuses these as
-    connection options; through it they may not reach every server connection, and only that protection is lost.
-    """
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SET statement_timeout = '{STATEMENT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s';"
-            f"SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'; SET TIME ZONE 'UTC'"
-        )
-    connection.autocommit = False

@@ -2,6 +2,7 @@
 
 import hashlib
 import queue
+import re
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
@@ -13,11 +14,15 @@ from backend.deadline import DatabaseTimeout
 
 R = TypeVar("R")
 
+# A statement is not there, or is there already: PgBouncer gave us another server connection than last time, one that is the
+# other way round. Or its plan no longer fits: a migration changed the type of a column.
+UNLIKE_LAST_TIME = (InvalidSqlStatementName, DuplicatePreparedStatement, FeatureNotSupported)
+
 
 class PreparedRead(Generic[R]):
     """A query that PostgreSQL plans a few times for each connection, not each time: that takes longer than running it."""
 
-    def __init__(self, query: str, *rows: type[Any], parameters: int = 0) -> None:
+    def __init__(self, query: str, *rows: type[Any]) -> None:
         """`query` names its parameters $1, $2, …; all are texts.
 
         `rows`: the NamedTuple that a row is read as. Where there are several, the last field of each is the next one. Their
@@ -25,22 +30,22 @@ class PreparedRead(Generic[R]):
         """
         self.query = query
         self.names: list[str] = []
-        self.outer: list[tuple[Callable[[Any], Any], int, int]] = []
-        for row in rows[:-1]:
-            begin = len(self.names)
-            self.names += row._fields[:-1]
-            self.outer.insert(0, (row._make, begin, len(self.names)))
-        self.make_inner: Callable[[Any], Any] = rows[-1]._make
-        self.inner_begin = len(self.names)
-        self.names += rows[-1]._fields
+        self.parts: list[tuple[Callable[[Any], Any], slice]] = []  # the innermost first
+        for row in rows:
+            fields = row._fields if row is rows[-1] else row._fields[:-1]
+            self.parts.insert(0, (row._make, slice(len(self.names), len(self.names) + len(fields))))
+            self.names += fields
         # Named by its text: through PgBouncer two versions of this application may share a server connection.
         name = f"counterfoil_{hashlib.sha256(query.encode()).hexdigest()[:16]}"
+        parameters = len(set(re.findall(r"\$\d", query)))
         types, places = (
             f"({', '.join([word] * parameters)})" if parameters else "" for word in ("text", "%s")
         )
-        self.execute = f"EXECUTE {name}{places}"
-        self.prepare = f"PREPARE {name}{types} AS {query.replace('%', '%%')}; {self.execute}"
-        self.renew = f"DEALLOCATE ALL; {self.prepare}"
+        execute = f"EXECUTE {name}{places}"
+        prepare = f"PREPARE {name}{types} AS {query.replace('%', '%%')}; {execute}"
+        # What to try one after the other, on a connection that has prepared it and on one that has not.
+        self.again = (execute, prepare, f"DEALLOCATE ALL; {prepare}")
+        self.anew = (prepare, execute, f"DEALLOCATE ALL; {prepare}")
 
 
 class ReadConnection(psycopg2.extensions.connection):
@@ -107,58 +112,28 @@ class ReadPool:
         self, connection: ReadConnection, read: PreparedRead[R], values: tuple[str | None, ...]
     ) -> R | None:
         cursor = connection.reader
+        is_prepared = read in connection.prepared
+        statements = read.again if is_prepared else read.anew
         try:
-            if read in connection.prepared:
+            for statement in statements:
                 try:
-                    cursor.execute(read.execute, values)
-                except (InvalidSqlStatementName, FeatureNotSupported) as error:
-                    _repair(cursor, read, values, error)
-            else:
-                _prepare(cursor, read, values)
+                    cursor.execute(statement, values)
+                    break
+                except UNLIKE_LAST_TIME:
+                    if statement is statements[-1]:
+                        raise
+            if not is_prepared:
+                found = [column.name for column in cursor.description or ()]
+                if found != read.names:
+                    raise AssertionError(f"the columns of a prepared read are {found}, not {read.names}")
                 connection.prepared.add(read)
             row = cursor.fetchone()
             if row is None:
                 return None
-            value = read.make_inner(row[read.inner_begin :])
-            for make, begin, end in read.outer:
-                value = make((*row[begin:end], value))
-            return cast("R", value)
+            value: tuple[Any, ...] = ()
+            for make, columns in read.parts:
+                value = (make((*row[columns], *value)),)
+            return cast("R", value[0])
         finally:
             if not connection.closed:
                 self._idle.append(connection)
-
-
-def _prepare(
-    cursor: psycopg2.extensions.cursor, read: PreparedRead[R], values: tuple[str | None, ...]
-) -> None:
-    """Run a read for the first time on a connection, and see that its columns are those of its rows."""
-    try:
-        cursor.execute(read.prepare, values)
-    except DuplicatePreparedStatement as error:
-        _repair(cursor, read, values, error)
-    found = [column.name for column in cursor.description or ()]
-    if found != read.names:
-        raise AssertionError(f"the columns of a prepared read are {found}, not {read.names}")
-
-
-def _repair(
-    cursor: psycopg2.extensions.cursor,
-    read: PreparedRead[R],
-    values: tuple[str | None, ...],
-    error: psycopg2.Error,
-) -> None:
-    """Run a read whose statement is not there, or is there already, or whose plan no longer fits.
-
-    PgBouncer gave us another server connection than last time: one that is the other way round. Or a migration changed the
-    type of a column.
-    """
-    try:
-        if isinstance(error, InvalidSqlStatementName):
-            cursor.execute(read.prepare, values)
-            return
-        if isinstance(error, DuplicatePreparedStatement):
-            cursor.execute(read.execute, values)
-            return
-    except FeatureNotSupported:
-        pass
-    cursor.execute(read.renew, values)

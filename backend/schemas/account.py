@@ -1,18 +1,18 @@
 """The caller as `/auth/me` shows them."""
 
 from datetime import datetime
-from typing import Literal, Self, cast
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from backend.access.identity import Identity
 from backend.models.choices import Plan, Role, Scope
-from backend.schemas.base import Query
+from backend.schemas.base import Output, Query
 from backend.schemas.fields import Omittable
 from backend.services.users.accounts import Account
 
 
-class UserOut(BaseModel):
+class NamedUserOut(Output):
     user_id: int
     clerk_user_id: str | None
     email: str | None
@@ -20,6 +20,9 @@ class UserOut(BaseModel):
     username: str | None
     first_name: str | None
     last_name: str | None
+
+
+class UserOut(NamedUserOut):
     image_url: str | None
     role: Role
     bio: str | None
@@ -30,20 +33,14 @@ class UserOut(BaseModel):
     updated_at: datetime
 
 
-class OfAccount(BaseModel):
-    """Read from an Account, whose names for some members are longer."""
-
-    model_config = ConfigDict(from_attributes=True, validate_by_name=True, validate_by_alias=True)
-
-
-class SubscriptionOut(OfAccount):
+class SubscriptionOut(Output):
     plan: Plan
     status: Literal["active", "past_due", "canceled"] = Field(validation_alias="plan_status")
     period_start: datetime = Field(validation_alias="plan_period_start")
     period_end: datetime | None = Field(validation_alias="plan_period_end")
 
 
-class UsageOut(OfAccount):
+class UsageOut(Output):
     """This calendar month, UTC."""
 
     tokens_used: int
@@ -55,13 +52,13 @@ class UsageOut(OfAccount):
     period_end: datetime = Field(validation_alias="usage_period_end")
 
 
-class OrganizationOut(BaseModel):
+class OrganizationOut(Output):
     """The active organization of the session, as Clerk's token names it."""
 
     org_id: str
-    slug: str | None
-    role: str | None
-    permissions: list[str]
+    slug: str | None = Field(validation_alias="org_slug")
+    role: str | None = Field(validation_alias="org_role")
+    permissions: Annotated[list[str], BeforeValidator(sorted)] = Field(validation_alias="org_permissions")
 
 
 class SessionOut(BaseModel):
@@ -88,13 +85,6 @@ class AccountOut(BaseModel):
     def of(cls, identity: Identity) -> Self:
         """Of a caller, whose account is settled. One function: each call costs, and every page of an application asks."""
         account = cast("Account", identity.account)
-        claimed = identity.entitlements
-        organization = claimed.org_id and {
-            "org_id": claimed.org_id,
-            "slug": claimed.org_slug,
-            "role": claimed.org_role,
-            "permissions": sorted(claimed.org_permissions),
-        }
         return cls.model_validate(
             {
                 "user": account._asdict() | account.profile._asdict(),
@@ -104,7 +94,7 @@ class AccountOut(BaseModel):
                     "kind": identity.kind,
                     "session_id": identity.session_id,
                     "actor": identity.actor,
-                    "organization": organization,
+                    "organization": identity.entitlements if identity.org_id else None,
                     "scopes": sorted(identity.scopes) if identity.kind == "api-key" else None,
                 },
             }

@@ -1,29 +1,20 @@
 """API keys as clients send and see them."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from backend.models.choices import Scope
-from backend.schemas.base import Input
-from backend.schemas.fields import Line, Time
-from backend.services.api_keys.keys import ApiKey
+from backend.schemas.base import Input, NextCursor, Output
+from backend.schemas.fields import Line, Time, unique_items
 
 LONGEST_OVERLAP = timedelta(days=7)
 OVERLAP = timedelta(days=1)
 
 
-def _check_no_repeats(scopes: list[Scope]) -> list[Scope]:
-    if len(set(scopes)) != len(scopes):
-        raise ValueError("a scope stands twice")
-    return scopes
-
-
 Scopes = Annotated[
-    list[Scope],
-    Field(min_length=1, max_length=len(Scope), json_schema_extra={"uniqueItems": True}),
-    AfterValidator(_check_no_repeats),
+    list[Scope], Field(min_length=1, max_length=len(Scope)), *unique_items("a scope stands twice")
 ]
 
 
@@ -50,7 +41,7 @@ class RotationIn(Input):
     expires_at: Time | None = None
 
 
-class KeyOut(BaseModel):
+class KeyOut(Output):
     """`replaced_by`: the key_id that it was rotated to. `last_four` ends the key, `prefix` begins it: enough to tell keys
     apart, useless to guess one.
     """
@@ -66,23 +57,15 @@ class KeyOut(BaseModel):
     last_used_at: datetime | None
     replaced_by: int | None
 
-    @classmethod
-    def of(cls, key: ApiKey) -> Self:
-        return cls.model_validate(key._asdict())
-
 
 class NewKeyOut(KeyOut):
     """`key` is shown here and never again."""
 
     key: str
 
-    @classmethod
-    def with_secret(cls, key: ApiKey, secret: str) -> Self:
-        return cls.model_validate(key._asdict() | {"key": secret})
 
-
-class KeysOut(BaseModel):
+class KeysOut(Output):
     """A page, newest first. `next_cursor` is null on the last one."""
 
     keys: list[KeyOut]
-    next_cursor: str | None
+    next_cursor: NextCursor

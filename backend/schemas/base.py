@@ -1,9 +1,9 @@
-"""What all that clients send has in common."""
+"""What all that clients send has in common, and all that they are sent."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from backend.models.base import ID
 from backend.schemas.fields import Omittable
@@ -17,6 +17,28 @@ class Input(BaseModel):
 
 class Nothing(Input):
     """No member at all."""
+
+
+class AtLeastOne(Input):
+    """Of the members, at least one is named."""
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(f"name at least one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+class Output(BaseModel):
+    """Read from a row of a service, which may have another name for a member: its `validation_alias`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+# Read from the `before` of the next page.
+NextCursor = Annotated[
+    Annotated[str, Field(coerce_numbers_to_str=True)] | None, Field(validation_alias="next_before")
+]
 
 
 def _check_digits(text: object) -> object:
@@ -44,3 +66,8 @@ class PageQuery(Query):
     cursor: Omittable[Annotated[str, StringConstraints(pattern=f"^{ID}$")]] = Field(
         default=None, description=CURSOR
     )
+
+    @property
+    def before(self) -> int | None:
+        """The id that the page begins below."""
+        return None if self.cursor is None else int(self.cursor)

@@ -3,21 +3,14 @@
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from backend.models.base import LARGEST
-from backend.schemas.base import CURSOR, PageQuery
+from backend.schemas.base import CURSOR, Output, PageQuery
 from backend.schemas.fields import Line, Omittable, Time
-from backend.schemas.preset import PresetChanges, PresetOut, Tag, with_budget
-from backend.services.campaigns.campaigns import Campaign, Status
-from backend.services.campaigns.list import CampaignFilter, CampaignPage, Position, Sort
+from backend.schemas.preset import PresetChanges, PresetOut, Tag
+from backend.services.campaigns.campaigns import Status
+from backend.services.campaigns.list import CampaignFilter, Position, Sort
 
 FIRST_TIME, END_OF_TIMES = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -128,17 +121,9 @@ class CampaignOut(PresetOut):
     created_at: datetime
     updated_at: datetime
 
-    @classmethod
-    def of(cls, campaign: Campaign) -> Self:
-        return cls.model_validate(with_budget(campaign._asdict()))
 
-
-class CampaignsOut(BaseModel):
+class CampaignsOut(Output):
     """A page. `next_cursor` is null on the last one."""
 
     campaigns: list[CampaignOut]
     next_cursor: str | None
-
-    @classmethod
-    def of(cls, page: CampaignPage) -> Self:
-        return cls(campaigns=[CampaignOut.of(one) for one in page.campaigns], next_cursor=page.next_cursor)

@@ -4,8 +4,9 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar, cast
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 from pydantic.annotated_handlers import GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -46,6 +47,17 @@ def _to_utc(time: datetime) -> datetime:
 Time = Annotated[AwareDatetime, BeforeValidator(_read_time), AfterValidator(_to_utc)]
 
 T = TypeVar("T")
+
+
+def unique_items(problem: str) -> tuple[FieldInfo, AfterValidator]:
+    """For a list without repetitions. `problem`: the message for one that has some."""
+
+    def check(items: list[T]) -> list[T]:
+        if len(set(items)) != len(items):
+            raise ValueError(problem)
+        return items
+
+    return Field(json_schema_extra={"uniqueItems": True}), AfterValidator(check)
 
 
 class _NeverNull:

@@ -1,12 +1,12 @@
 """The profile fields that users change themselves."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from backend.schemas.base import Input
+from backend.schemas.base import AtLeastOne
 from backend.schemas.fields import Text
 
 # The characters of RFC 3986. Of the authority only host and port: no user name, no password, and no backslash, behind
@@ -62,7 +62,7 @@ Links = Annotated[
 ]
 
 
-class ProfileIn(Input):
+class ProfileIn(AtLeastOne):
     """At least one member; null clears it. Texts are stored as they are: whoever shows them escapes them."""
 
     model_config = ConfigDict(
@@ -72,12 +72,6 @@ class ProfileIn(Input):
     bio: Bio | None = None
     website: Website | None = None
     social_links: Links | None = None
-
-    @model_validator(mode="after")
-    def _check_members(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError("name at least one of bio, website, social_links")
-        return self
 
     @property
     def changes(self) -> dict[str, object]:

@@ -1,6 +1,21 @@
-"""What the service says of itself, and to its page."""
+"""What the service says of itself: whether it lives and can serve, what it is, and what its page must know."""
 
-from pydantic import BaseModel
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class StatusOut(BaseModel):
+    status: Literal["ok"]
+
+
+class ReadyOut(BaseModel):
+    """`schema`: the migration that the database is at."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    status: Literal["ready"]
+    revision: str = Field(serialization_alias="schema")
 
 
 class IndexOut(BaseModel):

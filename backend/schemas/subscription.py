@@ -42,12 +42,12 @@ class PlanUseOut(SubscriptionOut):
 
     @classmethod
     def of_use(cls, account: Account, use: Use) -> Self:
-        limits = PLANS[Plan(str(account.plan))]._asdict() | {"tokens_a_month": account.tokens_limit}
+        own_limits = PLANS[Plan(str(account.plan))]._asdict() | {"tokens_a_month": account.tokens_limit}
         return cls.model_validate(
-            SubscriptionOut.model_validate(account).model_dump()
+            account._asdict()
             | {
                 "is_managed_by_clerk": use.is_managed_by_clerk,
-                "limits": limits,
+                "limits": own_limits,
                 "used": use._asdict() | {"tokens": account.tokens_used},
                 "plans": [{"plan": plan} | limits._asdict() for plan, limits in PLANS.items()],
             }

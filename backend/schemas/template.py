@@ -1,15 +1,13 @@
 """Templates as clients send and see them."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from backend.models.base import LAST_ID
-from backend.schemas.base import PageQuery
+from backend.schemas.base import NextCursor, Output, PageQuery
 from backend.schemas.fields import Omittable
-from backend.schemas.preset import PresetChanges, PresetOut, with_budget
-from backend.services.campaigns.templates import Template, TemplatePage
+from backend.schemas.preset import PresetChanges, PresetOut
 
 
 class TemplateIn(PresetChanges):
@@ -38,30 +36,20 @@ class TemplateQuery(PageQuery):
         default=None, description="Without it, both the caller's own and the shared ones."
     )
 
-    @property
-    def before(self) -> int:
-        return int(self.cursor or LAST_ID)
+
+def _has_no_owner(user_id: int | None) -> bool:
+    return user_id is None
 
 
 class TemplateOut(PresetOut):
     template_id: int
-    is_shared: bool
+    is_shared: Annotated[bool, BeforeValidator(_has_no_owner)] = Field(validation_alias="user_id")
     created_at: datetime
     updated_at: datetime
 
-    @classmethod
-    def of(cls, template: Template) -> Self:
-        columns = template._asdict()
-        return cls.model_validate(with_budget(columns) | {"is_shared": template.user_id is None})
 
-
-class TemplatesOut(BaseModel):
+class TemplatesOut(Output):
     """A page, newest first. `next_cursor` is null on the last one."""
 
     templates: list[TemplateOut]
-    next_cursor: str | None
-
-    @classmethod
-    def of(cls, page: TemplatePage) -> Self:
-        cursor = None if page.next_before is None else str(page.next_before)
-        return cls(templates=[TemplateOut.of(one) for one in page.templates], next_cursor=cursor)
+    next_cursor: NextCursor

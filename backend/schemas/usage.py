@@ -1,13 +1,11 @@
 """Tokens as clients spend and see them."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from backend.schemas.base import Input
-from backend.services.plans.usage import Balance, Month, balance_of
+from backend.schemas.base import Input, Output
 
 # A program that asks for more has most likely taken another number for the amount.
 MOST_AT_ONCE = 1_000_000
@@ -19,25 +17,16 @@ class SpendIn(Input):
     amount: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
 
 
-class BalanceOut(BaseModel):
+class BalanceOut(Output):
     """This calendar month, UTC. `resets_at`: when the next one begins."""
 
     remaining: int
-    used: int
-    limit: int
-    resets_at: datetime
-
-    @classmethod
-    def of(cls, balance: Balance) -> Self:
-        return cls(
-            remaining=balance.remaining,
-            used=balance.tokens_used,
-            limit=balance.tokens_limit,
-            resets_at=balance.period_end,
-        )
+    used: int = Field(validation_alias="tokens_used")
+    limit: int = Field(validation_alias="tokens_limit")
+    resets_at: datetime = Field(validation_alias="period_end")
 
 
-class MonthOut(BaseModel):
+class MonthOut(Output):
     period_start: datetime
     tokens_used: int
     tokens_limit: int
@@ -49,8 +38,3 @@ class TokensOut(BalanceOut):
     """`history`: newest first, from the current month back. `api_requests` may be ten seconds behind."""
 
     history: list[MonthOut]
-
-    @classmethod
-    def of_months(cls, months: Sequence[Month]) -> Self:
-        balance = BalanceOut.of(balance_of(months[0]))
-        return cls(**balance.model_dump(), history=[MonthOut(**month._asdict()) for month in months])

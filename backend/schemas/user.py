@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from backend.models.choices import Plan, Role
-from backend.schemas.account import SubscriptionOut, UsageOut, UserOut
-from backend.schemas.base import Input, PageQuery
+from backend.schemas.account import NamedUserOut, SubscriptionOut, UsageOut, UserOut
+from backend.schemas.base import AtLeastOne, NextCursor, Output, PageQuery
 from backend.schemas.fields import Line, Omittable
 from backend.services.users.admin import Changes, UserRecord
-from backend.services.users.list import UserFilter, UserPage, UserStatus
+from backend.services.users.list import UserFilter, UserStatus
 
 
 class UserQuery(PageQuery):
@@ -31,12 +31,8 @@ class UserQuery(PageQuery):
     def filter(self) -> UserFilter:
         return UserFilter(self.search, self.role, self.plan, self.status)
 
-    @property
-    def before(self) -> int | None:
-        return None if self.cursor is None else int(self.cursor)
 
-
-class UserChanges(Input):
+class UserChanges(AtLeastOne):
     """At least one member."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"plan": Plan.PRO}]})
@@ -45,25 +41,12 @@ class UserChanges(Input):
     plan: Omittable[Plan] = None
     is_active: Omittable[bool] = None
 
-    @model_validator(mode="after")
-    def _check_members(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError("name at least one of role, plan, is_active")
-        return self
-
     @property
     def changes(self) -> Changes:
         return Changes(self.role, self.plan, self.is_active)
 
 
-class ListedUserOut(BaseModel):
-    user_id: int
-    clerk_user_id: str | None
-    email: str | None
-    email_verified: bool
-    username: str | None
-    first_name: str | None
-    last_name: str | None
+class ListedUserOut(NamedUserOut):
     role: Role
     plan: Plan | None
     is_active: bool
@@ -74,20 +57,11 @@ class ListedUserOut(BaseModel):
     deleted_at: datetime | None
 
 
-class UsersOut(BaseModel):
+class UsersOut(Output):
     """A page, newest first. `next_cursor` is null on the last one."""
 
     users: list[ListedUserOut]
-    next_cursor: str | None
-
-    @classmethod
-    def of(cls, page: UserPage) -> Self:
-        return cls.model_validate(
-            {
-                "users": [user._asdict() for user in page.users],
-                "next_cursor": None if page.next_before is None else str(page.next_before),
-            }
-        )
+    next_cursor: NextCursor
 
 
 class AdminUserOut(UserOut):
@@ -103,7 +77,7 @@ class AdminUserOut(UserOut):
     clerk_updated_at: datetime | None
 
 
-class AuditEventOut(BaseModel):
+class AuditEventOut(Output):
     action: str
     source: str
     actor_user_id: int | None
@@ -113,7 +87,7 @@ class AuditEventOut(BaseModel):
     request_id: str | None
 
 
-class UserRecordOut(BaseModel):
+class UserRecordOut(Output):
     """`subscription` and `usage` are null until the user's first request, `usage` until the first one of this month."""
 
     user: AdminUserOut
@@ -131,6 +105,6 @@ class UserRecordOut(BaseModel):
                 "subscription": None if account.plan is None else account,
                 "usage": None if account.tokens_used is None else account,
                 "usable_api_keys": record.usable_api_keys,
-                "events": [event._asdict() for event in record.events],
+                "events": record.events,
             }
         )

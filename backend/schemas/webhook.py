@@ -1,12 +1,11 @@
-"""What a sender of webhooks sends and is answered, and what the user it is about sees of it."""
+"""What a sender of webhooks sends and gets back, and what the user that an event is about sees of it."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel
 
-from backend.services.clerk.webhooks.ledger import LedgerEntry
+from backend.schemas.base import Output
 
 
 class ClerkEventIn(BaseModel):
@@ -22,7 +21,7 @@ class ReceivedOut(BaseModel):
     status: Literal["applied", "duplicate", "stale", "ignored", "dead"]
 
 
-class EventOut(BaseModel):
+class EventOut(Output):
     """`occurred_at`: at Clerk. `processed_at`: when the outcome was decided and the rows were written."""
 
     event_id: str
@@ -37,7 +36,3 @@ class EventsOut(BaseModel):
     """Newest first, at most 20."""
 
     data: list[EventOut]
-
-    @classmethod
-    def of(cls, entries: Sequence[LedgerEntry]) -> Self:
-        return cls(data=[EventOut.model_validate(entry._asdict()) for entry in entries])

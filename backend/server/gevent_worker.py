@@ -28,33 +28,26 @@ DEFAULT_WAIT_SECONDS = 10.0
 _readers: WeakKeyDictionary[psycopg2.extensions.connection, Any] = WeakKeyDictionary()
 
 
-class DeadlineTimer:
-    """Interrupts requests that are past their deadline.
-
-    One repeating timer for all of them: a gevent.Timeout for each request costs three times as much. All have the same
-    time to run, so they fall due in the order in which they came.
-    """
-
-    def __init__(self) -> None:
-        self.watched: deque[Deadline] = deque()
-        self._timer = get_hub().loop.timer(TICK_SECONDS, TICK_SECONDS)
-        self._timer.start(self._interrupt_overdue)
-
-    def _interrupt_overdue(self) -> None:
-        """Runs in gevent's hub, where throwing into a waiting greenlet is what a timer of gevent does too."""
-        now = time.monotonic()
-        watched = self.watched
-        while watched and (watched[0].waiting is None or watched[0].ends_at <= now):
-            overdue = watched.popleft().waiting
-            if isinstance(overdue, greenlet):
-                overdue.throw(RequestTimeout)
-
-
 def install() -> None:
     """Watch this process's requests, and make psycopg2 wait through gevent: else one query blocks the worker."""
     Deadline.current = getcurrent  # a C function, so not bound as a method
-    Deadline.watched = DeadlineTimer().watched
+    Deadline.watched = deque()
+    # One repeating timer for all requests: a gevent.Timeout for each costs three times as much.
+    get_hub().loop.timer(TICK_SECONDS, TICK_SECONDS).start(_interrupt_overdue)
     psycopg2.extensions.set_wait_callback(_wait)
+
+
+def _interrupt_overdue() -> None:
+    """Runs in gevent's hub, where throwing into a waiting greenlet is what a timer of gevent does too.
+
+    All requests have the same time to run, so the first to be overdue is the first that came.
+    """
+    now = time.monotonic()
+    watched = Deadline.watched
+    while watched and (watched[0].waiting is None or watched[0].ends_at <= now):
+        overdue = watched.popleft().waiting
+        if isinstance(overdue, greenlet):
+            overdue.throw(RequestTimeout)
 
 
 def _wait(connection: psycopg2.extensions.connection) -> None:

@@ -10,7 +10,7 @@ import psycopg2
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database.transactions import Transact, UnknownOutcomeError, describe_fault
-from backend.deadline import RequestTimeout, request_deadline
+from backend.deadline import Deadline, RequestTimeout
 from backend.services.plans.usage import add_requests
 
 FLUSH_SECONDS = 10.0
@@ -37,12 +37,17 @@ class RequestCounter:
         self._flushing = Lock()
 
     def flush(self) -> bool:
-        """Write what was counted; what cannot be written now is kept. Returns whether something is left.
+        """Write what was counted. Returns whether something is left: what cannot be written now is kept, beyond MOST_USERS
+        the newest.
 
         Raises SQLAlchemyError, psycopg2.Error.
         """
         with self._flushing:
-            self._take_noted()
+            self._counts.update(self._noted.popleft() for _ in range(len(self._noted)))
+            if dropped := list(self._counts)[: max(0, len(self._counts) - MOST_USERS)]:
+                log.error("The counted requests of %d users were dropped.", len(dropped))
+                for user_id in dropped:
+                    del self._counts[user_id]
             if self._counts:
                 counts = dict(self._counts)
                 try:
@@ -70,23 +75,15 @@ class RequestCounter:
             with contextlib.suppress(SystemExit):
                 is_done.wait()
 
-    def _take_noted(self) -> None:
-        """Add what was noted to what is to be written. Beyond MOST_USERS the oldest are dropped."""
-        for _ in range(len(self._noted)):
-            self._counts[self._noted.popleft()] += 1
-        if dropped := list(self._counts)[: max(0, len(self._counts) - MOST_USERS)]:
-            log.error("The counted requests of %d users were dropped.", len(dropped))
-            for user_id in dropped:
-                del self._counts[user_id]
-
     def _flush_last(self, is_done: Event) -> None:
+        deadline = Deadline(LAST_FLUSH_SECONDS)
         try:
-            with request_deadline(LAST_FLUSH_SECONDS):
-                while self.flush():
-                    time.sleep(RETRY_SECONDS)
+            while self.flush():
+                time.sleep(RETRY_SECONDS)
         except (RequestTimeout, SQLAlchemyError, psycopg2.Error) as error:
             log.error("The last counted requests were lost: %s.", type(error).__name__)  # noqa: TRY400
         finally:
+            deadline.end()
             is_done.set()
 
     def _run(self) -> None:

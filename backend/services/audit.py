@@ -1,10 +1,12 @@
 """The audit trail: who changed what. Written in the transaction of the change it tells of."""
 
-import json
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from backend.models import AuditEvent
 
 
 class Action(StrEnum):
@@ -37,19 +39,13 @@ class Actor(NamedTuple):
 CLI = Actor("cli")
 SYNC = Actor("sync")
 
-INSERT = text("""
-INSERT INTO audit_events (action, source, actor_user_id, impersonator, subject_user_id, request_id, details)
-VALUES (:action, :source, :user_id, :impersonator, :subject_user_id, :request_id, CAST(:details AS jsonb))
-ON CONFLICT DO NOTHING
-""")
-
 
 def record(
     connection: Connection, actor: Actor, action: Action, subject_user_id: int | None, **details: object
 ) -> None:
     """Note an action. `details`: ids, old and new values, reasons; nothing personal, they are never erased."""
-    connection.execute(
-        INSERT,
-        actor._asdict()
-        | {"action": action, "subject_user_id": subject_user_id, "details": json.dumps(details)},
-    )
+    who = {"source": actor.source, "actor_user_id": actor.user_id, "impersonator": actor.impersonator}
+    what = {"action": action, "subject_user_id": subject_user_id, "request_id": actor.request_id}
+    event = insert(AuditEvent).values({**who, **what, "details": details})
+    # An impersonated session is noted once, however many requests it makes.
+    connection.execute(event.on_conflict_do_nothing())

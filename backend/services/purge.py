@@ -1,4 +1,4 @@
-"""What is due to go: rows that nothing needs any more, deleted a batch at a time."""
+"""How long rows are kept that nothing needs any more, and what deletes them, a batch at a time."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,14 +12,14 @@ from backend.services.campaigns.campaigns import RESTORABLE
 BATCH = 1_000
 # Clocks differ, and a token is good for a minute after its session.
 GRACE = timedelta(days=1)
-# For 90 days Svix keeps an event, and a person can send it again from the dashboard: so long the ledger knows that it was
-# dealt with. Even later it would do no harm: an old profile, session or subscription is stale, and a tombstone stays.
+# Svix keeps an event for 90 days, and a person can send it again from the dashboard: so long the ledger knows it. Later
+# it would do no harm either: an old profile, session or subscription is stale, and a tombstone stays.
 LEDGER_KEPT = timedelta(days=90)
 
 
 @dataclass(frozen=True)
-class Due:
-    """Rows that go. `name`: what the command calls them."""
+class Purgeable:
+    """Rows to delete. `name`: what the command calls them."""
 
     name: str
     count: TextClause
@@ -27,16 +27,16 @@ class Due:
     kept: timedelta = timedelta()
 
 
-def aged(table: str, since: str, kept: timedelta, *, only: str = "true") -> Due:
+def by_age(table: str, since: str, kept: timedelta, *, only: str = "true") -> Purgeable:
     """The rows of a table whose `since`, a column with an index, is `kept` ago or longer."""
-    found = f"FROM {table} t WHERE {since} <= now() - :kept AND {only}"
-    delete = delete_unlocked(table, f"{found} ORDER BY {since}")
-    return Due(table, text(f"SELECT count(*) {found}"), delete, kept)
+    old = f"FROM {table} t WHERE {since} <= now() - :kept AND {only}"
+    count, delete = text(f"SELECT count(*) {old}"), delete_unlocked(table, f"{old} ORDER BY {since}")
+    return Purgeable(table, count, delete, kept)
 
 
-# What the event of a deleted user left. Tombstones are in ix_users_switched_off; for each one its campaigns are looked for: a
-# join of both tables could be a walk through all campaigns.
-ERASABLE = Due(
+# What was too much for the event that deleted the user. Tombstones are in ix_users_switched_off, and their campaigns
+# are looked for one user at a time: a join of both tables could read all campaigns.
+ERASABLE = Purgeable(
     "campaigns of deleted users",
     text("""
     SELECT coalesce(sum((SELECT count(*) FROM campaigns WHERE user_id = u.user_id)), 0)
@@ -55,20 +55,20 @@ ERASABLE = Due(
     ),
 )
 AGED = (
-    aged("campaigns", "deleted_at", RESTORABLE),
-    aged("idempotency_keys", "expires_at", timedelta()),
-    aged("revoked_sessions", "expires_at", GRACE),
+    by_age("campaigns", "deleted_at", RESTORABLE),
+    by_age("idempotency_keys", "expires_at", timedelta()),
+    by_age("revoked_sessions", "expires_at", GRACE),
     # Those that could not be applied wait for people, however long.
-    aged("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
+    by_age("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
 )
-ALL_DUE = (ERASABLE, *AGED)
+PURGEABLE = (ERASABLE, *AGED)
 
 
-def count_due(connection: Connection, due: Due) -> int:
-    """How many rows would go now."""
-    return int(connection.execute(due.count, {"kept": due.kept}).scalar_one())
+def count_rows(connection: Connection, rows: Purgeable) -> int:
+    """How many rows would be deleted now."""
+    return int(connection.execute(rows.count, {"kept": rows.kept}).scalar_one())
 
 
-def delete_batch(connection: Connection, due: Due) -> int:
-    """Delete the first rows that are due, at most BATCH; return how many. 0: nothing is left, or others hold it."""
-    return connection.execute(due.delete, {"kept": due.kept, "limit": BATCH}).rowcount
+def delete_batch(connection: Connection, rows: Purgeable) -> int:
+    """Delete at most BATCH of these rows, return how many. 0: none is left, or others hold them."""
+    return connection.execute(rows.delete, {"kept": rows.kept, "limit": BATCH}).rowcount

@@ -1,46 +1,37 @@
-"""Every protected route x every credential x every state: the table of tests/support/outcomes.py, over HTTP."""
+"""Who gets what: the table of tests/support/outcomes.py, over HTTP."""
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jwt
 import pytest
-import requests
 from flask import Flask
 
 from backend.access.policy import policies_of
 from backend.models.choices import Scope
-from backend.services.api_keys.form import KeyForm
-from config import DEVELOPMENT_PEPPER
 from tests.emulator.harness import EmulatorProcess
 from tests.support.clerk import Instance, clerk_id
 from tests.support.database import Sql
+from tests.support.legacy_tokens import LEGACY_SECRET, sign
 from tests.support.outcomes import (
     CREDENTIALS,
     FOREIGN_PAGE,
     GROUPS,
     PAGE,
-    STATES,
+    SESSION_STATES,
+    WRONG_OWNER,
     YES,
     Call,
     expected,
     page_with_tables,
 )
+from tests.support.own_routes import KEYS
 from tests.support.server import Server, running_server
 
-LEGACY_SECRET = "".join(f"{number:02x}" for number in range(0, 256, 7))
-KEYS = KeyForm("sk_app", DEVELOPMENT_PEPPER)
-CASES = [
-    pytest.param(call, credential, state, outcome, id=f"{call}-{credential}-{state}")
-    for group, calls in GROUPS.items()
-    for call in calls
-    for credential in CREDENTIALS
-    for state in STATES
-    if (outcome := expected(group, call, credential, state)) is not None
-]
+CALLS = [(group, call) for group, calls in GROUPS.items() for call in calls]
+OWNED = [(group, call) for group, call in CALLS if any(word in call.path for word in WRONG_OWNER)]
 
 
 class Worlds(NamedTuple):
@@ -126,8 +117,7 @@ def send(person: Person, credential: str, state: str, clerk: Instance) -> dict[s
     if credential == "API key":
         return {"X-API-Key": person.key}
     if credential == "legacy token":
-        token = jwt.encode({"sub": str(person.user_id), "exp": end}, LEGACY_SECRET, "HS256")
-        return {"Authorization": f"Bearer {token}"}
+        return {"Authorization": f"Bearer {sign(sub=person.user_id, exp=end)}"}
     claims: dict[str, Any] = {"sub": person.clerk_id, "sid": person.session, "exp": end}
     if credential == "impersonated session":
         claims["act"] = {"sub": clerk_id("user")}
@@ -143,36 +133,79 @@ def send(person: Person, credential: str, state: str, clerk: Instance) -> dict[s
     return {"Authorization": f"Bearer {token}"}
 
 
-@pytest.mark.parametrize(("call", "credential", "state", "outcome"), CASES)
-def test_outcome(
-    call: Call, credential: str, state: str, outcome: str, worlds: Worlds, clerk: Instance, sql: Sql
+class Asking(NamedTuple):
+    """Makes calls with a credential in a state, each by a caller of its own."""
+
+    worlds: Worlds
+    clerk: Instance
+    sql: Sql
+
+    def check(self, calls: Iterable[tuple[str, Call]], credential: str, state: str) -> None:
+        wanted = {str(call): expected(group, call, credential, state) for group, call in calls}
+        assert wanted
+        assert {str(call): self.outcome(call, credential, state) for _, call in calls} == wanted
+
+    def outcome(self, call: Call, credential: str, state: str) -> str:
+        is_asked_of_clerk = re.search(r"\{session\}|/revoke|ban$", call.path) and state in {
+            "valid",
+            "wrong owner",
+        }
+        emulator = self.worlds.emulator if is_asked_of_clerk else None
+        caller = Person(self.sql, emulator, "user" if credential == "session of a user" else "admin")
+        other = Person(self.sql, emulator)
+        caller.enter(state, call.path)
+        owner = other if state == "wrong owner" else caller
+        path = call.path.format(
+            key=owner.key_id,
+            session=owner.session,
+            user=other.user_id,
+            campaign=owner.campaign_id,
+            template=owner.template_id,
+        )
+        is_late = (credential, state) == ("legacy token", "revoked")
+        server = self.worlds.late if is_late else self.worlds.present
+        headers = send(caller, credential, state, self.clerk)
+        answer = server.request(call.method, path, json=call.body, headers=headers)
+        return YES if answer.ok else str(answer.json()["code"])
+
+
+@pytest.fixture
+def asking(worlds: Worlds, clerk: Instance, sql: Sql) -> Asking:
+    return Asking(worlds, clerk, sql)
+
+
+@pytest.fixture
+def one_a_blueprint(app: Flask) -> list[tuple[str, Call]]:
+    """The first call of each. Its policy is that of the blueprint, and a state is looked at before it."""
+    urls = app.url_map.bind("localhost")
+    found: dict[str, tuple[str, Call]] = {}
+    for group, call in CALLS:
+        path = re.sub(r"\{\w+\}", "1", call.path.partition("?")[0])
+        endpoint, _ = urls.match(path, call.method)
+        found.setdefault(endpoint.partition(".")[0], (group, call))
+    return list(found.values())
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_of_every_route(asking: Asking, credential: str) -> None:
+    asking.check(CALLS, credential, "valid")
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+@pytest.mark.parametrize("state", SESSION_STATES)
+def test_of_every_state(
+    asking: Asking, one_a_blueprint: list[tuple[str, Call]], credential: str, state: str
 ) -> None:
-    is_asked_of_clerk = re.search(r"\{session\}|/revoke|ban$", call.path) and outcome in {
-        YES,
-        "session-revoked",
-    }
-    emulator = worlds.emulator if is_asked_of_clerk else None
-    is_admin = credential != "session of a user"
-    caller = Person(sql, emulator, "admin" if is_admin else "user")
-    other = Person(sql, emulator)
-    caller.enter(state, call.path)
-    owner = other if state == "wrong owner" else caller
-    path = call.path.format(
-        key=owner.key_id,
-        session=owner.session,
-        user=other.user_id,
-        campaign=owner.campaign_id,
-        template=owner.template_id,
-    )
-    is_late = (credential, state) == ("legacy token", "revoked")
-    headers = send(caller, credential, state, clerk)
-    server = worlds.late if is_late else worlds.present
-    answer = server.request(call.method, path, json=call.body, headers=headers)
-    assert told(answer) == outcome, answer.text
+    asking.check(one_a_blueprint, credential, state)
 
 
-def told(answer: requests.Response) -> str:
-    return YES if answer.ok else str(answer.json()["code"])
+@pytest.mark.parametrize("credential", ["session of a user", "session of an admin", "API key"])
+def test_of_what_belongs_to_somebody_else(asking: Asking, credential: str) -> None:
+    asking.check(OWNED, credential, "wrong owner")
+
+
+def test_of_a_key_without_the_scope(asking: Asking) -> None:
+    asking.check(CALLS, "API key", "missing scope")
 
 
 def test_every_protected_route_is_there(app: Flask) -> None:

@@ -1,21 +1,24 @@
 """What a route may demand, on routes of the test's own: by the table and by require_auth."""
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 from flask import Blueprint, Flask
+from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
-from backend.access.policy import PUBLIC, Policy, policies_of, require_auth
+from backend.access.policy import PUBLIC, Policy, get_auth, policies_of, require_auth
+from backend.errors import AppError, ErrorCode
 from backend.models.choices import Plan, Role, Scope
 from tests.support.clerk import Instance
 from tests.support.database import Sql
-from tests.support.own_routes import METHODS, Guard, Person, demand, make_app, outcome, reached, serve
+from tests.support.own_routes import METHODS, Guard, Person, demand, make_own_app, outcome, reached, serve
 
 
 @pytest.fixture
 def app(settings: dict[str, str]) -> Flask:
-    return make_app(settings)
+    return make_own_app(settings)
 
 
 @pytest.fixture
@@ -25,22 +28,22 @@ def person(clerk: Instance, sql: Sql) -> Person:
 
 @pytest.mark.parametrize("place", ["table", "require_auth"])
 class TestOneDemand:
-    @pytest.mark.parametrize(("held", "wanted"), list(itertools.product(Role, Role)))
-    def test_role(self, app: Flask, person: Person, place: str, held: Role, wanted: Role) -> None:
-        person.exists(role=held)
-        order = ["user", "developer", "admin"]
-        is_enough = order.index(held) >= order.index(wanted)
-        client = demand(app, place, role=wanted)
-        for headers in (person.session(), person.legacy()):
-            assert outcome(client, headers) == ("ok" if is_enough else "forbidden")
+    @pytest.mark.parametrize("wanted", Role)
+    def test_role(self, app: Flask, person: Person, place: str, wanted: Role) -> None:
+        client, order = demand(app, place, role=wanted), ["user", "developer", "admin"]
+        for held in order:
+            person.exists(role=held)
+            expected = "ok" if order.index(held) >= order.index(wanted) else "forbidden"
+            for headers in (person.session(), person.legacy()):
+                assert outcome(client, headers) == expected, held
 
-    @pytest.mark.parametrize(("held", "wanted"), list(itertools.product(Plan, Plan)))
-    def test_plan(self, app: Flask, person: Person, place: str, held: Plan, wanted: Plan) -> None:
-        person.exists(plan=held)
-        order = ["free", "pro", "enterprise"]
-        is_enough = order.index(held) >= order.index(wanted)
-        client = demand(app, place, plan=wanted)
-        assert outcome(client, person.session()) == ("ok" if is_enough else "forbidden")
+    @pytest.mark.parametrize("wanted", Plan)
+    def test_plan(self, app: Flask, person: Person, place: str, wanted: Plan) -> None:
+        client, order = demand(app, place, plan=wanted), ["free", "pro", "enterprise"]
+        for held in order:
+            person.exists(plan=held)
+            expected = "ok" if order.index(held) >= order.index(wanted) else "forbidden"
+            assert outcome(client, person.session()) == expected, held
 
     @pytest.mark.parametrize("wanted", list(Scope))
     def test_scope(self, app: Flask, person: Person, place: str, wanted: Scope) -> None:
@@ -88,16 +91,15 @@ class TestOneDemand:
 
 
 class TestScopeByMethod:
-    @pytest.mark.parametrize("method", METHODS)
-    def test_table(self, app: Flask, person: Person, method: str) -> None:
+    def test_table(self, app: Flask, person: Person) -> None:
         person.exists()
         client = serve(app, Policy(read=Scope.CAMPAIGNS_READ, write=Scope.CAMPAIGNS_WRITE))
-        is_reading = method in {"GET", "HEAD"}
-        refusal = "403" if method == "HEAD" else "insufficient-scope"
         read, write = person.key(Scope.CAMPAIGNS_READ), person.key(Scope.CAMPAIGNS_WRITE)
-        assert outcome(client, read, method) == ("ok" if is_reading else refusal)
-        assert outcome(client, write, method) == (refusal if is_reading else "ok")
-        assert outcome(client, person.session(), method) == "ok"
+        for method in METHODS:
+            good, bad = (read, write) if method in {"GET", "HEAD"} else (write, read)
+            refusal = "403" if method == "HEAD" else "insufficient-scope"
+            told = [outcome(client, one, method) for one in (good, bad, person.session())]
+            assert told == ["ok", refusal, "ok"], method
 
     def test_read_only(self, app: Flask, person: Person) -> None:
         """No scope for writing: no key writes."""
@@ -154,3 +156,65 @@ class TestOutsideTheTable:
         person.exists()
         client = serve(app, None, require_auth(scope=Scope.PROFILE_READ))
         assert outcome(client, person.session()) == outcome(client, person.key(*Scope)) == "forbidden"
+
+
+def subsets(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [subset for size in range(len(names) + 1) for subset in itertools.combinations(names, size)]
+
+
+def columns(held: tuple[str, ...]) -> dict[str, str]:
+    return {"role": "developer" if "role" in held else "user", "plan": "pro" if "plan" in held else "free"}
+
+
+class TestCombined:
+    """A-06, CVE-2026-42349: one demand that is met stands for no other."""
+
+    FOR_KEYS = ("role", "plan", "scope")
+    FOR_SESSIONS = ("role", "plan", "permission", "feature")
+
+    @pytest.mark.parametrize("place", ["table", "require_auth"])
+    def test_key(self, app: Flask, person: Person, place: str) -> None:
+        demands = {"role": Role.DEVELOPER, "plan": Plan.PRO, "scope": Scope.TOKENS_SPEND}
+        client = demand(app, place, **demands)
+        for held in subsets(self.FOR_KEYS):
+            person.exists(**columns(held))
+            key = person.key(Scope.TOKENS_SPEND if "scope" in held else Scope.PROFILE_READ)
+            expected = {"ok"} if held == self.FOR_KEYS else {"forbidden", "insufficient-scope"}
+            assert outcome(client, key, "POST") in expected, held
+
+    def has_client(self, app: Flask) -> FlaskClient:
+        """Role by the table, plan by require_auth, the rest by has() inside."""
+
+        def guard(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
+            @require_auth(plan=Plan.PRO)
+            def guarded() -> ResponseReturnValue:
+                if not get_auth().has(permission="org:reports:read", feature="reports"):
+                    raise AppError(ErrorCode.FORBIDDEN, "Not granted.")
+                return view()
+
+            return guarded
+
+        return serve(app, Policy(role=Role.DEVELOPER), guard)
+
+    def session(self, person: Person, held: tuple[str, ...]) -> dict[str, str]:
+        person.exists(**columns(held))
+        claims = {
+            "v": 1,
+            "org_id": "org_1",
+            "org_role": "org:admin",
+            "org_permissions": ["org:reports:read" if "permission" in held else "org:reports:write"],
+            "fea": "o:reports" if "feature" in held else "o:invoices",
+        }
+        return person.session(**claims)
+
+    def test_session(self, app: Flask, person: Person) -> None:
+        client = self.has_client(app)
+        for held in subsets(self.FOR_SESSIONS):
+            expected = "ok" if held == self.FOR_SESSIONS else "forbidden"
+            assert outcome(client, self.session(person, held)) == expected, held
+
+    def test_neither_place_weakens_the_other(self, app: Flask, person: Person) -> None:
+        """require_auth alone, inside a strict blueprint, opens nothing; nor does a strict one inside a loose one."""
+        person.exists()
+        client = serve(app, Policy(role=Role.ADMIN, read=Scope.PROFILE_READ), require_auth)
+        assert outcome(client, person.session()) == "forbidden"

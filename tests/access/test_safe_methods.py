@@ -1,21 +1,19 @@
 """GET and HEAD change no row, on any route: what a link or an image can make a browser do is harmless."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 
 from backend.api import register_routes
+from tests.access.conftest import ADMIN, SESSION
 from tests.support.admins import add_user
-from tests.support.clerk import Instance, session_data
-from tests.support.clerk_api import SECRET_KEY, ApiServer, answer_with
+from tests.support.clerk import Instance
+from tests.support.clerk_api import ApiServer
 from tests.support.database import Sql
-from tests.support.fixtures import StartServer
 from tests.support.rows import all_rows, changed_tables
 from tests.support.server import Server
 
-ADMIN, SESSION = "user_admin", "sess_admin"
 QUERIES = ("", f"?session_id={SESSION}", "?limit=1&search=a&name=x&role=admin&banned=true&_method=DELETE")
 
 
@@ -27,18 +25,6 @@ def _paths() -> list[str]:
 
 
 PATHS = _paths()
-
-
-@pytest.fixture(scope="module")
-def clerk_api() -> Iterator[ApiServer]:
-    with ApiServer(answer_with(session_data(ADMIN, SESSION))) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def site(start_server: StartServer, clerk_api: ApiServer) -> Iterator[Server]:
-    with start_server(CLERK_API_URL=clerk_api.url, CLERK_SECRET_KEY=SECRET_KEY) as running:
-        yield running
 
 
 class Visitor:

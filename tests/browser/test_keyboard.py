@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 from tests.browser.visitor import Visitor, tab_to
 
 
-def test_focus_from_page_to_page(visitor: Visitor) -> None:
+def test_focus_from_page_to_page_and_when_its_control_is_gone(visitor: Visitor) -> None:
     visitor.sign_in()
     page = visitor.page
     main = page.get_by_role("main")
@@ -39,10 +39,6 @@ def test_focus_from_page_to_page(visitor: Visitor) -> None:
     expect(page.get_by_text("No campaign yet")).to_be_visible()
     expect(main).to_be_focused()
 
-
-def test_focus_when_its_control_is_gone(visitor: Visitor) -> None:
-    visitor.sign_in()
-    page = visitor.page
     tab_to(page, "API keys")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Create key")).to_be_visible()
@@ -52,7 +48,7 @@ def test_focus_when_its_control_is_gone(visitor: Visitor) -> None:
     expect(page.get_by_role("region", name="Copy “laptop” now")).to_be_focused()
     tab_to(page, "I have stored it")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("main")).to_be_focused()
+    expect(main).to_be_focused()
     tab_to(page, "Revoke")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")

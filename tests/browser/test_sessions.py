@@ -13,19 +13,15 @@ from tests.browser.visitor import Visitor
 ENDED = ("401.*/(auth/me|api/me)", "40[14].*__clerk")
 
 
-def test_reload(visitor: Visitor) -> None:
-    visitor.sign_in()
-    shown = visitor.page.get_by_test_id("user-id").inner_text()
-    visitor.page.reload()
-    expect(visitor.page.get_by_test_id("user-id")).to_have_text(shown)
-
-
-def test_sign_out_refuses_the_old_token_at_once(visitor: Visitor) -> None:
+def test_outlives_a_reload_and_sign_out_refuses_the_old_token_at_once(visitor: Visitor) -> None:
     visitor.expect_refusals(*ENDED)
     visitor.sign_in()
+    page, shown = visitor.page, visitor.page.get_by_test_id("user-id")
+    number = shown.inner_text()
+    page.reload()
+    expect(shown).to_have_text(number)
     token = visitor.token()
     assert visitor.call("/auth/me", token) == (200, None)
-    page = visitor.page
     page.get_by_role("button", name="Open user menu").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in to")).to_be_visible()
@@ -44,19 +40,6 @@ def test_two_tabs(visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("heading", name="Sign in to")).to_be_visible()
     second.bring_to_front()
     expect(second.get_by_role("heading", name="Sign in to")).to_be_visible()
-
-
-def test_ended_at_the_backend(visitor: Visitor) -> None:
-    visitor.expect_refusals(*ENDED)
-    visitor.sign_in()
-    page = visitor.page
-    page.get_by_role("link", name="Sessions").click()
-    expect(page.get_by_text("Clerk was asked just now")).to_be_visible()
-    visitor.picture("sessions")
-    page.get_by_role("button", name="End at the backend").click()
-    page.get_by_role("button", name="Yes").click()
-    expect(page.get_by_role("alert")).to_contain_text("session-revoked")
-    expect(page.get_by_role("heading", name="Sign in to")).to_be_visible()
 
 
 def test_clerk_forgot_this_browser(visitor: Visitor, application: Application) -> None:
@@ -88,8 +71,8 @@ def test_sign_out_that_does_not_reach_clerk(visitor: Visitor) -> None:
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_clerk_does_not_list_the_sessions(visitor: Visitor) -> None:
-    visitor.expect_refusals("503.*/v1/(me/sessions/active|client)")
+def test_list_that_fails_and_end_at_the_backend(visitor: Visitor) -> None:
+    visitor.expect_refusals("503.*/v1/(me/sessions/active|client)", *ENDED)
     visitor.sign_in()
     page = visitor.page
 
@@ -106,6 +89,13 @@ def test_clerk_does_not_list_the_sessions(visitor: Visitor) -> None:
     listed = page.get_by_label("Active sessions").get_by_role("listitem")
     expect(listed).to_have_count(1)
     expect(listed).to_contain_text("this one")
+
+    expect(page.get_by_text("Clerk was asked just now")).to_be_visible()
+    visitor.picture("sessions")
+    page.get_by_role("button", name="End at the backend").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.get_by_role("alert")).to_contain_text("session-revoked")
+    expect(page.get_by_role("heading", name="Sign in to")).to_be_visible()
 
 
 def test_two_devices(meet: Meet) -> None:

@@ -1,7 +1,5 @@
 """What the page does with the API: campaigns, keys, tokens, and what it says when the API refuses."""
 
-import re
-
 from playwright.sync_api import expect
 
 from tests.browser.application import Application
@@ -44,25 +42,39 @@ def test_campaign_from_draft_to_archive(visitor: Visitor, application: Applicati
     )
 
 
-def test_api_key_is_shown_once_and_works(visitor: Visitor) -> None:
+def test_api_key_is_shown_once_rotated_and_revoked(visitor: Visitor) -> None:
     visitor.sign_in()
     page = visitor.page
     page.get_by_role("link", name="API keys").click()
     page.get_by_label("Name").fill("laptop")
     page.get_by_role("button", name="Create key").click()
-    key = page.get_by_label("New API key").input_value()
+    shown = page.get_by_label("New API key")
+    old = shown.input_value()
     visitor.picture("api-key")
-    assert visitor.call("/auth/me", key) == (200, None)
+    assert visitor.call("/auth/me", old) == (200, None)
     page.get_by_role("button", name="I have stored it").click()
     page.reload()
-    listed = page.get_by_label("API keys", exact=True).get_by_role("listitem")
-    expect(listed).to_contain_text("laptop")
-    expect(listed).to_contain_text(key[-4:])
-    assert key not in page.content()
-    page.get_by_role("button", name=re.compile("^Revoke")).click()
+    rows = page.get_by_label("API keys", exact=True).get_by_role("listitem")
+    expect(rows).to_contain_text("laptop")
+    expect(rows).to_contain_text(old[-4:])
+    assert old not in page.content()
+
+    page.get_by_role("button", name=f"Rotate: laptop, …{old[-4:]}").click()
+    expect(page.get_by_text("The old one works for up to one more day")).to_be_visible()
     page.get_by_role("button", name="Yes").click()
-    expect(listed).to_contain_text("revoked")
-    assert visitor.call("/auth/me", key) == (401, "api-key-revoked")
+    new = shown.input_value()
+    (first, second) = (rows.filter(has_text=key[-4:]) for key in (new, old))
+    expect(second).to_contain_text("replaced")
+    expect(second).to_contain_text("until ")
+    expect(second.get_by_role("button", name="Rotate")).to_have_count(0)
+    expect(first.get_by_role("button", name="Rotate")).to_be_visible()
+    assert visitor.call("/auth/me", old) == visitor.call("/auth/me", new) == (200, None)
+    visitor.picture("keys-replaced")
+
+    first.get_by_role("button", name="Revoke").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(first).to_contain_text("revoked")
+    assert visitor.call("/auth/me", new) == (401, "api-key-revoked")
 
 
 def test_tokens_are_spent_up_to_the_quota(visitor: Visitor) -> None:

@@ -8,7 +8,6 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from config import PROJECT
 from tests.browser.application import PASSWORD, Application, email_of
-from tests.support.waiting import wait_for
 
 PICTURES = PROJECT / ".local" / "screenshots"
 PHONE = {"width": 390, "height": 844}
@@ -86,8 +85,7 @@ class Visitor:
 
     def wait_for_webhooks(self) -> None:
         """Until all that Clerk had to tell was told."""
-        clerk = self.application.clerk
-        wait_for(lambda: all(one["status"] != "pending" for one in clerk.call("GET", "/emulator/messages")))
+        self.application.clerk.wait_until_all_is_told()
 
     def expect_refusals(self, *patterns: str) -> None:
         """The browser notes every answer from 400 on as an error: which ones belong to this test."""

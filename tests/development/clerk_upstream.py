@@ -29,19 +29,18 @@ class Upstream(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path == "/stalled":
-            self.begin()
-            time.sleep(STALLED_SECONDS)
-            self.wfile.write(b"def")
-        elif path == "/cut":
-            self.begin()
-            self.close_connection = True
+        if path in {"/stalled", "/cut"}:
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"abc")
+            if path == "/stalled":
+                time.sleep(STALLED_SECONDS)
+                self.wfile.write(b"def")
+            self.close_connection = path == "/cut"
         elif path == "/broken":
             self.wfile.write(b"this is not HTTP\r\n\r\n")
             self.close_connection = True
-        elif path == "/length":
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            self.answer(200, json.dumps({"length": len(body)}).encode())
         elif path == "/bundle":
             self.answer(200, BUNDLE, ("Content-Type", "text/javascript"), ("ETag", '"1"'))
         elif path == "/stream":
@@ -54,16 +53,12 @@ class Upstream(BaseHTTPRequestHandler):
         elif path == "/wrong":
             self.answer(422, b'{"errors": []}', ("Content-Type", "application/json"))
         else:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            asked = {"method": self.command, "path": self.path, "headers": headers, "length": len(body)}
             self.answer(
                 200,
-                json.dumps(
-                    {
-                        "method": self.command,
-                        "path": self.path,
-                        "headers": {name.lower(): value for name, value in self.headers.items()},
-                        "body": self.rfile.read(int(self.headers.get("Content-Length", 0))).decode(),
-                    }
-                ).encode(),
+                json.dumps(asked | {"body": body.decode()}).encode(),
                 ("Set-Cookie", "__client=a; HttpOnly; Path=/"),
                 ("Set-Cookie", "__client_uat=1; Path=/"),
                 ("Access-Control-Allow-Origin", "http://localhost:8000"),
@@ -79,13 +74,6 @@ class Upstream(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-    def begin(self) -> None:
-        """Half an answer."""
-        self.send_response(200)
-        self.send_header("Content-Length", "6")
-        self.end_headers()
-        self.wfile.write(b"abc")
 
     def log_message(self, *_arguments: object) -> None:
         return

@@ -13,13 +13,14 @@ import psycopg2
 from config import PROJECT
 from development.database import libpq_url
 
-# A process that uses the server until its stdin closes, as `make run` or a shell would.
+# A process that uses the server until its stdin closes, as `make run` until Ctrl-C.
 USER = """
 import sys
 from pathlib import Path
-from development.database import ensure_running
-print(ensure_running(Path(sys.argv[1])), flush=True)
-sys.stdin.read()
+from development.database import developer_server
+with developer_server(Path(sys.argv[1])) as url:
+    print(url, flush=True)
+    sys.stdin.read()
 """
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from config import PROJECT
+from config import LOCAL_DATABASE, PROJECT
 from development.database import libpq_url, server_pid
 from tests.development.embedded import User, is_gone, query
 
@@ -49,15 +50,20 @@ def run_python(program: str, argument: Path) -> subprocess.CompletedProcess[str]
 def test_the_last_user_stops_the_server_and_data_is_kept(folder: Path, join: Join) -> None:
     first, second = join(folder), join(folder)  # both start at once, on an empty folder
     pid = server_pid(first.url)
+    address = folder / LOCAL_DATABASE.name
     assert second.url == first.url
+    assert address.read_text() == f"DATABASE_URL={first.url}\n"
+    assert stat.S_IMODE(address.stat().st_mode) == 0o600
     assert server_pid(second.url) == pid
     query(first.url, "CREATE TABLE kept AS SELECT 42 AS answer")
 
     first.leave()
     assert not is_gone(pid)
+    assert address.exists()
     assert query(second.url, "SELECT answer FROM kept") == [(42,)]
     second.leave()
     assert is_gone(pid)
+    assert not address.exists()
 
     third = join(folder)
     assert query(third.url, "SELECT answer FROM kept") == [(42,)]
@@ -71,6 +77,7 @@ def test_a_killed_user_leaves_a_server_that_the_next_one_joins_and_stops(folder:
     pid = server_pid(killed.url)
     killed.kill()
     assert not is_gone(pid)
+    assert (folder / LOCAL_DATABASE.name).exists()  # it still tells where the server is
 
     following = join(folder)
     assert server_pid(following.url) == pid
@@ -132,9 +139,10 @@ def test_a_server_that_cannot_start_says_why_in_one_line(folder: Path, join: Joi
 import sys
 from pathlib import Path
 from config import ConfigError
-from development.database import ensure_running
+from development.database import developer_server
 try:
-    ensure_running(Path(sys.argv[1]))
+    with developer_server(Path(sys.argv[1])):
+        pass
 except ConfigError as error:
     print(error)
 """

@@ -51,7 +51,10 @@ def node() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "a project"
+    return make_project(tmp_path / "a project")
+
+
+def make_project(folder: Path) -> Path:
     folder.mkdir()
     for name in MODULES:
         whole = PROJECT / name
@@ -70,6 +73,19 @@ def project(tmp_path: Path) -> Path:
     (frontend / "build.js").write_text(BUILD)
     write(folder, "one")
     return folder
+
+
+@pytest.fixture(scope="module")
+def _built(tmp_path_factory: pytest.TempPathFactory, node: None) -> Path:  # noqa: ARG001 - it is to be here
+    folder = make_project(tmp_path_factory.mktemp("built") / "a project")
+    assert make_page(folder) == (0, INSTALLING + BUILDING, "")
+    return folder
+
+
+@pytest.fixture
+def built(tmp_path: Path, _built: Path) -> Path:
+    """One whose page is built."""
+    return shutil.copytree(_built, tmp_path / "a project", symlinks=True)
 
 
 def write(project: Path, text: str) -> None:
@@ -149,77 +165,71 @@ class TestBuild:
         (project / "frontend" / "openapi.json").write_text("{}")  # the page is not made of it
         assert make_page(project) == (0, "", "")
 
-    def test_packages_run_no_scripts(self, project: Path) -> None:
-        assert make_page(project) == (0, INSTALLING + BUILDING, "")
-        assert (project / "frontend" / "node_modules" / "tiny" / "package.json").is_file()
-        assert not (project / "frontend" / "ran").exists()
+    def test_packages_run_no_scripts(self, built: Path) -> None:
+        assert (built / "frontend" / "node_modules" / "tiny" / "package.json").is_file()
+        assert not (built / "frontend" / "ran").exists()
 
-    def test_a_mistake_leaves_the_page_before(self, project: Path) -> None:
-        assert make_page(project)[0] == 0
-        write(project, "a mistake")
+    def test_a_mistake_leaves_the_page_before(self, built: Path) -> None:
+        write(built, "a mistake")
         for _ in range(2):  # it is not taken for built
-            code, _, errors = make_page(project)
+            code, _, errors = make_page(built)
             assert code == 1
             assert "src/main.js: a mistake" in errors
-        assert page(project) == "one"
+        assert page(built) == "one"
 
-    def test_interrupted(self, project: Path) -> None:
+    def test_interrupted(self, built: Path) -> None:
         """Nothing goes on in the background, and the next run finishes it."""
-        assert make_page(project)[0] == 0
-        write(project, "slow")
-        process = start(project)
-        draft = project / "frontend" / "dist.new"
+        write(built, "slow")
+        process = start(built)
+        draft = built / "frontend" / "dist.new"
         wait_for(draft.exists, 60)
         building = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
         assert psutil.wait_procs(building, timeout=20)[1] == []
-        assert page(project) == "one"
-        write(project, "three")
-        assert make_page(project) == (0, BUILDING, "")
-        assert page(project) == "three"
+        assert page(built) == "one"
+        write(built, "three")
+        assert make_page(built) == (0, BUILDING, "")
+        assert page(built) == "three"
 
-    def test_current_without_node(self, project: Path, tmp_path: Path) -> None:
-        assert make_page(project)[0] == 0
-        assert make_page(project, PATH=str(tmp_path)) == (0, "", "")
-
-
-@pytest.mark.parametrize("version", ["v18.20.4", "v20.18.9", "v21.7.0", "v22.11.0"])
-def test_an_old_node_is_one_line(project: Path, tmp_path: Path, version: str) -> None:
-    code, output, errors = make_page(project, PATH=fake_node(tmp_path / "bin", version))
-    assert (code, output) == (1, "")
-    assert errors == f"Node.js 20.19, 22.12 or newer with npm is needed; this is {version}.\n"
+    def test_current_without_node(self, built: Path, tmp_path: Path) -> None:
+        assert make_page(built, PATH=str(tmp_path)) == (0, "", "")
 
 
-@pytest.mark.parametrize("version", ["v20.19.0", "v22.12.0", "v23.0.0", "v24.1.0"])
-def test_node_that_will_do(project: Path, tmp_path: Path, version: str) -> None:
-    """It gets as far as npm, which is none here."""
-    _, output, _ = make_page(project, PATH=fake_node(tmp_path / "bin", version))
-    assert output.startswith(INSTALLING)
-
-
-def test_no_node_is_one_line(project: Path, tmp_path: Path) -> None:
-    code, output, errors = make_page(project, PATH=str(tmp_path))
-    assert (code, output) == (1, "")
-    assert errors == "Node.js 20.19, 22.12 or newer with npm is needed.\n"
+def test_no_node_or_an_old_one_is_one_line(project: Path, tmp_path: Path) -> None:
+    needed = "Node.js 20.19, 22.12 or newer with npm is needed"
+    assert make_page(project, PATH=str(tmp_path)) == (1, "", f"{needed}.\n")
+    old = fake_node(tmp_path / "bin", "v18.20.4")
+    assert make_page(project, PATH=old) == (1, "", f"{needed}; this is v18.20.4.\n")
 
 
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("echo No version is set for command node >&2; exit 126", "No version is set for command node"),
-        ("exit 3", "nothing"),
-        ("echo v22.12.0; exit 1", "v22.12.0"),
-        ("echo hello; echo and more", "hello and more"),
-        ("echo vtwenty.1", "vtwenty.1"),
-        (r"printf '\377'", "\ufffd"),
+        *((f"echo {good}", None) for good in ("v20.19.0", "v22.12.0", "v23.0.0", "v24.1.0")),
+        *((f"echo {old}", f"this is {old}") for old in ("v20.18.9", "v21.7.0", "v22.11.0")),
+        # As the stand-in of a version manager to which no version was named.
+        (
+            "echo No version is set for command node >&2; exit 126",
+            "node --version says: No version is set for command node",
+        ),
+        ("exit 3", "node --version says: nothing"),
+        ("echo v22.12.0; exit 1", "node --version says: v22.12.0"),
+        ("echo hello; echo and more", "node --version says: hello and more"),
+        ("echo vtwenty.1", "node --version says: vtwenty.1"),
+        (r"printf '\377'", "node --version says: \ufffd"),
     ],
 )
-def test_a_node_that_does_not_work_is_one_line(project: Path, tmp_path: Path, script: str, said: str) -> None:
-    """As the stand-in of a version manager to which no version was named."""
-    code, output, errors = make_page(project, PATH=scripts(tmp_path / "bin", script, "exit 0"))
-    assert (code, output) == (1, "")
-    assert errors == f"Node.js 20.19, 22.12 or newer with npm is needed; node --version says: {said}.\n"
+def test_which_node_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str | None
+) -> None:
+    monkeypatch.setenv("PATH", scripts(tmp_path / "bin", script, "exit 0"))
+    if said is None:
+        check_node(FOR_VITE)
+        return
+    with pytest.raises(ToolsMissingError) as refusal:
+        check_node(FOR_VITE)
+    assert str(refusal.value) == f"Node.js 20.19, 22.12 or newer with npm is needed; {said}."
 
 
 @COMMANDS

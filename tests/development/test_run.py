@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from config import PROJECT
 from development import bundles
 from tests.support.make_run import MakeRun
 from tests.support.ports import free_ports
+from tests.support.project import copy_project
+from tests.support.server import setting_names
 
 Start = Callable[[], MakeRun]
 
@@ -37,6 +40,14 @@ def start() -> Iterator[Start]:
         for each in runs:
             each.process.send_signal(signal.SIGTERM)
             each.wait()
+
+
+@pytest.fixture
+def new_checkout() -> Iterator[Path]:
+    # Not tmp_path: under root the next pytest closes its parent again, in front of the server's account.
+    with tempfile.TemporaryDirectory() as folder:
+        copy_project(Path(folder) / "project")
+        yield Path(folder) / "project"
 
 
 def pasted(banner: str, program: str) -> str:
@@ -61,6 +72,12 @@ def assert_page_and_clerk(banner: str) -> None:
     for origin in (found[0], found[0].replace("localhost", "127.0.0.1"), "http://localhost:5173"):
         answer = requests.get(f"{found[0]}/healthz", headers={"Origin": origin}, timeout=10)
         assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+
+def list_users(project: Path) -> subprocess.CompletedProcess[str]:
+    """A command beside the run, as typed into another terminal."""
+    command = (sys.executable, "-m", "flask", "--app", "wsgi", "users", "list")
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
 
 
 def assert_all_gone(programs: list[psutil.Process]) -> None:
@@ -103,19 +120,16 @@ def test_after_kill_9_and_after_the_death_of_a_part(start: Start) -> None:
     assert_all_gone(programs)
 
 
-def test_without_node_one_line_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a project where nothing was built yet."""
-    project = tmp_path / "project"
-    files = subprocess.check_output(("git", "ls-files", "-co", "--exclude-standard"), cwd=PROJECT, text=True)
-    for name in files.splitlines():
-        if not name.startswith("tests/") and (PROJECT / name).is_file():
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, project / name)
-    monkeypatch.setenv("PATH", str(tmp_path))
+def test_a_new_checkout_without_node(new_checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line says what the page needs; other commands find the database and the Clerk keys of the run."""
+    monkeypatch.setenv("PATH", str(new_checkout))
+    for name in setting_names():
+        monkeypatch.delenv(name, raising=False)  # an empty one would hide what the run wrote down
     port, emulator_port = free_ports(2)
-    run = MakeRun(tmp_path / "local", port, emulator_port, project)
+    run = MakeRun(new_checkout / ".local", port, emulator_port, new_checkout)
     try:
         banner = run.wait_until_ready()
+        during = list_users(new_checkout)
     finally:
         run.process.send_signal(signal.SIGTERM)
         run.wait()
@@ -125,6 +139,8 @@ def test_without_node_one_line_says_what_is_missing(tmp_path: Path, monkeypatch:
     )
     assert "in your browser" not in banner
     assert "curl" in banner
+    assert during.returncode == 0, during.stderr
+    assert list_users(new_checkout).stderr.startswith("DATABASE_URL: not set, ")
 
 
 @pytest.mark.parametrize("variable", ["PORT", "EMULATOR_PORT"])

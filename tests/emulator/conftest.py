@@ -12,24 +12,36 @@ from .browser import PASSWORD, Browser, Json
 from .harness import EmulatorProcess, Receiver
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def shared_receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    yield receiver
-    receiver.close()
+    with Receiver() as receiver:
+        yield receiver
 
 
-@pytest.fixture(scope="module")
-def emulator(
-    tmp_path_factory: pytest.TempPathFactory, shared_receiver: Receiver
+@pytest.fixture(scope="package")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("project") / "node_modules"
+
+
+@pytest.fixture(scope="package")
+def _shared_emulator(
+    tmp_path_factory: pytest.TempPathFactory, shared_receiver: Receiver, bundles: Path
 ) -> Iterator[EmulatorProcess]:
-    """Share one emulator among the tests of a file, since a start takes a second; each uses its own users."""
-    emulator = EmulatorProcess(tmp_path_factory.mktemp("emulator") / "state", shared_receiver.url)
+    state = tmp_path_factory.mktemp("emulator") / "state"
+    emulator = EmulatorProcess(state, shared_receiver.url, options=("--bundles", str(bundles)))
     emulator.start()
     shared_receiver.secret = emulator.keys["CLERK_WEBHOOK_SECRET"]
     yield emulator
     assert emulator.stop() == 0
     assert shared_receiver.forged == []
+
+
+@pytest.fixture(scope="module")
+def emulator(_shared_emulator: EmulatorProcess) -> EmulatorProcess:
+    """One process for all files, since a start takes a second; each file finds it empty."""
+    _shared_emulator.wait_until_all_is_told()
+    _shared_emulator.call("POST", "/emulator/reset", json={"webhooks": False})
+    return _shared_emulator
 
 
 @pytest.fixture
@@ -41,18 +53,15 @@ def heard(shared_receiver: Receiver) -> Receiver:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    yield receiver
-    receiver.close()
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture
 def own_emulator(tmp_path: Path, receiver: Receiver) -> Iterator[EmulatorProcess]:
     """Start an emulator for one test that stops it; its webhooks go to `receiver`."""
-    emulator = EmulatorProcess(tmp_path / "state", receiver.url)
-    emulator.start()
-    yield emulator
-    emulator.stop()
+    with EmulatorProcess(tmp_path / "state", receiver.url) as emulator:
+        yield emulator
 
 
 @pytest.fixture
@@ -75,17 +84,23 @@ def email() -> str:
 
 @pytest.fixture
 def user_id(emulator: EmulatorProcess, email: str, heard: Receiver) -> str:
-    """A user whom somebody created, with PASSWORD and a username."""
+    """A user whom somebody created, with PASSWORD, a first name and a username."""
     del heard  # which hears of the creation too
-    user_id: str = emulator.create_user(email, password=PASSWORD, username=email[:12])["id"]
+    user: Json = emulator.create_user(email, password=PASSWORD, first_name="Ada", username=email[:12])
+    user_id: str = user["id"]
     return user_id
 
 
 @pytest.fixture
-def user(browser: Browser, email: str, heard: Receiver) -> Json:
-    """A user who signed up, with PASSWORD, in `browser`."""
+def session(browser: Browser, email: str, heard: Receiver) -> Json:
+    """Of a user who signed up, with PASSWORD, in `browser`."""
     del heard  # which hears of the sign-up too
-    user: Json = browser.sign_up(email)["user"]
+    return browser.sign_up(email)
+
+
+@pytest.fixture
+def user(session: Json) -> Json:
+    user: Json = session["user"]
     return user
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from development.node import check_node, npm
 from development.setup_venv import OneAtATime
@@ -34,10 +34,23 @@ def environment(emulator: EmulatorProcess) -> dict[str, str]:
 
 
 class NodeSdk:
-    """`@clerk/backend`. Every call is a process of its own."""
+    """`@clerk/backend` in one process for all calls."""
 
     def __init__(self, emulator: EmulatorProcess) -> None:
-        self._environment = environment(emulator)
+        self._process = subprocess.Popen(
+            ("node", "sdk.mjs"),
+            cwd=FOLDER,
+            env=environment(emulator),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=10)  # it ends with its stdin
 
     def call(self, name: str, **given: Any) -> Any:
         """What the call returns. Fails when it throws."""
@@ -51,8 +64,9 @@ class NodeSdk:
         return error
 
     def _run(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
-        output = subprocess.check_output(
-            ("node", "sdk.mjs", name, json.dumps(given)), cwd=FOLDER, env=self._environment, timeout=30
-        )
-        answer: dict[str, Any] = json.loads(output)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([name, given]) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer

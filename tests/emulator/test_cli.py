@@ -1,18 +1,17 @@
-"""`flask --app clerk_emulator …` as a developer types it."""
+"""`flask --app clerk_emulator …` as a developer types it, and what its README says of that."""
 
 import re
 import shlex
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jwt
+from click.testing import Result
 
 from tests.support.ports import free_port
 
 from .browser import Browser
-from .harness import EmulatorProcess
+from .harness import ROOT, EmulatorProcess, run_module
 
 COMMANDS = {
     *("sign-up", "sign-in", "sign-out", "token", "curl", "ticket"),
@@ -26,8 +25,12 @@ def _claims(token: str) -> dict[str, Any]:
     return claims
 
 
-def _assert_one_line(result: subprocess.CompletedProcess[str], expected: str) -> None:
-    assert result.returncode == 1
+README = (ROOT / "clerk_emulator" / "README.md").read_text()
+PROMPT = ".venv/bin/flask --app clerk_emulator "
+
+
+def _assert_one_line(result: Result, expected: str) -> None:
+    assert result.exit_code == 1
     assert result.stdout == ""
     [line] = result.stderr.splitlines()
     assert expected in line
@@ -42,9 +45,9 @@ def test_a_user_is_led_through_a_life(emulator: EmulatorProcess) -> None:
     listed = emulator.cli("users").stdout
     assert re.search(rf"{user_id} +life@example.com +Ada Lovelace +active", listed)
     assert emulator.cli("sign-out", "life@example.com").stdout == "ended 1 session\n"
-    assert emulator.cli("ban", "life@example.com").returncode == 0
+    assert emulator.cli("ban", "life@example.com").exit_code == 0
     _assert_one_line(emulator.cli("sign-in", "life@example.com"), "banned")
-    assert emulator.cli("delete", "life@example.com").returncode == 0
+    assert emulator.cli("delete", "life@example.com").exit_code == 0
     assert user_id not in emulator.cli("users").stdout
 
 
@@ -61,7 +64,7 @@ def test_token_prints_only_the_token_and_signs_up_once(emulator: EmulatorProcess
 def test_token_is_of_a_session_in_an_organization(emulator: EmulatorProcess) -> None:
     def organization(*options: str) -> dict[str, Any]:
         result = emulator.cli("token", "member@example.com", "--sign-up", *options)
-        assert result.returncode == 0, result.stderr
+        assert result.exit_code == 0, result.stderr
         found: dict[str, Any] = _claims(result.stdout).get("o", {})
         return found
 
@@ -80,7 +83,7 @@ def test_token_is_of_a_session_in_an_organization(emulator: EmulatorProcess) -> 
         "Organization role not found",
     )
     unused = emulator.cli("token", "member@example.com", "--role", "org:member")
-    assert unused.returncode == 2
+    assert unused.exit_code == 2
     assert "--organization" in unused.stderr
 
 
@@ -108,8 +111,8 @@ def test_who_is_kept_out_is_let_in_again(emulator: EmulatorProcess) -> None:
         assert emulator.cli(keep_out, "kept@example.com").stdout == f"{refusal} {user_id}\n"
         assert re.search(rf"{user_id} .*{refusal}", emulator.cli("users").stdout)
         _assert_one_line(emulator.cli("token", "kept@example.com"), refusal)
-        assert emulator.cli(let_in, "kept@example.com").returncode == 0
-        assert emulator.cli("token", "kept@example.com").returncode == 0
+        assert emulator.cli(let_in, "kept@example.com").exit_code == 0
+        assert emulator.cli("token", "kept@example.com").exit_code == 0
 
 
 def test_curl_prints_a_line_to_paste(emulator: EmulatorProcess) -> None:
@@ -130,14 +133,8 @@ def test_messages_are_listed_and_replayed(emulator: EmulatorProcess) -> None:
 
 def test_help_needs_no_emulator_and_shows_an_example(tmp_path: Path) -> None:
     nowhere = EmulatorProcess(tmp_path / "absent", "")
-
-    def help_has_example(command: str) -> bool:
-        return f"flask --app clerk_emulator {command}" in nowhere.cli(command, "--help").stdout
-
-    with ThreadPoolExecutor(4) as pool:
-        assert dict(zip(COMMANDS, pool.map(help_has_example, COMMANDS), strict=True)) == dict.fromkeys(
-            COMMANDS, True
-        )
+    for command in COMMANDS:
+        assert f"flask --app clerk_emulator {command}" in nowhere.cli(command, "--help").stdout
     assert not (tmp_path / "absent").exists()
 
 
@@ -150,3 +147,29 @@ def test_errors_say_what_to_do(emulator: EmulatorProcess, tmp_path: Path) -> Non
     (tmp_path / "keys.env").write_text(keys)
     _assert_one_line(emulator.cli("users", "--state", str(tmp_path)), "no emulator answers")
     _assert_one_line(emulator.cli("update", "no@example.com"), "nothing to change")
+
+
+def test_every_command_of_the_readme_works(emulator: EmulatorProcess) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines() if line.startswith(PROMPT)]
+    assert len(commands) > 15
+    for command in commands:
+        result = emulator.cli(*shlex.split(command.removeprefix(PROMPT)))
+        assert result.exit_code == 0, f"{command}\n{result.stderr}"
+        assert result.stdout, command
+
+
+def test_the_readme_names_every_option_and_command(emulator: EmulatorProcess) -> None:
+    flask = ("flask", "--app", "clerk_emulator")
+    said = run_module(*flask, "--help").stdout.partition("Commands:\n")[2]
+    names = set(re.findall(r"^  ([a-z-]+)", said, re.MULTILINE)) - {"routes", "run", "shell"}
+    assert names == COMMANDS
+    assert {name for name in names if not re.search(rf"emulator {name}\b|`{name}`", README)} == set()
+    help_of_server = run_module("clerk_emulator", "--help").stdout
+    options = set(re.findall(r"^  (--[a-z-]+)", help_of_server, re.MULTILINE)) - {"--help"}
+    assert options == set(re.findall(r"^\| `(--[a-z-]+)`", README, re.MULTILINE))
+    assert f"`{emulator.keys['CLERK_PUBLISHABLE_KEY']}`" in README
+    # As a process of its own, which the other tests leave out.
+    signed_up = run_module(*flask, "sign-up", "typed@example.com", CLERK_EMULATOR_STATE=str(emulator.state))
+    assert (signed_up.returncode, signed_up.stderr) == (0, "")
+    assert signed_up.stdout.strip() in emulator.cli("users").stdout

@@ -1,16 +1,21 @@
 """Whatever is sent, the answer is Clerk's form of an error and never a failure of the emulator."""
 
 import json
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import requests
+from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .harness import EmulatorProcess
+from clerk_emulator.frontend_api import frontend_api
+
+from .browser import Browser, Json
+from .harness import EmulatorProcess, refusal
 
 ROUTES = [
     ("POST", "/v1/users"),
@@ -50,14 +55,6 @@ def ids(emulator: EmulatorProcess) -> dict[str, str]:
     }
 
 
-def _assert_clerks_form(response: requests.Response) -> dict[str, Any]:
-    body = response.json()
-    assert set(body) == {"errors", "clerk_trace_id"}
-    error: dict[str, Any] = body["errors"][0]
-    assert set(error) - {"meta"} == {"message", "long_message", "code"}
-    return error
-
-
 @pytest.mark.parametrize(
     ("header", "code"),
     [
@@ -67,14 +64,10 @@ def _assert_clerks_form(response: requests.Response) -> dict[str, Any]:
         ("Bearer sk_\xff", "clerk_key_invalid"),
     ],
 )
-@pytest.mark.parametrize("path", ["/v1/users", "/v1/jwks", "/emulator/messages"])
-def test_the_secret_key_is_needed(
-    emulator: EmulatorProcess, path: str, header: str | None, code: str
-) -> None:
-    headers = {"Authorization": header} if header else {}
-    response = requests.get(f"{emulator.url}{path}", headers=headers, timeout=5)
-    assert response.status_code == 401
-    assert _assert_clerks_form(response)["code"] == code
+def test_the_secret_key_is_needed(emulator: EmulatorProcess, header: str | None, code: str) -> None:
+    for path in ("/v1/users", "/v1/jwks", "/emulator/messages"):
+        headers = {"Authorization": header} if header else {}
+        assert refusal(requests.get(emulator.url + path, headers=headers, timeout=5)) == (401, code)
 
 
 @pytest.mark.parametrize(
@@ -92,46 +85,37 @@ def test_the_secret_key_is_needed(
     ],
 )
 def test_what_is_not_there_is_not_found(emulator: EmulatorProcess, method: str, path: str) -> None:
-    response = emulator.request(method, path)
-    assert response.status_code == 404
-    assert _assert_clerks_form(response)["code"] == "resource_not_found"
+    assert emulator.refusal(method, path) == (404, "resource_not_found")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"{",
-        b"[]",
-        b"null",
-        b'"text"',
-        b"\xff\xfe",
-        b'{"first_name": NaN}',
-        b'{"public_metadata": {"n": 1e999}}',
-        b'{"first_name": "\\ud800"}',
-        b'{"public_metadata": ' + b'{"a":' * 500 + b"1" + b"}" * 501,
-        b"[" * 100_000,
-        b'{"public_metadata": {"n": ' + b"9" * 5000 + b"}}",
-    ],
-)
-@pytest.mark.parametrize(("method", "path"), ROUTES)
+MALFORMED = [
+    b"{",
+    b"[]",
+    b"null",
+    b'"text"',
+    b"\xff\xfe",
+    b'{"first_name": NaN}',
+    b'{"public_metadata": {"n": 1e999}}',
+    b'{"first_name": "\\ud800"}',
+    b'{"public_metadata": ' + b'{"a":' * 500 + b"1" + b"}" * 501,
+    b"[" * 100_000,
+    b'{"public_metadata": {"n": ' + b"9" * 5000 + b"}}",
+]
+
+
 def test_a_body_that_is_not_a_json_object_is_malformed(
-    emulator: EmulatorProcess, ids: dict[str, str], method: str, path: str, body: bytes
+    emulator: EmulatorProcess, ids: dict[str, str]
 ) -> None:
-    response = emulator.request(method, path.format(**ids), data=body)
-    assert response.status_code == 400
-    assert _assert_clerks_form(response)["code"] == "request_body_invalid"
+    """Each of them on one route, and on each route one of them: all read their bodies by the same code."""
+    every_body = [(ROUTES[0], body) for body in MALFORMED]
+    for (method, path), body in [*every_body, *((route, MALFORMED[0]) for route in ROUTES[1:])]:
+        answer = emulator.request(method, path.format(**ids), data=body)
+        assert refusal(answer) == (400, "request_body_invalid"), (method, path, body[:40])
 
 
-def test_a_huge_body_is_refused(emulator: EmulatorProcess) -> None:
-    response = emulator.request("POST", "/v1/users", data=b" " * 3_000_000)
-    assert response.status_code == 413
-    _assert_clerks_form(response)
-
-
-def test_a_wrong_method_is_refused(emulator: EmulatorProcess) -> None:
-    response = emulator.request("PUT", "/v1/users")
-    assert response.status_code == 405
-    _assert_clerks_form(response)
+def test_a_huge_body_and_a_wrong_method_are_refused(emulator: EmulatorProcess) -> None:
+    assert refusal(emulator.request("POST", "/v1/users", data=b" " * 3_000_000))[0] == 413
+    assert emulator.refusal("PUT", "/v1/users")[0] == 405
 
 
 JSON = st.recursive(
@@ -150,7 +134,7 @@ NAMES = st.sampled_from(
 
 
 @given(body=st.dictionaries(NAMES, JSON, max_size=4), route=st.sampled_from(ROUTES))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_json_makes_it_fail(
     emulator: EmulatorProcess, ids: dict[str, str], body: dict[str, Any], route: tuple[str, str]
 ) -> None:
@@ -176,7 +160,7 @@ def test_no_json_makes_it_fail(
         ]
     ),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_query_makes_it_fail(emulator: EmulatorProcess, query: dict[str, str], path: str) -> None:
     assert emulator.request("GET", path, params=query).status_code < 500
 
@@ -194,3 +178,64 @@ def test_fifty_requests_at_once_are_answered(emulator: EmulatorProcess) -> None:
         users = list(pool.map(emulator.create_user, emails))
     assert len({user["id"] for user in users}) == 50
     assert "Traceback" not in emulator.output
+
+
+# The Frontend API: forms instead of JSON, sent by a browser.
+FIELDS = (
+    *("email_address", "username", "first_name", "password", "new_password", "current_password", "code"),
+    *("unsafe_metadata", "identifier", "strategy", "ticket", "primary_email_address_id", "locale"),
+    *("active_organization_id", "sign_out_of_other_sessions"),
+)
+VALUES = (
+    "",
+    "\x00\U0001f600",
+    "x" * 20_000,
+    '{"\\ud800": 1}',
+    '{"a":' * 3_000 + "1" + "}" * 3_000,
+    "' OR 1=1 --",
+)
+
+
+def _routes() -> list[tuple[str, str]]:
+    app = Flask(__name__, static_folder=None)
+    app.register_blueprint(frontend_api())
+    return sorted(
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    )
+
+
+@pytest.fixture
+def browsers_ids(browser: Browser, email: str) -> dict[str, str]:
+    """What there is of each kind, for a browser that is signed in."""
+    sign_in = browser.call("POST", "/client/sign_ins")["response"]
+    sign_up = browser.call("POST", "/client/sign_ups", {"email_address": f"begun-{email}"})["response"]
+    session: Json = browser.sign_up(email)
+    return {
+        "sign_in_id": sign_in["id"],
+        "sign_up_id": sign_up["id"],
+        "session_id": session["id"],
+        "email_address_id": session["user"]["primary_email_address_id"],
+    }
+
+
+def _send(browser: Browser, method: str, path: str) -> None:
+    forms = [None, *(dict.fromkeys(FIELDS, value) for value in VALUES)]
+    answers = [browser.send(method, path, form) for form in forms]
+    answers.append(browser.send(method, path, _clerk_session_id=VALUES[-1]))
+    for answer in answers:
+        assert answer.status_code < 500, answer.text
+        assert answer.ok or answer.json()["errors"][0]["code"]
+
+
+@pytest.mark.parametrize(("method", "rule"), _routes())
+def test_no_form_makes_it_fail(
+    emulator: EmulatorProcess, browser: Browser, browsers_ids: dict[str, str], method: str, rule: str
+) -> None:
+    unknown = re.sub("<.*?>", "%00%ff'", rule)
+    if unknown != rule:
+        _send(browser, method, unknown)
+    _send(browser, method, re.sub("<(.*?)>", lambda name: browsers_ids.get(name[1], "any"), rule))
+    with Browser(emulator, by_cookie=True) as stranger:
+        _send(stranger, method, unknown)

@@ -1,52 +1,34 @@
-"""Sessions of a browser: tokens, ends, several at once, and what becomes of them elsewhere."""
-
-from collections.abc import Iterator
-from http import HTTPStatus
-from pathlib import Path
+"""Sessions of a browser: tokens, ends, what becomes of them elsewhere; and what time does to them, to codes and attempts."""
 
 import pytest
 
-from .browser import ORIGIN, PASSWORD, Browser, Json, claims, told
+from .browser import CODE, ORIGIN, PASSWORD, SIGN_INS, Browser, Json, claims, told
 from .harness import EmulatorProcess, Receiver
 
-UNAUTHORIZED = HTTPStatus.UNAUTHORIZED
-
-
-@pytest.fixture
-def session(browser: Browser, email: str, heard: Receiver) -> Json:
-    del heard  # which hears of the sign-up too
-    return browser.sign_up(email)
+ENDED = (401, "authentication_invalid")
+DAY = 24 * 60 * 60 * 1000
 
 
 class TestTokens:
-    def test_session_token(self, emulator: EmulatorProcess, browser: Browser, session: Json) -> None:
+    def test_name_user_session_and_page(
+        self, emulator: EmulatorProcess, browser: Browser, session: Json
+    ) -> None:
         token = claims(emulator, browser.session_token(session["id"]))
         assert (token["sub"], token["sid"]) == (session["user"]["id"], session["id"])
         assert (token["azp"], token["sts"], token["exp"] - token["iat"]) == (ORIGIN, "active", 60)
-
-    def test_get_of_the_same_origin_keeps_the_pages_name(
-        self, emulator: EmulatorProcess, browser: Browser, session: Json
-    ) -> None:
-        del session
+        # A GET of the same origin does not say from which page it comes.
         [found] = browser.client()["sessions"]
         assert claims(emulator, found["last_active_token"]["jwt"])["azp"] == ORIGIN
-
-    def test_template(self, emulator: EmulatorProcess, browser: Browser, session: Json) -> None:
         answer = browser.call("POST", f"/client/sessions/{session['id']}/tokens/hasura")
         token = claims(emulator, answer["jwt"])
         assert "sid" not in token
         assert token["azp"] == ORIGIN
 
-    def test_unknown_session(self, browser: Browser, session: Json) -> None:
-        del session
-        refusal = browser.refusal("POST", "/client/sessions/sess_unknown/tokens")
-        assert refusal == (UNAUTHORIZED, "authentication_invalid")
-
-    def test_signed_out(self, browser: Browser, session: Json) -> None:
+    def test_are_for_open_sessions(self, browser: Browser, session: Json) -> None:
+        assert browser.refusal("POST", "/client/sessions/sess_unknown/tokens") == ENDED
         browser.sign_out()
         for path in ("tokens", "tokens/hasura", "touch"):
-            refusal = browser.refusal("POST", f"/client/sessions/{session['id']}/{path}")
-            assert refusal == (UNAUTHORIZED, "authentication_invalid")
+            assert browser.refusal("POST", f"/client/sessions/{session['id']}/{path}") == ENDED
 
 
 class TestEnd:
@@ -68,26 +50,19 @@ class TestEnd:
         user_id = session["user"]["id"]
         events = told(heard, user_id, "user.created", "session.created", "user.updated", event)
         assert events[-1].event["data"]["id"] == session["id"]
-        assert browser.refusal("GET", "/me") == (UNAUTHORIZED, "signed_out")
+        assert browser.refusal("GET", "/me") == (401, "signed_out")
 
-    @pytest.mark.parametrize("action", ["sessions/{session}/revoke", "users/{user}/ban"])
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [("POST", "sessions/{session}/revoke"), ("POST", "users/{user}/ban"), ("DELETE", "users/{user}")],
+    )
     def test_by_the_application(
-        self, emulator: EmulatorProcess, browser: Browser, session: Json, action: str
+        self, emulator: EmulatorProcess, browser: Browser, session: Json, method: str, path: str
     ) -> None:
-        path = action.format(session=session["id"], user=session["user"]["id"])
-        emulator.call("POST", f"/v1/{path}")
-        refusal = browser.refusal("POST", f"/client/sessions/{session['id']}/tokens")
-        assert refusal == (UNAUTHORIZED, "authentication_invalid")
-        assert browser.client()["sessions"] == []
-
-    def test_user_deleted_by_the_application(
-        self, emulator: EmulatorProcess, browser: Browser, session: Json
-    ) -> None:
-        emulator.call("DELETE", f"/v1/users/{session['user']['id']}")
-        assert browser.client()["sessions"] == []
+        emulator.call(method, f"/v1/{path.format(session=session['id'], user=session['user']['id'])}")
         # The SDK reads its client anew after a 401, and not after a 404.
-        refusal = browser.refusal("POST", f"/client/sessions/{session['id']}/tokens")
-        assert refusal == (UNAUTHORIZED, "authentication_invalid")
+        assert browser.refusal("POST", f"/client/sessions/{session['id']}/tokens") == ENDED
+        assert browser.client()["sessions"] == []
 
 
 class TestElsewhere:
@@ -114,54 +89,78 @@ class TestElsewhere:
         with Browser(emulator) as other:
             other.sign_up(f"other-{email}")
             refusal = other.refusal("POST", f"/me/sessions/{session['id']}/revoke")
-            assert refusal == (HTTPStatus.NOT_FOUND, "resource_not_found")
+            assert refusal == (404, "resource_not_found")
         assert len(browser.client()["sessions"]) == 1
 
 
-class TestSeveralAtOnce:
-    @pytest.fixture
-    def browser(self, tmp_path: Path, receiver: Receiver) -> Iterator[Browser]:
-        emulator = EmulatorProcess(tmp_path / "state", receiver.url, options=("--multi-session",))
-        emulator.start()
-        with Browser(emulator) as browser:
-            yield browser
-        emulator.stop()
-
-    def test_users_beside_each_other(self, browser: Browser) -> None:
-        assert browser.call("GET", "/environment")["auth_config"]["single_session_mode"] is False
-        ada, grace = (browser.sign_up(f"{name}@example.com") for name in ("ada", "grace"))
-        assert browser.client()["last_active_session_id"] == grace["id"]
-        form = {"identifier": "ada@example.com", "password": PASSWORD}
-        refusal = browser.refusal("POST", "/client/sign_ins", form)
-        assert refusal == (HTTPStatus.BAD_REQUEST, "identifier_already_signed_in")
-        # Clerk's form then changes to that session.
-        [error] = browser.send("POST", "/client/sign_ins", form).json()["errors"]
-        assert error["meta"] == {"session_id": ada["id"]}
-
-        browser.call("POST", f"/client/sessions/{ada['id']}/touch", {"active_organization_id": ""})
-        assert browser.client()["last_active_session_id"] == ada["id"]
-        assert browser.call("GET", "/me")["response"]["id"] == ada["user"]["id"]
-        me = browser.call("GET", "/me", _clerk_session_id=grace["id"])["response"]
-        assert me["id"] == grace["user"]["id"]
-
-        answer = browser.call("POST", f"/client/sessions/{ada['id']}/remove")
-        assert [session["id"] for session in answer["client"]["sessions"]] == [grace["id"]]
-        assert answer["client"]["last_active_session_id"] == grace["id"]
-        alan = browser.sign_up("alan@example.com")
-        browser.sign_up("katherine@example.com")
-        answer = browser.call("POST", f"/client/sessions/{answer['client']['sessions'][0]['id']}/remove")
-        newest = browser.client()["last_active_session_id"]
-        browser.call("POST", f"/client/sessions/{newest}/remove")
-        assert browser.client()["last_active_session_id"] == alan["id"]
-        browser.sign_out()
-        assert browser.client()["sessions"] == []
+def test_old_code(emulator: EmulatorProcess, browser: Browser, email: str) -> None:
+    path = browser.begin_sign_up(email_address=email, password=PASSWORD)
+    emulator.execute("UPDATE verifications SET expire_at = 1 WHERE owner_id = ?", path.rpartition("/")[2])
+    verification = browser.call("GET", path)["response"]["verifications"]["email_address"]
+    assert verification["status"] == "expired"
+    refusal = browser.refusal("POST", f"{path}/attempt_verification", {"code": CODE})
+    assert refusal == (400, "verification_expired")
+    browser.call("POST", f"{path}/prepare_verification")
+    browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
 
 
-def test_browsers_stay_signed_in_over_a_restart(own_emulator: EmulatorProcess) -> None:
-    with Browser(own_emulator) as browser:
-        session = browser.sign_up("ada@example.com")
-        before = claims(own_emulator, browser.session_token(session["id"]))
+def test_abandoned_sign_up(emulator: EmulatorProcess, browser: Browser, email: str) -> None:
+    path = browser.begin_sign_up(email_address=email, password=PASSWORD)
+    assert browser.client()["sign_up"]["status"] == "missing_requirements"
+    emulator.execute("UPDATE sign_ups SET abandon_at = 1 WHERE id = ?", path.rpartition("/")[2])
+    assert browser.client()["sign_up"] is None
+    assert browser.call("GET", path)["response"]["status"] == "abandoned"
+    refusal = browser.refusal("POST", f"{path}/attempt_verification", {"code": CODE})
+    assert refusal == (403, "sign_up_forbidden")
+
+
+def test_abandoned_sign_in(emulator: EmulatorProcess, browser: Browser, email: str, user_id: str) -> None:
+    del user_id
+    path = browser.begin_sign_in(email)
+    emulator.execute("UPDATE sign_ins SET abandon_at = 1 WHERE id = ?", path.removeprefix(f"{SIGN_INS}/"))
+    assert browser.client()["sign_in"] is None
+    form = {"strategy": "password", "password": PASSWORD}
+    assert browser.refusal("POST", f"{path}/attempt_first_factor", form) == (403, "sign_in_forbidden")
+
+
+def test_session_lives_for_a_week_and_each_change_is_newer(
+    emulator: EmulatorProcess, browser: Browser, email: str, session: Json
+) -> None:
+    assert session["expire_at"] - session["created_at"] == 7 * DAY
+    assert session["abandon_at"] - session["created_at"] == 30 * DAY
+    path = f"/client/sessions/{session['id']}"
+    touched = browser.call("POST", f"{path}/touch")["response"]
+    assert touched["last_active_at"] > session["last_active_at"]
+    ended = browser.call("POST", f"{path}/end")["response"]
+    assert ended["status"] == "ended"
+    assert ended["updated_at"] > session["updated_at"]
+
+    old = browser.sign_in(email)["id"]
+    emulator.execute("UPDATE sessions SET expire_at = 1 WHERE id = ?", old)
+    assert browser.refusal("POST", f"/client/sessions/{old}/tokens") == ENDED
+    assert browser.client()["sessions"] == []
+    assert emulator.call("GET", f"/v1/sessions/{old}")["status"] == "expired"
+
+
+def test_restart_forgets_what_was_left(own_emulator: EmulatorProcess) -> None:
+    with Browser(own_emulator) as gone, Browser(own_emulator) as signed_in, Browser(own_emulator) as new:
+        gone.begin_sign_up(email_address="begun@example.com")
+        session = signed_in.sign_up("ada@example.com")
+        old = (gone.token, signed_in.token)
+        own_emulator.execute("UPDATE clients SET updated_at = 1 WHERE token IN (?, ?)", *map(str, old))
+        own_emulator.execute("UPDATE sign_ups SET abandon_at = 1")
         own_emulator.stop()
         own_emulator.start()
-        assert [found["id"] for found in browser.client()["sessions"]] == [session["id"]]
-        assert claims(own_emulator, browser.session_token(session["id"]))["sid"] == before["sid"]
+        assert gone.refusal("GET", "/client") == (401, "dev_browser_unauthenticated")
+        assert [found["id"] for found in signed_in.client()["sessions"]] == [session["id"]]
+        assert new.client()["sessions"] == []
+        assert own_emulator.execute("SELECT * FROM sign_ups") == []
+        owners = "SELECT id FROM email_addresses UNION SELECT id FROM sign_ins UNION SELECT id FROM sign_ups"
+        left = own_emulator.execute(f"SELECT * FROM verifications WHERE owner_id NOT IN ({owners})")
+        assert left == []
+
+
+def test_deleted_user_leaves_no_trace(emulator: EmulatorProcess, browser: Browser, email: str) -> None:
+    browser.sign_up(email, first_name="Ada")
+    browser.call("DELETE", "/me")
+    assert emulator.execute("SELECT * FROM sign_ups WHERE email_address = ?", email) == []

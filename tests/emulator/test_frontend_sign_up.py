@@ -1,19 +1,16 @@
 """Signing up at the Frontend API, and what the application hears of it."""
 
-from http import HTTPStatus
-from pathlib import Path
-
 import pytest
 
 from .browser import CODE, ORIGIN, PASSWORD, Browser, claims, sent_codes, told
 from .harness import EmulatorProcess, Receiver
 
-UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+SIGN_UPS = "/client/sign_ups"
+TAKEN = (422, "form_identifier_exists")
 
 
-def _begin(browser: Browser, **form: str) -> str:
-    path: str = f"/client/sign_ups/{browser.call('POST', '/client/sign_ups', form)['response']['id']}"
-    return path
+def _attempt(browser: Browser, path: str) -> tuple[int, str]:
+    return browser.refusal("POST", f"{path}/attempt_verification", {"code": CODE})
 
 
 class TestSignUp:
@@ -21,7 +18,7 @@ class TestSignUp:
         self, emulator: EmulatorProcess, browser: Browser, email: str, heard: Receiver
     ) -> None:
         form = {"email_address": email.upper(), "password": PASSWORD, "first_name": "Ada", "last_name": ""}
-        begun = browser.call("POST", "/client/sign_ups", form)
+        begun = browser.call("POST", SIGN_UPS, form)
         sign_up = begun["response"]
         assert begun["client"]["sign_up"] == sign_up
         assert (sign_up["status"], sign_up["email_address"]) == ("missing_requirements", email)
@@ -30,11 +27,9 @@ class TestSignUp:
         verification = sign_up["verifications"]["email_address"]
         assert (verification["strategy"], verification["next_action"]) == (None, "needs_prepare")
 
-        path = f"/client/sign_ups/{sign_up['id']}"
-        prepared = browser.call("POST", f"{path}/prepare_verification", {"strategy": "email_code"})[
-            "response"
-        ]
-        verification = prepared["verifications"]["email_address"]
+        path = f"{SIGN_UPS}/{sign_up['id']}"
+        prepared = browser.call("POST", f"{path}/prepare_verification", {"strategy": "email_code"})
+        verification = prepared["response"]["verifications"]["email_address"]
         assert (verification["strategy"], verification["next_action"]) == ("email_code", "needs_attempt")
         [mail] = sent_codes(heard, email)
         assert (mail["slug"], mail["data"]["otp_code"]) == ("verification_code", CODE)
@@ -48,6 +43,7 @@ class TestSignUp:
         assert done["response"]["created_user_id"] == session["user"]["id"]
         user = session["user"]
         assert (user["first_name"], user["last_name"], user["password_enabled"]) == ("Ada", None, True)
+        assert user["password_last_updated_at"] >= user["created_at"] - 1_000
         [address] = user["email_addresses"]
         assert (address["email_address"], address["verification"]["strategy"]) == (email, "email_code")
         assert user["primary_email_address_id"] == address["id"]
@@ -61,74 +57,51 @@ class TestSignUp:
         [address] = created.event["data"]["email_addresses"]
         assert address["verification"]["status"] == "verified"
 
-    def test_code_alone(self, browser: Browser, email: str) -> None:
-        """A sign-up without a password is one by e-mail code."""
-        path = _begin(browser, email_address=email)
-        browser.call("POST", f"{path}/prepare_verification")
-        done = browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
-        assert done["client"]["sessions"][0]["user"]["password_enabled"] is False
-
-    def test_says_how_and_since_when(self, browser: Browser, email: str) -> None:
-        session = browser.sign_up(email)
+        # It is over when it is done, and the browser has its one session.
+        for step in ("prepare_verification", "attempt_verification"):
+            assert browser.refusal("POST", f"{path}/{step}", {"code": CODE})[0] == 403
+        assert browser.call("GET", path)["response"]["status"] == "complete"
         assert browser.client()["last_authentication_strategy"] == "email_code"
-        assert session["user"]["password_last_updated_at"] >= session["user"]["created_at"] - 1_000
+        another = browser.refusal("POST", SIGN_UPS, {"email_address": f"other-{email}"})
+        assert another == (400, "session_exists")
 
-    def test_step_by_step(self, browser: Browser, email: str) -> None:
-        path = _begin(browser, first_name="Ada")
+    def test_step_by_step_and_by_code_alone(self, browser: Browser, email: str) -> None:
+        path = browser.begin_sign_up(first_name="Ada")
         assert browser.call("GET", path)["response"]["missing_fields"] == ["email_address"]
-        assert browser.refusal("POST", f"{path}/prepare_verification")[0] == UNPROCESSABLE
+        assert browser.refusal("POST", f"{path}/prepare_verification")[0] == 422
         browser.call("PATCH", path, {"email_address": email, "unsafe_metadata": '{"from": "a link"}'})
         browser.call("POST", f"{path}/prepare_verification")
         done = browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
         user = done["client"]["sessions"][0]["user"]
         assert (user["first_name"], user["unsafe_metadata"]) == ("Ada", {"from": "a link"})
+        assert user["password_enabled"] is False
 
     def test_another_address_is_proved_anew(self, browser: Browser, email: str) -> None:
-        path = _begin(browser, email_address=f"first-{email}")
-        browser.call("POST", f"{path}/prepare_verification")
+        path = browser.begin_sign_up(email_address=f"first-{email}")
         browser.call("PATCH", path, {"email_address": email})
-        assert browser.refusal("POST", f"{path}/attempt_verification", {"code": CODE}) == (
-            HTTPStatus.BAD_REQUEST,
-            "verification_missing",
-        )
+        assert _attempt(browser, path) == (400, "verification_missing")
 
     def test_wrong_codes_are_counted_and_do_no_harm(self, browser: Browser, email: str) -> None:
-        path = _begin(browser, email_address=email, password=PASSWORD)
-        browser.call("POST", f"{path}/prepare_verification")
+        path = browser.begin_sign_up(email_address=email, password=PASSWORD)
         for attempts, code in enumerate(("000000", "", "4242420"), 1):
             refusal = browser.refusal("POST", f"{path}/attempt_verification", {"code": code})
-            assert refusal == (UNPROCESSABLE, "form_code_incorrect")
+            assert refusal == (422, "form_code_incorrect")
             verification = browser.call("GET", path)["response"]["verifications"]["email_address"]
             assert (verification["attempts"], verification["status"]) == (attempts, "unverified")
         assert browser.client()["sessions"] == []
         browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
         assert len(browser.client()["sessions"]) == 1
 
-    def test_address_that_was_taken_meanwhile(
-        self, emulator: EmulatorProcess, browser: Browser, email: str
-    ) -> None:
-        path = _begin(browser, email_address=email)
-        browser.call("POST", f"{path}/prepare_verification")
-        emulator.create_user(email)
-        answer = browser.send("POST", f"{path}/attempt_verification", {"code": CODE})
-        [error] = answer.json()["errors"]
-        assert (answer.status_code, error["code"]) == (UNPROCESSABLE, "form_identifier_exists")
-        assert "meta" not in error  # Clerk's screen for the code would show nothing
-
     def test_other_ways_to_prove_it_are_refused(self, browser: Browser, email: str) -> None:
-        path = _begin(browser, email_address=email)
-        browser.call("POST", f"{path}/prepare_verification")
-        form = {"strategy": "email_link", "code": CODE}
-        refusal = browser.refusal("POST", f"{path}/attempt_verification", form)
-        assert refusal == (UNPROCESSABLE, "form_param_value_invalid")
-
-    def test_is_over_when_it_is_done(self, browser: Browser, email: str) -> None:
-        path = _begin(browser, email_address=email)
-        browser.call("POST", f"{path}/prepare_verification")
-        browser.call("POST", f"{path}/attempt_verification", {"code": CODE})
+        path = browser.begin_sign_up(email_address=email)
         for step in ("prepare_verification", "attempt_verification"):
-            assert browser.refusal("POST", f"{path}/{step}", {"code": CODE})[0] == HTTPStatus.FORBIDDEN
-        assert browser.call("GET", path)["response"]["status"] == "complete"
+            refusal = browser.refusal("POST", f"{path}/{step}", {"strategy": "email_link", "code": CODE})
+            assert refusal == (422, "form_param_value_invalid")
+
+    def test_longest_password(self, browser: Browser, email: str) -> None:
+        browser.sign_up(email, password="x" * 72)
+        browser.sign_out()
+        browser.sign_in(email, "x" * 72)
 
 
 class TestRefusals:
@@ -153,51 +126,31 @@ class TestRefusals:
         ],
     )
     def test_bad_values(self, browser: Browser, form: dict[str, str], code: str) -> None:
-        assert browser.refusal("POST", "/client/sign_ups", form) == (UNPROCESSABLE, code)
+        assert browser.refusal("POST", SIGN_UPS, form) == (422, code)
 
-    def test_taken_address(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
-        emulator.create_user(email)
-        refusal = browser.refusal("POST", "/client/sign_ups", {"email_address": email.upper()})
-        assert refusal == (UNPROCESSABLE, "form_identifier_exists")
-
-    def test_address_taken_meanwhile(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
-        path = _begin(browser, email_address=email)
-        browser.call("POST", f"{path}/prepare_verification")
-        emulator.create_user(email)
-        refusal = browser.refusal("POST", f"{path}/attempt_verification", {"code": CODE})
-        assert refusal == (UNPROCESSABLE, "form_identifier_exists")
-        assert browser.client()["sessions"] == []
-
-    def test_address_changed_to_a_taken_one(
+    def test_address_that_is_taken_or_was_meanwhile(
         self, emulator: EmulatorProcess, browser: Browser, email: str
     ) -> None:
-        path = _begin(browser, email_address=email)
-        emulator.create_user(f"taken-{email}")
-        refusal = browser.refusal("PATCH", path, {"email_address": f"taken-{email}"})
-        assert refusal == (UNPROCESSABLE, "form_identifier_exists")
+        path = browser.begin_sign_up(email_address=email)
+        emulator.create_user(email)
+        answer = browser.send("POST", f"{path}/attempt_verification", {"code": CODE})
+        assert "meta" not in answer.json()["errors"][0]  # Clerk's screen for the code would show nothing
+        assert _attempt(browser, path) == TAKEN
+        assert browser.client()["sessions"] == []
+        assert browser.refusal("POST", SIGN_UPS, {"email_address": email.upper()}) == TAKEN
+        path = browser.begin_sign_up(email_address=f"free-{email}")
+        assert browser.refusal("PATCH", path, {"email_address": email}) == TAKEN
 
     def test_signed_in_meanwhile(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
         """Two tabs of one browser."""
-        path = _begin(browser, email_address=email)
-        browser.call("POST", f"{path}/prepare_verification")
+        path = browser.begin_sign_up(email_address=email)
         emulator.create_user(f"other-{email}", password=PASSWORD)
         browser.sign_in(f"other-{email}")
-        refusal = browser.refusal("POST", f"{path}/attempt_verification", {"code": CODE})
-        assert refusal == (HTTPStatus.BAD_REQUEST, "session_exists")
+        assert _attempt(browser, path) == (400, "session_exists")
         assert emulator.call("GET", "/v1/users", params={"email_address": email}) == []
 
-    def test_longest_password(self, browser: Browser, email: str) -> None:
-        browser.sign_up(email, password="x" * 72)
-        browser.sign_out()
-        browser.sign_in(email, "x" * 72)
-
-    def test_only_one_session_at_a_time(self, browser: Browser, email: str) -> None:
-        browser.sign_up(email)
-        refusal = browser.refusal("POST", "/client/sign_ups", {"email_address": f"other-{email}"})
-        assert refusal == (HTTPStatus.BAD_REQUEST, "session_exists")
-
     def test_other_browsers_sign_up(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
-        path = _begin(browser, email_address=email)
+        path = browser.begin_sign_up(email_address=email)
         with Browser(emulator) as other:
             for method, step in (
                 ("GET", ""),
@@ -206,23 +159,4 @@ class TestRefusals:
                 ("POST", "/attempt_verification"),
             ):
                 refusal = other.refusal(method, path + step, {"code": CODE})
-                assert refusal == (HTTPStatus.NOT_FOUND, "resource_not_found")
-
-    def test_strategy_that_is_not_emulated(self, browser: Browser, email: str) -> None:
-        path = _begin(browser, email_address=email)
-        refusal = browser.refusal("POST", f"{path}/prepare_verification", {"strategy": "email_link"})
-        assert refusal == (UNPROCESSABLE, "form_param_value_invalid")
-
-
-def test_application_name(tmp_path: Path, receiver: Receiver, email: str) -> None:
-    options = ("--application-name", "Acme Billing")
-    emulator = EmulatorProcess(tmp_path / "state", receiver.url, options=options)
-    emulator.start()
-    with Browser(emulator) as browser:
-        shown = browser.call("GET", "/environment")["display_config"]
-        assert shown["application_name"] == "Acme Billing"
-        browser.sign_up(email)
-        [mail] = sent_codes(receiver, email)
-        assert "Acme Billing" in mail["body"]
-        assert mail["data"]["app"] == {"name": "Acme Billing"}
-    emulator.stop()
+                assert refusal == (404, "resource_not_found")

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import requests
@@ -14,7 +13,7 @@ from development.node import ToolsMissingError
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
-from .browser import ORIGIN, Browser, told
+from .browser import ORIGIN, Browser, Json, told
 from .harness import EmulatorProcess, Receiver
 from .node_sdk import FOLDER, PACKAGES, NodeSdk, environment, install
 
@@ -29,60 +28,52 @@ def node() -> None:
         pytest.skip(str(error))
 
 
-@pytest.fixture
-def sdk(node: None, emulator: EmulatorProcess) -> NodeSdk:  # noqa: ARG001 - it is to be installed
-    return NodeSdk(emulator)
+@pytest.fixture(scope="module")
+def sdk(node: None, emulator: EmulatorProcess) -> Iterator[NodeSdk]:  # noqa: ARG001 - it is to be installed
+    with NodeSdk(emulator) as sdk:
+        yield sdk
 
 
 @pytest.fixture
-def session(emulator: EmulatorProcess, request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Of a user of the test's own."""
-    name = request.node.name.partition("[")[0].replace("_", "-")
-    return emulator.create_session(emulator.create_user(f"{name}@example.com")["id"])
+def created(emulator: EmulatorProcess, user_id: str) -> Json:
+    """A session without a browser."""
+    return emulator.create_session(user_id)
 
 
 class TestVerifyToken:
     def test_by_key_and_by_key_set(
-        self, sdk: NodeSdk, emulator: EmulatorProcess, session: dict[str, Any], jwt_key: str
+        self, sdk: NodeSdk, emulator: EmulatorProcess, created: Json, jwt_key: str
     ) -> None:
-        token = emulator.create_token(session["id"])
+        token = emulator.create_token(created["id"])
         claims = sdk.call("verifyByKey", token=token, jwtKey=jwt_key)
-        assert (claims["sub"], claims["sid"], claims["v"]) == (session["user_id"], session["id"], 2)
+        assert (claims["sub"], claims["sid"], claims["v"]) == (created["user_id"], created["id"], 2)
         assert sdk.call("verifyByKeySet", token=token) == claims
 
     def test_browsers_token_names_its_origin(
-        self, sdk: NodeSdk, browser: Browser, email: str, jwt_key: str
+        self, sdk: NodeSdk, browser: Browser, session: Json, jwt_key: str
     ) -> None:
-        token = browser.session_token(browser.sign_up(email)["id"])
+        token = browser.session_token(session["id"])
         options = {"token": token, "jwtKey": jwt_key}
         assert sdk.call("verifyByKey", **options, authorizedParties=[ORIGIN])["azp"] == ORIGIN
         refusal = sdk.refusal("verifyByKey", **options, authorizedParties=["https://example.com"])
         assert refusal["reason"] == "token-invalid-authorized-parties"
 
     def test_changed_token(
-        self, sdk: NodeSdk, emulator: EmulatorProcess, session: dict[str, Any], jwt_key: str
+        self, sdk: NodeSdk, emulator: EmulatorProcess, created: Json, jwt_key: str
     ) -> None:
-        one, other = (emulator.create_token(session["id"]) for _ in range(2))
+        one, other = (emulator.create_token(created["id"]) for _ in range(2))
         token = ".".join([*one.split(".")[:2], other.split(".")[2]])
         for name, options in (("verifyByKey", {"jwtKey": jwt_key}), ("verifyByKeySet", {})):
             assert sdk.refusal(name, token=token, **options)["reason"] == "token-invalid-signature"
 
 
 class TestAuthenticateRequest:
-    @pytest.mark.parametrize("by_key", [True, False], ids=["key", "key set"])
-    def test_bearer(self, sdk: NodeSdk, browser: Browser, email: str, jwt_key: str, *, by_key: bool) -> None:
-        session = browser.sign_up(email)
-        options = {"jwtKey": jwt_key} if by_key else {}
-        state = sdk.call(
-            "authenticate",
-            token=browser.session_token(session["id"]),
-            authorizedParties=[ORIGIN],
-            **options,
-        )
-        assert state["isAuthenticated"]
-        assert (state["userId"], state["sessionId"]) == (session["user"]["id"], session["id"])
-
-    def test_nobody(self, sdk: NodeSdk) -> None:
+    def test_bearer_and_nobody(self, sdk: NodeSdk, browser: Browser, session: Json, jwt_key: str) -> None:
+        token = browser.session_token(session["id"])
+        for options in ({"jwtKey": jwt_key}, {}):
+            state = sdk.call("authenticate", token=token, authorizedParties=[ORIGIN], **options)
+            assert state["isAuthenticated"]
+            assert (state["userId"], state["sessionId"]) == (session["user"]["id"], session["id"])
         state = sdk.call("authenticate", token=None)
         assert (state["isAuthenticated"], state["userId"]) == (False, None)
 
@@ -110,31 +101,27 @@ class TestUsers:
 
 
 class TestSessions:
-    def test_revocation(self, sdk: NodeSdk, session: dict[str, Any]) -> None:
-        session_id = session["id"]
+    def test_revocation(self, sdk: NodeSdk, created: Json) -> None:
+        session_id = created["id"]
         assert sdk.call("session", sessionId=session_id)["status"] == "active"
         assert sdk.call("sessionToken", sessionId=session_id)["jwt"].count(".") == 2
-        listed = sdk.call("sessions", userId=session["user_id"], status="active")
+        listed = sdk.call("sessions", userId=created["user_id"], status="active")
         assert [one["id"] for one in listed["data"]] == [session_id]
         assert sdk.call("revoke", sessionId=session_id)["status"] == "revoked"
         assert sdk.call("session", sessionId=session_id)["status"] == "revoked"
         assert sdk.refusal("sessionToken", sessionId=session_id)["codes"] == ["authentication_invalid"]
 
-    def test_sign_in_token(
-        self, sdk: NodeSdk, emulator: EmulatorProcess, browser: Browser, email: str
-    ) -> None:
-        user = emulator.create_user(email)
-        ticket = sdk.call("signInToken", userId=user["id"])["token"]
+    def test_sign_in_token(self, sdk: NodeSdk, browser: Browser, user_id: str) -> None:
+        ticket = sdk.call("signInToken", userId=user_id)["token"]
         answer = browser.call("POST", "/client/sign_ins", {"strategy": "ticket", "ticket": ticket})
-        assert answer["client"]["sessions"][0]["user"]["id"] == user["id"]
+        assert answer["client"]["sessions"][0]["user"]["id"] == user_id
 
 
-def test_webhook_is_verified(sdk: NodeSdk, emulator: EmulatorProcess, heard: Receiver, email: str) -> None:
-    user = emulator.create_user(email)
-    [delivery] = told(heard, user["id"], "user.created")
+def test_webhook_is_verified(sdk: NodeSdk, emulator: EmulatorProcess, heard: Receiver, user_id: str) -> None:
+    [delivery] = told(heard, user_id, "user.created")
     body, secret = delivery.body.decode(), emulator.keys["CLERK_WEBHOOK_SECRET"]
     event = sdk.call("webhook", headers=delivery.headers, body=body, signingSecret=secret)
-    assert (event["type"], event["data"]["id"]) == ("user.created", user["id"])
+    assert (event["type"], event["data"]["id"]) == ("user.created", user_id)
     refusal = sdk.refusal("webhook", headers=delivery.headers, body=f"{body} ", signingSecret=secret)
     assert "signature" in refusal["message"]
 
@@ -169,8 +156,7 @@ def _answers(url: str) -> bool:
     return True
 
 
-def test_express_application(express: str, browser: Browser, email: str) -> None:
-    session = browser.sign_up(email)
+def test_express_application(express: str, browser: Browser, session: Json) -> None:
     token = browser.session_token(session["id"])
     answer = requests.get(f"{express}/whoami", headers={"Authorization": f"Bearer {token}"}, timeout=10)
     assert answer.json() == {"userId": session["user"]["id"], "sessionId": session["id"]}

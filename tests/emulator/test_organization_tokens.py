@@ -1,15 +1,16 @@
-"""Sessions in an organization, and on behalf of somebody: what their tokens say, and what a real backend reads there."""
+"""Sessions in an organization, and on behalf of somebody: what browsers see of it, what their tokens say, what a real backend reads there."""
 
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 import pytest
 
 from tests.support.server import Server, running_server
 
-from .browser import Browser, claims
+from .browser import Browser, Json, claims
 from .harness import EmulatorProcess
+
+NOT_THEIRS = (404, "organization_not_found_or_unauthorized")
 
 
 @pytest.fixture(scope="module")
@@ -22,27 +23,24 @@ def application(
         yield running
 
 
-@pytest.fixture
-def user_id(emulator: EmulatorProcess, email: str) -> str:
-    user_id: str = emulator.create_user(email)["id"]
-    return user_id
-
-
-@pytest.fixture
-def organization(emulator: EmulatorProcess, user_id: str) -> dict[str, Any]:
-    body = {"name": f"Of {user_id}", "created_by": user_id}
-    made: dict[str, Any] = emulator.call("POST", "/v1/organizations", json=body)
+def _found(emulator: EmulatorProcess, user_id: str) -> Json:
+    body = {"name": f"Of {user_id}", "created_by": user_id, "private_metadata": {"secret": 1}}
+    made: Json = emulator.call("POST", "/v1/organizations", json=body)
     return made
 
 
-def _define(emulator: EmulatorProcess, role: str, *permissions: str) -> dict[str, Any]:
-    answer: dict[str, Any] = emulator.call(
-        "PUT", f"/emulator/roles/{role}", json={"permissions": list(permissions)}
-    )
+@pytest.fixture
+def organization(emulator: EmulatorProcess, user_id: str) -> Json:
+    return _found(emulator, user_id)
+
+
+def _define(emulator: EmulatorProcess, role: str, *permissions: str) -> Json:
+    body = {"permissions": permissions}
+    answer: Json = emulator.call("PUT", f"/emulator/roles/{role}", json=body)
     return answer
 
 
-def _sign_in(emulator: EmulatorProcess, user_id: str, organization: dict[str, Any]) -> tuple[str, str]:
+def _sign_in(emulator: EmulatorProcess, user_id: str, organization: Json) -> tuple[str, str]:
     """A session in the organization and a token of it, without a browser."""
     body = {"user_id": user_id, "active_organization_id": organization["id"]}
     session = emulator.call("POST", "/v1/sessions", json=body)
@@ -50,16 +48,16 @@ def _sign_in(emulator: EmulatorProcess, user_id: str, organization: dict[str, An
     return session["id"], emulator.create_token(session["id"])
 
 
-def _session_seen(application: Server, token: str) -> dict[str, Any]:
+def _session_seen(application: Server, token: str) -> Json:
     answer = application.get("/auth/me", token)
-    assert answer.status_code == HTTPStatus.OK, answer.text
-    seen: dict[str, Any] = answer.json()["session"]
+    assert answer.status_code == 200, answer.text
+    seen: Json = answer.json()["session"]
     return seen
 
 
 class TestOrganization:
     def test_is_named_by_tokens(
-        self, emulator: EmulatorProcess, application: Server, user_id: str, organization: dict[str, Any]
+        self, emulator: EmulatorProcess, application: Server, user_id: str, organization: Json
     ) -> None:
         _, token = _sign_in(emulator, user_id, organization)
         read = claims(emulator, token)
@@ -73,7 +71,7 @@ class TestOrganization:
         }
 
     def test_custom_permissions_are_read_by_a_backend(
-        self, emulator: EmulatorProcess, application: Server, user_id: str, organization: dict[str, Any]
+        self, emulator: EmulatorProcess, application: Server, user_id: str, organization: Json
     ) -> None:
         granted = ("org:reports:read", "org:invoices:manage", "org:invoices:read", "org:sys_memberships:read")
         role = _define(emulator, "org:billing", *granted)
@@ -89,29 +87,9 @@ class TestOrganization:
         assert seen["role"] == "org:billing"
         assert seen["permissions"] == sorted(granted[:3])
 
-    def test_browser_goes_in_and_out(
-        self, emulator: EmulatorProcess, browser: Browser, user_id: str, organization: dict[str, Any]
-    ) -> None:
-        ticket = emulator.call("POST", "/v1/sign_in_tokens", json={"user_id": user_id})["token"]
-        answer = browser.call("POST", "/client/sign_ins", {"strategy": "ticket", "ticket": ticket})
-        path = f"/client/sessions/{answer['response']['created_session_id']}"
-
-        def organization_in_token() -> Any:
-            token = browser.call("POST", f"{path}/tokens")["jwt"]
-            return claims(emulator, token).get("o", {}).get("id")
-
-        assert organization_in_token() is None
-        browser.call("POST", f"{path}/touch", {"active_organization_id": organization["id"]})
-        assert organization_in_token() == organization["id"]
-        refusal = browser.refusal("POST", f"{path}/touch", {"active_organization_id": "org_other"})
-        assert refusal[0] == HTTPStatus.NOT_FOUND
-        assert organization_in_token() == organization["id"]
-        browser.call("POST", f"{path}/touch", {"active_organization_id": ""})
-        assert organization_in_token() is None
-
     @pytest.mark.parametrize("ending", ["membership", "organization"])
     def test_ends_with_the_membership(
-        self, emulator: EmulatorProcess, user_id: str, organization: dict[str, Any], ending: str
+        self, emulator: EmulatorProcess, user_id: str, organization: Json, ending: str
     ) -> None:
         session_id, _ = _sign_in(emulator, user_id, organization)
         path = f"/v1/organizations/{organization['id']}"
@@ -121,29 +99,69 @@ class TestOrganization:
         assert "o" not in claims(emulator, emulator.create_token(session_id))
 
     def test_is_not_for_strangers(
-        self, emulator: EmulatorProcess, user_id: str, organization: dict[str, Any]
+        self, emulator: EmulatorProcess, browser: Browser, email: str, user_id: str, organization: Json
     ) -> None:
-        stranger = emulator.create_user(f"stranger-of-{user_id.lower()}@example.com")["id"]
+        session = browser.sign_up(f"stranger-{email}")
+        stranger = session["user"]["id"]
         for somebody, somewhere in ((stranger, organization["id"]), (user_id, "org_none")):
             body = {"user_id": somebody, "active_organization_id": somewhere}
-            answer = emulator.request("POST", "/v1/sessions", json=body)
-            assert answer.status_code == HTTPStatus.NOT_FOUND
-            assert answer.json()["errors"][0]["code"] == "organization_not_found_or_unauthorized"
-        assert emulator.call("GET", f"/v1/sessions?user_id={stranger}") == []
+            assert emulator.refusal("POST", "/v1/sessions", body) == NOT_THEIRS
+        assert len(emulator.call("GET", f"/v1/sessions?user_id={stranger}")) == 1
+        form = {"active_organization_id": organization["id"]}
+        assert browser.refusal("POST", f"/client/sessions/{session['id']}/touch", form) == NOT_THEIRS
+        assert browser.call("GET", "/me")["response"]["organization_memberships"] == []
+
+
+class TestBrowser:
+    @pytest.fixture
+    def organization(self, emulator: EmulatorProcess, user: Json) -> Json:
+        return _found(emulator, user["id"])
+
+    def test_lists_memberships(self, browser: Browser, organization: Json) -> None:
+        listed = browser.call("GET", "/me/organization_memberships", paginated="true", limit="10", offset="0")
+        [membership] = listed["response"]["data"]
+        assert listed["response"]["total_count"] == 1
+        assert (membership["role"], membership["organization"]["id"]) == ("org:admin", organization["id"])
+        assert membership["organization"]["members_count"] == 1
+        assert "secret" not in str(listed)
+        assert browser.call("GET", "/me")["response"]["organization_memberships"] == [membership]
+        for path in ("organization_invitations", "organization_suggestions"):
+            assert browser.call("GET", f"/me/{path}")["response"] == {"data": [], "total_count": 0}
+
+    def test_goes_in_and_out_and_each_tab_may_be_in_another(
+        self, emulator: EmulatorProcess, browser: Browser, session: Json, organization: Json
+    ) -> None:
+        second = _found(emulator, session["user"]["id"])
+        path = f"/client/sessions/{session['id']}"
+
+        def named(form: Json | None = None) -> Any:
+            return claims(emulator, browser.call("POST", f"{path}/tokens", form)["jwt"]).get("o")
+
+        def touch(organization_id: str) -> Any:
+            form = {"active_organization_id": organization_id}
+            return browser.call("POST", f"{path}/touch", form)["response"]["last_active_organization_id"]
+
+        assert named() is None
+        assert touch(organization["id"]) == organization["id"]
+        expected = {"id": organization["id"], "slg": organization["slug"], "rol": "admin"}
+        assert named() == expected
+        assert named({"organization_id": second["id"]})["id"] == second["id"]
+        assert named({"organization_id": ""}) is None
+        assert browser.refusal("POST", f"{path}/tokens", {"organization_id": "org_none"})[0] == 404
+        assert browser.refusal("POST", f"{path}/touch", {"active_organization_id": "org_none"})[0] == 404
+        assert named() == expected
+        touch("")
+        assert named() is None
 
 
 class TestRoles:
     def test_clerks_own_can_be_given_more(self, emulator: EmulatorProcess) -> None:
         role = _define(emulator, "org:member", "org:docs:read")
-        assert role["name"] == "Member"
-        assert role["permissions"] == [
-            "org:sys_memberships:read",
-            "org:sys_billing:read",
-            "org:docs:read",
-        ]
+        own = ["org:sys_memberships:read", "org:sys_billing:read"]
+        assert (role["name"], role["permissions"]) == ("Member", [*own, "org:docs:read"])
         keys = [each["key"] for each in emulator.call("GET", "/emulator/roles")]
         assert keys[:2] == ["org:admin", "org:member"]
-        assert _define(emulator, "org:member")["permissions"][-1] == "org:sys_billing:read"
+        assert _define(emulator, "org:member")["permissions"] == own
 
     @pytest.mark.parametrize(
         ("key", "body"),
@@ -158,15 +176,14 @@ class TestRoles:
             ("org:x", {"permissions": ["org:a:b"] * 101}),
         ],
     )
-    def test_bad_one_is_refused(self, emulator: EmulatorProcess, key: str, body: dict[str, Any]) -> None:
-        answer = emulator.request("PUT", f"/emulator/roles/{key}", json=body)
-        assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    def test_bad_one_is_refused(self, emulator: EmulatorProcess, key: str, body: Json) -> None:
+        assert emulator.refusal("PUT", f"/emulator/roles/{key}", body)[0] == 422
         assert "org:x" not in [each["key"] for each in emulator.call("GET", "/emulator/roles")]
 
 
 class TestActor:
     def test_is_read_by_a_backend(
-        self, emulator: EmulatorProcess, application: Server, user_id: str, organization: dict[str, Any]
+        self, emulator: EmulatorProcess, application: Server, user_id: str, organization: Json
     ) -> None:
         body = {"user_id": user_id, "actor": {"sub": "user_support"}}
         in_it = {"active_organization_id": organization["id"]}
@@ -175,13 +192,13 @@ class TestActor:
         assert (seen["actor"], seen["session_id"]) == ("user_support", session["id"])
         assert seen["organization"]["org_id"] == organization["id"]
 
-    @pytest.mark.parametrize(("action", "status"), [("ban", 403), ("lock", 403)])
+    @pytest.mark.parametrize("action", ["ban", "lock"])
     def test_cannot_stand_in_for_whoever_is_kept_out(
-        self, emulator: EmulatorProcess, user_id: str, action: str, status: int
+        self, emulator: EmulatorProcess, user_id: str, action: str
     ) -> None:
         emulator.call("POST", f"/v1/users/{user_id}/{action}")
         body = {"user_id": user_id, "actor": {"sub": "user_support"}}
-        assert emulator.request("POST", "/emulator/sessions", json=body).status_code == status
+        assert emulator.refusal("POST", "/emulator/sessions", body)[0] == 403
 
 
 def test_banned_user_is_refused_by_a_backend(
@@ -191,4 +208,4 @@ def test_banned_user_is_refused_by_a_backend(
     token = emulator.create_token(emulator.create_session(user_id)["id"])
     emulator.call("POST", f"/v1/users/{user_id}/ban")
     answer = application.get("/auth/me", token)
-    assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.FORBIDDEN, "user-banned")
+    assert (answer.status_code, answer.json()["code"]) == (403, "user-banned")

@@ -13,7 +13,7 @@ from clerk_backend_api.security.types import (
     VerifyTokenOptions,
 )
 
-from .browser import ORIGIN, Browser
+from .browser import ORIGIN, Browser, Json
 from .harness import EmulatorProcess
 
 # The SDK reads its own deprecated fields while it builds a request.
@@ -97,45 +97,36 @@ def test_the_key_set_is_read_with_the_secret_key(clerk: Clerk, emulator: Emulato
     assert [key.kid for key in keys] == [key["kid"] for key in public]
 
 
-def test_who_signed_up_in_a_browser_is_known(clerk: Clerk, browser: Browser, email: str) -> None:
-    own = browser.sign_up(email, first_name="Ada")
-    session = clerk.sessions.get(session_id=own["id"])
-    assert (session.user_id, session.status) == (own["user"]["id"], models.Status.ACTIVE)
-    client = clerk.clients.get(client_id=session.client_id)
-    assert [one.id for one in client.sessions] == [own["id"]]
-    user = clerk.users.get(user_id=session.user_id)
+def test_who_signed_up_in_a_browser_is_known(clerk: Clerk, browser: Browser, session: Json) -> None:
+    read = clerk.sessions.get(session_id=session["id"])
+    assert (read.user_id, read.status) == (session["user"]["id"], models.Status.ACTIVE)
+    client = clerk.clients.get(client_id=read.client_id)
+    assert [one.id for one in client.sessions] == [session["id"]]
+    user = clerk.users.get(user_id=read.user_id)
     assert user.email_addresses[0].verification is not None
     assert clerk.users.verify_password(user_id=user.id, password="analytical engine").verified
-    clerk.sessions.revoke(session_id=own["id"])
+    clerk.sessions.revoke(session_id=session["id"])
     assert browser.client()["sessions"] == []
 
 
-class TestVerification:
-    @pytest.fixture(params=["key", "key set"])
-    def options(
-        self, request: pytest.FixtureRequest, emulator: EmulatorProcess, jwt_key: str
-    ) -> dict[str, Any]:
-        if request.param == "key":
-            return {"jwt_key": jwt_key}
-        return {"secret_key": emulator.keys["CLERK_SECRET_KEY"], "api_url": emulator.url}
-
-    def test_token(self, browser: Browser, email: str, options: dict[str, Any]) -> None:
-        session = browser.sign_up(email)
-        token = browser.session_token(session["id"])
+def test_tokens_and_requests_are_verified(
+    emulator: EmulatorProcess, browser: Browser, session: Json, jwt_key: str
+) -> None:
+    token = browser.session_token(session["id"])
+    by_key_set = {"secret_key": emulator.keys["CLERK_SECRET_KEY"], "api_url": emulator.url}
+    ways: list[dict[str, Any]] = [{"jwt_key": jwt_key}, by_key_set]
+    for options in ways:
         claims = verify_token(token, VerifyTokenOptions(**options, authorized_parties=[ORIGIN]))
         assert (claims["sub"], claims["sid"]) == (session["user"]["id"], session["id"])
         with pytest.raises(TokenVerificationError) as refusal:
             verify_token(token, VerifyTokenOptions(**options, authorized_parties=["https://example.com"]))
         assert refusal.value.reason is TokenVerificationErrorReason.TOKEN_INVALID_AUTHORIZED_PARTIES
-
-    def test_request(self, browser: Browser, email: str, jwt_key: str) -> None:
-        session = browser.sign_up(email)
-        options = AuthenticateRequestOptions(jwt_key=jwt_key, authorized_parties=[ORIGIN])
-        bearer = {"Authorization": f"Bearer {browser.session_token(session['id'])}"}
-        state = authenticate_request(httpx.Request("GET", "http://localhost", headers=bearer), options)
-        assert state.payload is not None
-        assert (state.is_signed_in, state.payload["sid"]) == (True, session["id"])
-        assert not authenticate_request(httpx.Request("GET", "http://localhost"), options).is_signed_in
+    of_request = AuthenticateRequestOptions(jwt_key=jwt_key, authorized_parties=[ORIGIN])
+    bearer = {"Authorization": f"Bearer {token}"}
+    state = authenticate_request(httpx.Request("GET", "http://localhost", headers=bearer), of_request)
+    assert state.payload is not None
+    assert (state.is_signed_in, state.payload["sid"]) == (True, session["id"])
+    assert not authenticate_request(httpx.Request("GET", "http://localhost"), of_request).is_signed_in
 
 
 def test_a_sign_in_token_lets_a_browser_in(clerk: Clerk, browser: Browser, email: str) -> None:

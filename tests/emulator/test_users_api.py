@@ -1,15 +1,15 @@
 """`/v1/users` beyond what the SDK shows: pages, filters, orders and the rules for changes."""
 
 import re
-from typing import Any
 
 import pytest
 
+from .browser import Json
 from .harness import EmulatorProcess
 
 
 @pytest.fixture(scope="module")
-def crowd(emulator: EmulatorProcess) -> list[dict[str, Any]]:
+def crowd(emulator: EmulatorProcess) -> list[Json]:
     """Give twelve users, oldest first."""
     return [
         emulator.create_user(
@@ -22,7 +22,7 @@ def crowd(emulator: EmulatorProcess) -> list[dict[str, Any]]:
     ]
 
 
-def _ids(users: list[dict[str, Any]]) -> list[str]:
+def _ids(users: list[Json]) -> list[str]:
     return [user["id"] for user in users]
 
 
@@ -30,12 +30,12 @@ def _list(emulator: EmulatorProcess, query: str) -> list[str]:
     return _ids(emulator.call("GET", f"/v1/users?{query}"))
 
 
-def test_identifiers_look_like_clerks(crowd: list[dict[str, Any]]) -> None:
+def test_identifiers_look_like_clerks(crowd: list[Json]) -> None:
     assert re.fullmatch(r"user_[0-9A-Za-z]{27}", crowd[0]["id"])
     assert re.fullmatch(r"idn_[0-9A-Za-z]{27}", crowd[0]["primary_email_address_id"])
 
 
-def test_pages_are_of_ten_and_newest_first(emulator: EmulatorProcess, crowd: list[dict[str, Any]]) -> None:
+def test_pages_are_of_ten_and_newest_first(emulator: EmulatorProcess, crowd: list[Json]) -> None:
     newest_first = _ids(crowd)[::-1]
     assert _list(emulator, "") == newest_first[:10]
     assert _list(emulator, "limit=501") == newest_first[:10]
@@ -43,7 +43,7 @@ def test_pages_are_of_ten_and_newest_first(emulator: EmulatorProcess, crowd: lis
 
 
 def test_a_cursor_walks_all_users_even_when_new_ones_arrive(
-    emulator: EmulatorProcess, crowd: list[dict[str, Any]]
+    emulator: EmulatorProcess, crowd: list[Json]
 ) -> None:
     seen: list[str] = []
     page = _list(emulator, "limit=5")
@@ -74,12 +74,12 @@ def test_a_cursor_walks_all_users_even_when_new_ones_arrive(
     ],
 )
 def test_filters_and_orders(
-    emulator: EmulatorProcess, crowd: list[dict[str, Any]], query: str, numbers: list[int]
+    emulator: EmulatorProcess, crowd: list[Json], query: str, numbers: list[int]
 ) -> None:
     assert sorted(_list(emulator, query)) == sorted(crowd[number]["id"] for number in numbers)
 
 
-def test_users_are_chosen_by_id(emulator: EmulatorProcess, crowd: list[dict[str, Any]]) -> None:
+def test_users_are_chosen_by_id(emulator: EmulatorProcess, crowd: list[Json]) -> None:
     first, second = _ids(crowd)[:2]
     assert _list(emulator, f"user_id={first}&user_id=%2B{second}&user_id=-{second}") == [first]
     count = emulator.call("GET", f"/v1/users/count?user_id=-{first}")
@@ -99,36 +99,21 @@ def test_users_are_chosen_by_id(emulator: EmulatorProcess, crowd: list[dict[str,
     ],
 )
 def test_a_bad_question_is_refused(emulator: EmulatorProcess, query: str, code: str) -> None:
-    response = emulator.request("GET", f"/v1/users?{query}")
-    assert response.status_code == 422
-    assert response.json()["errors"][0]["code"] == code
+    assert emulator.refusal("GET", f"/v1/users?{query}") == (422, code)
 
 
 @pytest.mark.parametrize("other", ["order_by=-updated_at", "offset=5"])
-def test_a_cursor_stands_alone(emulator: EmulatorProcess, crowd: list[dict[str, Any]], other: str) -> None:
-    response = emulator.request("GET", f"/v1/users?starting_after={crowd[3]['id']}&{other}")
-    assert response.json()["errors"][0]["code"] == "form_conditional_param_disallowed"
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"email_address": ["USER00@crowd.test"]},
-        {"email_address": ["new@crowd.test"], "username": "CROWD_00"},
-        {"email_address": ["new@crowd.test"], "external_id": "legacy-0"},
-    ],
-)
-@pytest.mark.usefixtures("crowd")
-def test_an_identifier_belongs_to_one_user(emulator: EmulatorProcess, fields: dict[str, Any]) -> None:
-    response = emulator.request("POST", "/v1/users", json=fields)
-    assert response.status_code == 422
-    assert response.json()["errors"][0]["code"] == "form_identifier_exists"
-    assert emulator.call("GET", "/v1/users?email_address=new@crowd.test") == []
+def test_a_cursor_stands_alone(emulator: EmulatorProcess, crowd: list[Json], other: str) -> None:
+    refusal = emulator.refusal("GET", f"/v1/users?starting_after={crowd[3]['id']}&{other}")
+    assert refusal == (422, "form_conditional_param_disallowed")
 
 
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
+        ({"email_address": ["USER00@crowd.test"]}, "form_identifier_exists"),
+        ({"email_address": ["new@crowd.test"], "username": "CROWD_00"}, "form_identifier_exists"),
+        ({"email_address": ["new@crowd.test"], "external_id": "legacy-0"}, "form_identifier_exists"),
         ({}, "form_data_missing"),
         ({"email_address": ["not an address"]}, "form_param_format_invalid"),
         ({"email_address": "ada@crowd.test"}, "form_param_type_invalid"),
@@ -140,10 +125,10 @@ def test_an_identifier_belongs_to_one_user(emulator: EmulatorProcess, fields: di
         ),
     ],
 )
-def test_a_bad_user_is_refused(emulator: EmulatorProcess, fields: dict[str, Any], code: str) -> None:
-    response = emulator.request("POST", "/v1/users", json=fields)
-    assert response.status_code == 422
-    assert response.json()["errors"][0]["code"] == code
+@pytest.mark.usefixtures("crowd")
+def test_a_bad_user_is_refused(emulator: EmulatorProcess, fields: Json, code: str) -> None:
+    assert emulator.refusal("POST", "/v1/users", fields) == (422, code)
+    assert emulator.call("GET", "/v1/users?email_address=new@crowd.test") == []
 
 
 def test_only_an_own_address_can_become_primary(emulator: EmulatorProcess) -> None:
@@ -153,14 +138,10 @@ def test_only_an_own_address_can_become_primary(emulator: EmulatorProcess) -> No
     stranger = emulator.create_user("three@primary.test")
     path = f"/v1/users/{user['id']}"
     two = user["email_addresses"][1]["id"]
-    assert (
-        emulator.call("PATCH", path, json={"primary_email_address_id": two})["primary_email_address_id"]
-        == two
-    )
+    changed = emulator.call("PATCH", path, json={"primary_email_address_id": two})
+    assert changed["primary_email_address_id"] == two
     theirs = {"primary_email_address_id": stranger["primary_email_address_id"]}
-    assert (
-        emulator.request("PATCH", path, json=theirs).json()["errors"][0]["code"] == "form_resource_not_found"
-    )
+    assert emulator.refusal("PATCH", path, theirs) == (422, "form_resource_not_found")
 
 
 def test_each_change_of_a_user_is_newer_than_the_last(emulator: EmulatorProcess) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -70,12 +69,8 @@ def test_a_users_life_is_told_in_order(emulator: EmulatorProcess, heard: Receive
     heard.wait_for(len(expected))
     assert heard.types == expected
     events = [delivery.event for delivery in heard.deliveries]
-    assert events[-1]["data"] == {
-        "object": "user",
-        "id": user["id"],
-        "deleted": True,
-        "external_id": "legacy-1",
-    }
+    gone = {"object": "user", "id": user["id"], "deleted": True, "external_id": "legacy-1"}
+    assert events[-1]["data"] == gone
     revocation = next(
         event for event in events if event["data"]["id"] == banned["id"] and "revoked" in event["type"]
     )
@@ -149,22 +144,20 @@ def test_a_slow_endpoint_blocks_neither_the_api_nor_other_users(
     heard.wait_for(6)
 
 
-def test_a_message_given_up_can_be_replayed(own_emulator: EmulatorProcess, receiver: Receiver) -> None:
-    receiver.answers = [500, 503]
-    own_emulator.create_user("ada@example.com")
-    [delivery] = receiver.wait_for(1)
+def test_a_message_given_up_can_be_replayed(emulator: EmulatorProcess, heard: Receiver) -> None:
+    heard.answers = [500, 503]
+    user = emulator.create_user("ada@given-up.test")
+    [delivery] = heard.wait_for(1)
     message_id = delivery.headers["svix-id"]
-    wait_for(lambda: _status(own_emulator, message_id)["attempts"] == 1)
-    own_emulator.stop()
+    wait_for(lambda: _status(emulator, message_id)["attempts"] == 1)
     # Stands for the minutes of the schedule: all attempts but the last have been made.
-    with sqlite3.connect(own_emulator.state / "state.sqlite3") as db:
-        db.execute("UPDATE messages SET attempts = 7, next_attempt_at = 0")
-    db.close()
-    own_emulator.start()
-    _wait_for_status(own_emulator, message_id, "failed")
-    assert _status(own_emulator, message_id)["last_response_code"] == 503
-    own_emulator.call("POST", f"/emulator/messages/{message_id}/replay")
-    _wait_for_status(own_emulator, message_id, "delivered")
-    assert [one.headers["svix-id"] for one in receiver.deliveries] == [message_id] * 3
-    own_emulator.call("POST", f"/emulator/messages/{message_id}/replay")
-    assert json.loads(receiver.wait_for(4)[-1].body) == delivery.event
+    emulator.execute("UPDATE messages SET attempts = 7, next_attempt_at = 0 WHERE id = ?", message_id)
+    _wait_for_status(emulator, message_id, "failed")
+    assert _status(emulator, message_id)["last_response_code"] == 503
+    for count in (3, 4):
+        emulator.call("POST", f"/emulator/messages/{message_id}/replay")
+        heard.wait_for(count)
+        _wait_for_status(emulator, message_id, "delivered")
+    assert [one.headers["svix-id"] for one in heard.deliveries] == [message_id] * 4
+    assert json.loads(heard.deliveries[-1].body) == delivery.event
+    assert delivery.event["data"] == user

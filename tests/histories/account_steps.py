@@ -9,7 +9,7 @@ from tests.histories.belongings import Key, Refusal
 from tests.histories.billing import Event
 from tests.histories.machine import IDEMPOTENCY_KEYS, PEOPLE, Machine, check_refusal, drawn_from
 from tests.histories.world import MOST_TOKENS_AT_ONCE, PLANS, Person
-from tests.support.campaigns import is_problem
+from tests.support.caller import is_problem
 from tests.support.clerk import user_data
 
 PLAN_NAMES = st.sampled_from(list(PLANS))

@@ -11,13 +11,7 @@ NEXT: Mapping[str, set[str]] = {
     "completed": {"archived"},
     "archived": set(),
 }
-PRESET: Mapping[str, Any] = {
-    "name": None,
-    "description": None,
-    "channel": None,
-    "budget": None,
-    "tags": [],
-}
+PRESET: Mapping[str, Any] = {"name": None, "description": None, "channel": None, "budget": None, "tags": []}
 
 
 class Refusal(Exception):

@@ -6,16 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.histories.belongings import Campaign, Template
-from tests.histories.machine import (
-    IDEMPOTENCY_KEYS,
-    PEOPLE,
-    Machine,
-    check_shown,
-    drawn_from,
-)
+from tests.histories.machine import IDEMPOTENCY_KEYS, PEOPLE, Machine, check_shown, drawn_from
 from tests.histories.presets import CHANGES, PRESETS, SOME_MEMBERS, STATUSES
 from tests.histories.world import Person
-from tests.support.campaigns import is_problem, is_same_refusal
+from tests.support.caller import is_problem, is_same_refusal
 
 UNKNOWN = "/api/campaigns/999999999999"
 EVERYTHING = (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/archive"), ("POST", "/restore"))
@@ -91,11 +85,7 @@ class CampaignSteps(Machine):
         self._change(campaign, changes, if_match, key)
 
     def _change(
-        self,
-        campaign: Campaign,
-        changes: dict[str, Any],
-        if_match: str | None = None,
-        key: str | None = None,
+        self, campaign: Campaign, changes: dict[str, Any], if_match: str | None = None, key: str | None = None
     ) -> None:
         header, versions = read_if_match(if_match, campaign.version)
         done = self.write(

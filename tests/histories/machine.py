@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from tests.histories.belongings import Answered, Campaign, Refusal
 from tests.histories.world import Person, World
 from tests.support.admins import ADMIN, add_admin
-from tests.support.campaigns import is_problem
+from tests.support.caller import is_problem
 from tests.support.clerk import Instance, event
 from tests.support.database import Sql
 from tests.support.server import Server

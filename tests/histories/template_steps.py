@@ -16,7 +16,7 @@ from tests.histories.machine import (
 )
 from tests.histories.presets import PRESETS, SOME_MEMBERS
 from tests.histories.world import Person
-from tests.support.campaigns import is_problem
+from tests.support.caller import is_problem
 
 ADMIN_TOO = PEOPLE | st.just("admin")
 

@@ -4,16 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.histories.belongings import (
-    PRESET,
-    Answered,
-    Campaign,
-    Key,
-    Labelled,
-    Refusal,
-    Shelf,
-    Template,
-)
+from tests.histories.belongings import PRESET, Answered, Campaign, Key, Labelled, Refusal, Shelf, Template
 from tests.histories.billing import Event, Shop, Term
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.clerk import Instance
 from tests.support.database import Sql, driver_url, migrate
+from tests.support.fixtures import StartApp
 from tests.support.server import Server, running_server
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/none"
@@ -40,16 +41,12 @@ class TestHealth:
                 assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
                 assert "Retry-After" in answer.headers
 
-    def test_ready_only_when_migrated(
-        self, settings: dict[str, str], clerk: Instance, empty_url: str, tmp_path: Path
-    ) -> None:
+    def test_ready_only_when_migrated(self, start_app: StartApp, clerk: Instance, empty_url: str) -> None:
         """Empty, half way (the new code before its migration), all the way: only the last can serve."""
-        own = {**settings, "DATABASE_URL": empty_url}
-        seen = {}
-        with running_server(tmp_path, own) as server:
-            for revision in ("none", "003", "head"):
-                if revision != "none":
-                    migrate(empty_url, revision)
-                works = server.get("/auth/me", clerk.token()).status_code
-                seen[revision] = (works, server.get("/readyz").status_code)
+        server, seen = start_app(DATABASE_URL=empty_url), {}
+        for revision in ("none", "003", "head"):
+            if revision != "none":
+                migrate(empty_url, revision)
+            works = server.get("/auth/me", clerk.token()).status_code
+            seen[revision] = (works, server.get("/readyz").status_code)
         assert seen == {"none": (503, 503), "003": (503, 503), "head": (200, 200)}

@@ -1,7 +1,9 @@
-"""What every migration test needs: an empty database, Alembic in this process or as a command, the catalog."""
+"""What every migration test needs: a new database, Alembic in this process or as a command, the catalog, a reader."""
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +12,8 @@ from uuid import uuid4
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Engine, NullPool, Row, create_engine, text
+from sqlalchemy import URL, Engine, NullPool, Row, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from config import PROJECT
 from tests.support.server import clean_environment
@@ -112,12 +115,13 @@ class Database:
 
 
 @contextmanager
-def empty_database(server: URL) -> Iterator[Database]:
-    """On a server that others may use at the same time."""
+def new_database(server: URL, template: Database | None = None) -> Iterator[Database]:
+    """On a server that others may use at the same time; as a copy of the template, which nobody may be using."""
     name = f"migrations_{uuid4().hex}"
+    source = make_url(template.url).database if template else "template1"
     maintenance = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with maintenance.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {source}"))
     try:
         yield Database(server.set(database=name))
     finally:
@@ -147,3 +151,41 @@ def run_alembic(*arguments: str, database_url: str, **environment: str) -> subpr
     with alembic(*arguments, database_url=database_url, **environment) as process:
         output, errors = process.communicate(timeout=60)
         return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+
+class Reads:
+    def __init__(self) -> None:
+        self.count = 0
+        self.longest = 0.0
+        self.fault: Exception | None = None
+
+
+@contextmanager
+def reading_users(database: Database) -> Iterator[Reads]:
+    """Read users all the time. PostgreSQL itself refuses a read that waits longer than migrations may wait."""
+    reads, enough = Reads(), threading.Event()
+
+    def read() -> None:
+        try:
+            with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("SET lock_timeout = '1500ms'"))
+                while not enough.is_set():
+                    started = time.monotonic()
+                    connection.execute(
+                        text("SELECT user_id, email, role FROM users WHERE user_id = 42")
+                    ).all()
+                    reads.longest = max(reads.longest, time.monotonic() - started)
+                    reads.count += 1
+                    time.sleep(0.002)
+        except OperationalError as error:
+            reads.fault = error
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield reads
+    finally:
+        enough.set()
+        reader.join()
+    assert reads.fault is None
+    assert reads.count > 0

@@ -1,51 +1,64 @@
 import logging
 import shutil
-import socket
 import subprocess
-from pathlib import Path
+import sys
 
 import pytest
 from alembic import command
-from sqlalchemy import URL, make_url
+from sqlalchemy import make_url
 
+from config import PROJECT
 from development.postgres import programs
-from tests.migrations.databases import HEAD, REVISIONS, Database, empty_database, run_alembic
+from tests.migrations.databases import HEAD, REVISIONS, Database, run_alembic
+from tests.support.ports import free_port
+from tests.support.server import clean_environment
 
 PASSWORD = "correct-horse"
 
 
-def closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+WRONG_URLS = [
+    "postgresql://owner:{password}@127.0.0.1:{port}/app",
+    "postgresql://owner:x@{password}@127.0.0.1:{port}/app",
+    "postgresql://owner:{password}@127.0.0.1:{port}/app?sslmode=bogus",
+    "postgresql://owner:{password}@127.0.0.1:{port}/app?bogus=1",
+    "mysql://owner:{password}@127.0.0.1/app",
+    "{password}",
+]
+# In one process, since a start takes a second: what it would say at its end, a line for each URL.
+EACH = """
+import os, sys
+from alembic.config import main
+config, *urls = sys.argv[1:]
+for os.environ["DATABASE_URL"] in urls:
+    try:
+        main(["-c", config, "upgrade", "head"])
+    except SystemExit as end:
+        print(end)
+"""
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        f"postgresql://owner:{PASSWORD}@127.0.0.1:{{port}}/app",
-        f"postgresql://owner:x@{PASSWORD}@127.0.0.1:{{port}}/app",
-        f"postgresql://owner:{PASSWORD}@127.0.0.1:{{port}}/app?sslmode=bogus",
-        f"postgresql://owner:{PASSWORD}@127.0.0.1:{{port}}/app?bogus=1",
-        f"mysql://owner:{PASSWORD}@127.0.0.1/app",
-        PASSWORD,
-    ],
-)
-def test_a_wrong_database_is_one_line_without_the_password(url: str) -> None:
-    result = run_alembic("upgrade", "head", database_url=url.format(port=closed_port()))
-
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith(("database: ", "DATABASE_URL: "))
-    assert PASSWORD not in result.stderr
+def test_a_wrong_database_is_one_line_without_the_password() -> None:
+    urls = [url.format(password=PASSWORD, port=free_port()) for url in WRONG_URLS]
+    result = subprocess.run(
+        [sys.executable, "-c", EACH, str(PROJECT / "alembic.ini"), *urls],
+        cwd=PROJECT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert len(lines) == len(urls)
+    assert all(line.startswith(("database: ", "DATABASE_URL: ")) for line in lines), lines
+    assert PASSWORD not in result.stdout
 
 
 def test_a_missing_database_setting_is_one_line() -> None:
     result = run_alembic("upgrade", "head", database_url="", ENV="production")
 
-    assert (result.returncode, result.stderr) == (1, "DATABASE_URL: missing, production needs it\n")
+    said = (result.returncode, result.stdout, result.stderr)
+    assert said == (1, "", "DATABASE_URL: missing, production needs it\n")
 
 
 def test_progress_is_shown(database: Database) -> None:
@@ -58,8 +71,9 @@ def test_progress_is_shown(database: Database) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_rows_in_the_way_are_not_shown(database: Database) -> None:
+def test_rows_in_the_way_are_not_shown(old: Database) -> None:
     """PostgreSQL's DETAIL of a unique index that fails names the key: here an address."""
+    database = old
     database.upgrade("003")
     database.rows(
         """
@@ -80,48 +94,38 @@ def test_rows_in_the_way_are_not_shown(database: Database) -> None:
     assert database.rows("SELECT count(*) FROM users WHERE email_verified") == [(1,)]
 
 
-def test_programs_that_migrate_keep_their_logging(database: Database) -> None:
+def test_programs_that_migrate_keep_their_logging_and_may_give_a_connection(migrated: Database) -> None:
     root = logging.getLogger()
     other = logging.getLogger("tests.migrations.other")
     before = (list(root.handlers), root.level, other.disabled, logging.getLogger("alembic").level)
-
-    database.upgrade()
-
-    assert (list(root.handlers), root.level, other.disabled, logging.getLogger("alembic").level) == before
-
-
-def test_a_given_connection_is_used(database: Database) -> None:
-    config = database.config()
+    config = migrated.config()
     config.set_main_option("sqlalchemy.url", "postgresql://nobody@127.0.0.1:1/nothing")
-    with database.engine.connect() as connection:
+    with migrated.engine.connect() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.downgrade(config, "-1")
         assert not connection.closed
-
         with connection.begin(), pytest.raises(ValueError, match="without an open transaction"):
             command.downgrade(config, "base")
-    assert database.revision() == HEAD
+    assert migrated.revision() == REVISIONS[-2]
+    after = (list(root.handlers), root.level, other.disabled, logging.getLogger("alembic").level)
+    assert after == before
 
 
-def test_sql_for_an_admin_makes_the_same_schema(database: Database, postgres: URL) -> None:
-    psql = shutil.which("psql") or programs() / "psql"
-    database.upgrade()
+def test_sql_for_an_admin_makes_the_same_schema(database: Database, migrated: Database) -> None:
+    script = run_alembic("upgrade", "head", "--sql", database_url="")
+    assert script.returncode == 0, script.stderr
+    run_psql(database, script.stdout)
+    assert database.schema() == migrated.schema()
 
-    with empty_database(postgres) as by_script:
-        script = run_alembic("upgrade", "head", "--sql", database_url="")
-        assert script.returncode == 0, script.stderr
-        run_psql(psql, by_script, script.stdout)
-        assert by_script.schema() == database.schema()
-
-        script = run_alembic("downgrade", f"{HEAD}:base", "--sql", database_url="")
-        run_psql(psql, by_script, script.stdout)
-        assert by_script.schema() == []
+    script = run_alembic("downgrade", f"{HEAD}:base", "--sql", database_url="")
+    run_psql(database, script.stdout)
+    assert database.schema() == []
 
 
-def run_psql(psql: str | Path, database: Database, script: str) -> None:
+def run_psql(database: Database, script: str) -> None:
     libpq_url = make_url(database.url).set(drivername="postgresql").render_as_string(hide_password=False)
     subprocess.run(
-        [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", libpq_url],
+        [*(shutil.which("psql") or programs() / "psql", "-X", "-q"), *("-v", "ON_ERROR_STOP=1", libpq_url)],
         input=script,
         text=True,
         check=True,

@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from backend.models import Base
 from development.accounts import account_for, private_folder, run_as
-from tests.migrations.databases import Database, empty_database
+from tests.migrations.databases import Database, new_database
+from tests.support.waiting import wait_for
 
 INSTALLED = sorted(
     (path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").exists()),
@@ -39,14 +39,7 @@ def older_server() -> Iterator[URL]:
                 OLDER[0] / "initdb",
                 "-D",
                 data,
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--no-locale",
-                "-N",
+                *["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"],
             ],
             **run_as(account),
             cwd="/",
@@ -64,7 +57,7 @@ def older_server() -> Iterator[URL]:
                 url = URL.create(
                     "postgresql+psycopg2", "postgres", query={"host": str(folder)}, database="postgres"
                 )
-                wait_until_ready(url)
+                wait_for(lambda: answers(url), 30)
                 yield url
             finally:
                 process.send_signal(signal.SIGINT)  # ends the connections too
@@ -72,19 +65,15 @@ def older_server() -> Iterator[URL]:
         shutil.rmtree(folder)
 
 
-def wait_until_ready(url: URL) -> None:
-    for _ in range(300):
-        try:
-            Database(url).rows("SELECT 1")
-        except OperationalError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("PostgreSQL did not start in 30 s")
+def answers(url: URL) -> bool:
+    try:
+        return Database(url).rows("SELECT 1") == [(1,)]
+    except OperationalError:
+        return False
 
 
 def test_up_down_and_up_on_the_oldest_server_here(older_server: URL) -> None:
-    with empty_database(older_server) as database, empty_database(older_server) as made_from_models:
+    with new_database(older_server) as database, new_database(older_server) as made_from_models:
         database.upgrade("002")
         database.fill_password_era()
         before = database.what_users_keep()

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Iterator
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -6,47 +7,36 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL
 
 from backend.models import SCHEMA_REVISION, Base
-from tests.migrations.databases import HEAD, HISTORY, REVISIONS, Database, empty_database
+from tests.migrations.databases import HEAD, HISTORY, REVISIONS, Database, Rows, new_database
 
 # Columns whose name says everything.
 OBVIOUS = {
-    "created_at",
-    "updated_at",
-    "received_at",
-    "revoked_at",
-    "first_name",
-    "last_name",
-    "username",
-    "bio",
-    "website",
-    "social_links",
-    "plan",
-    "period_start",
-    "tokens_used",
-    "campaigns_created",
-    "api_requests",
-    "source",
-    "attempts",
-    "occurred_at",
-    "key_id",
-    "audit_id",
-    "campaign_id",
-    "template_id",
+    *("created_at", "updated_at", "received_at", "revoked_at", "occurred_at", "first_name", "last_name"),
+    *("username", "bio", "website", "social_links", "plan", "period_start", "tokens_used"),
+    *("campaigns_created", "api_requests", "source", "attempts", "key_id", "audit_id", "campaign_id"),
+    *("template_id",),
 }
+# Indexes of expressions or of a part of the rows.
 NOT_BY_COLUMN = {
-    "uq_users_verified_email",  # an expression
-    "ix_webhook_events_unresolved",  # a part of the rows
-    "ix_users_email",  # expressions
-    "ix_users_username",
-    "ix_users_first_name",
-    "ix_users_last_name",
-    "ix_users_role",  # parts of the rows
-    "ix_users_switched_off",
-    "ix_subscriptions_paid",
-    "uq_audit_events_impersonated_session",
-    "ix_campaigns_status",
-    "ix_campaigns_name",
+    *("uq_users_verified_email", "ix_users_email", "ix_users_username", "ix_users_first_name"),
+    *("ix_users_last_name", "ix_users_role", "ix_users_switched_off", "ix_webhook_events_unresolved"),
+    *("ix_subscriptions_paid", "uq_audit_events_impersonated_session", "ix_campaigns_status"),
+    *("ix_campaigns_name",),
 }
+
+
+@pytest.fixture(scope="module")
+def walk(postgres: URL) -> Iterator[list[tuple[str, Rows]]]:
+    """Each revision and the schema that it left, upwards; then, downwards, each revision and what its undoing left."""
+    seen = []
+    with new_database(postgres) as database:
+        for revision in REVISIONS:
+            database.upgrade(revision)
+            seen.append((revision, database.schema()))
+        for revision in reversed(REVISIONS):
+            database.downgrade("-1")
+            seen.append((revision, database.schema()))
+        yield seen
 
 
 def test_history_is_one_line_of_numbers() -> None:
@@ -55,46 +45,32 @@ def test_history_is_one_line_of_numbers() -> None:
     assert [f"{number:03}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
 
 
-def test_head_is_what_the_models_say(database: Database) -> None:
-    database.upgrade()
-
+def test_head_is_what_the_models_make_to_the_last_catalog_entry(
+    database: Database, migrated: Database
+) -> None:
+    """Alembic does not compare CHECK constraints, identities, and conditions or expressions of indexes."""
     options = {"compare_type": True, "compare_server_default": True}
-    with database.engine.connect() as connection:
+    with migrated.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, Base.metadata) == []
 
-
-def test_head_is_what_the_models_make_to_the_last_catalog_entry(database: Database, postgres: URL) -> None:
-    """Alembic does not compare CHECK constraints, identities, and conditions or expressions of indexes."""
-    database.upgrade()
-
-    with empty_database(postgres) as made_from_models:
-        Base.metadata.create_all(made_from_models.engine)
-        assert database.schema() == made_from_models.schema()
+    Base.metadata.create_all(database.engine)
+    assert migrated.schema() == database.schema()
 
 
-def test_each_downgrade_restores_the_schema_before(database: Database) -> None:
-    before = [database.schema()]
-    for revision in REVISIONS:
-        database.upgrade(revision)
-        before.append(database.schema())
-    assert before[0] == []
-
-    for _ in REVISIONS:
-        assert database.schema() == before.pop()
-        database.downgrade("-1")
-    assert database.schema() == []
+def test_each_downgrade_restores_the_schema_before(walk: list[tuple[str, Rows]]) -> None:
+    up, down = dict(walk[: len(REVISIONS)]), dict(walk[len(REVISIONS) :])
+    for revision, before in zip(REVISIONS, [None, *REVISIONS], strict=False):
+        assert down[revision] == (up[before] if before else [])
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
-def test_names_follow_the_convention(database: Database, revision: str) -> None:
-    database.upgrade(revision)
-
-    named = [
+def test_names_follow_the_convention(walk: list[tuple[str, Rows]]) -> None:
+    named = {
         (table, name, what)
-        for kind, table, name, what in database.schema()
+        for _, schema in walk
+        for kind, table, name, what in schema
         if kind in {"constraint", "index"}
-    ]
+    }
     for table, name, definition in named:
         columns = "_".join(re.findall(r"\w+", re.search(r"\(([^()]*)\)", definition)[1]))  # type: ignore[index]
         referred = re.search(r"REFERENCES (\w+)", definition)
@@ -112,15 +88,10 @@ def test_names_follow_the_convention(database: Database, revision: str) -> None:
             }
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
-def test_everything_that_is_not_obvious_has_a_comment(database: Database, revision: str) -> None:
-    database.upgrade(revision)
-
-    schema = database.schema()
-    assert [table for kind, table, _, comment in schema if kind == "table" and not comment] == []
-    silent = {
-        (table, name) for kind, table, name, what in schema if kind == "column" and "COMMENT" not in what
-    }
+def test_everything_that_is_not_obvious_has_a_comment(walk: list[tuple[str, Rows]]) -> None:
+    rows = {tuple(row) for _, schema in walk for row in schema}
+    assert [table for kind, table, _, comment in rows if kind == "table" and not comment] == []
+    silent = {(table, name) for kind, table, name, what in rows if kind == "column" and "COMMENT" not in what}
     foreign = {
         (table, "user_id") for table in ("jwt_blacklist", "subscriptions", "usage_metrics", "api_keys")
     }

@@ -1,9 +1,10 @@
 """`api_requests` in the rows, and in the memory of a worker until it is written."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import Semaphore
 
 import pytest
 from flask import Flask
@@ -11,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, make_url, text
 
-from backend.database.engine import in_transaction
-from backend.server.request_counter import RequestCounter
-from backend.services.plans.usage import MOST_USERS, OnlyOnce, RequestCounts, add_requests
+from backend.database.engine import STATEMENT_SECONDS
+from backend.server.request_counter import MANY_USERS, RequestCounter
+from backend.services.plans.usage import MOST_USERS, RequestCounts, add_requests
 from tests.conftest import Deliver
 from tests.plans.test_request_counts import counted
 from tests.support.admins import add_user
 from tests.support.clerk import Instance, user_data
-from tests.support.database import Sql
+from tests.support.database import Sql, holding
 from tests.support.server import Server
 from tests.support.traffic import in_parallel
 
@@ -60,33 +61,14 @@ class TestAdd:
         """A tombstone gets nothing, a user_id that has vanished neither, and both hold up nobody."""
         deliver("user.created", user_data("user_1"))
         deliver("user.deleted", {"id": "user_1", "object": "user", "deleted": True})
+        bare = add_user(sql, deleted_at="2026-01-01Z")
+        sql.rows("DELETE FROM usage_metrics WHERE user_id = %s", bare)
         user_id = add_user(sql)
         before = sql.rows("SELECT * FROM usage_metrics WHERE user_id <> %s", user_id)
         with transaction(database_url) as connection:
-            add_requests(connection, {sql.user("user_1")["user_id"]: 3, user_id: 2, 10**9: 1})
+            add_requests(connection, {sql.user("user_1")["user_id"]: 3, bare: 3, user_id: 2, 10**9: 1})
         assert sql.rows("SELECT * FROM usage_metrics WHERE user_id <> %s", user_id) == before
         assert counted(sql)[user_id] == 2
-
-    def test_tombstone_without_usage(self, database_url: str, sql: Sql) -> None:
-        user_id = add_user(sql, deleted_at="2026-01-01Z")
-        sql.rows("DELETE FROM usage_metrics")
-        with transaction(database_url) as connection:
-            add_requests(connection, {user_id: 3})
-        assert counted(sql) == {}
-
-    @pytest.mark.parametrize("is_committed", [True, False])
-    def test_lost_confirmation(self, database_url: str, sql: Sql, is_committed: bool) -> None:
-        """`in_transaction` runs the work again; what was committed before is not added twice."""
-        user_id, once = add_user(sql), OnlyOnce()
-        engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
-        for is_last in (False, True):
-            with engine.connect() as connection:
-                if not once.is_done(connection):
-                    add_requests(connection, {user_id: 5})
-                if is_committed or is_last:
-                    connection.commit()
-        engine.dispose()
-        assert counted(sql) == {user_id: 5}
 
     def test_two_workers_at_once(self, database_url: str, sql: Sql) -> None:
         """The same users in opposite orders: no deadlock, nothing lost."""
@@ -105,9 +87,7 @@ class TestAdd:
         """It is left for the next time, and nobody waits."""
         ids = [add_user(sql) for _ in range(3)]
         with transaction(database_url) as holder, transaction(database_url) as connection:
-            holder.execute(
-                text("UPDATE usage_metrics SET tokens_used = 1 WHERE user_id = :user_id"), {"user_id": ids[1]}
-            )
+            holder.execute(text(f"UPDATE usage_metrics SET tokens_used = 1 WHERE user_id = {ids[1]}"))
             assert add_requests(connection, dict.fromkeys(ids, 5)) == {ids[1]: 5}
         assert counted(sql) == {ids[0]: 5, ids[1]: 0, ids[2]: 5}
 
@@ -120,31 +100,17 @@ class TestAdd:
         assert not counter.flush()
         assert counted(sql) == {user_id: 1}
 
-    def test_counter_adds_once(self, app: Flask, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The first commit went through, and its confirmation was lost: the work runs again."""
 
-        def twice(work: Callable[[Connection], object]) -> None:
-            for _ in range(2):
-                in_transaction(work)
-
-        monkeypatch.setattr("backend.server.request_counter.in_transaction", twice)
-        user_id, counter = add_user(sql), RequestCounter(app)
-        counter.count(user_id)
-        assert not counter.flush()
-        assert counted(sql) == {user_id: 1}
-
-
-class TestLinking:
-    def test_requests_do_not_keep_a_row(
-        self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql
-    ) -> None:
-        """A bare row makes room although requests were counted for it; their number goes with it."""
-        legacy = sql.value("INSERT INTO users (provisioned_by) VALUES ('legacy') RETURNING user_id")
-        own = server.get("/auth/me", clerk.token(sub="user_1")).json()["user"]["user_id"]
-        sql.rows("UPDATE usage_metrics SET api_requests = 12 WHERE user_id = %s", own)
-        deliver("user.created", user_data("user_1", external_id=str(legacy)))
-        assert sql.user("user_1")["user_id"] == legacy
-        assert counted(sql) == {legacy: 0}
+def test_requests_do_not_keep_a_row_from_being_linked(
+    server: Server, clerk: Instance, deliver: Deliver, sql: Sql
+) -> None:
+    """A bare row makes room although requests were counted for it; their number goes with it."""
+    legacy = sql.value("INSERT INTO users (provisioned_by) VALUES ('legacy') RETURNING user_id")
+    own = server.get("/auth/me", clerk.token(sub="user_1")).json()["user"]["user_id"]
+    sql.rows("UPDATE usage_metrics SET api_requests = 12 WHERE user_id = %s", own)
+    deliver("user.created", user_data("user_1", external_id=str(legacy)))
+    assert sql.user("user_1")["user_id"] == legacy
+    assert counted(sql) == {legacy: 0}
 
 
 class TestMemory:
@@ -180,3 +146,80 @@ class TestMemory:
         assert len(kept) == MOST_USERS
         assert not {0, 1} & kept.keys()
         assert {MOST_USERS, MOST_USERS + 1} <= kept.keys()
+
+
+def test_largest_flush(database_url: str, sql: Sql) -> None:
+    """After an outage: it ends within the time that a statement has, or it would fail for ever."""
+    sql.rows("INSERT INTO users (clerk_user_id) SELECT 'u' || n FROM generate_series(1, %s) n", MOST_USERS)
+    sql.rows("INSERT INTO usage_metrics (user_id) SELECT user_id FROM users")
+    sql.rows("ANALYZE users")
+    sql.rows("ANALYZE usage_metrics")
+    with transaction(database_url) as connection:
+        connection.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"))
+        add_requests(connection, dict.fromkeys(range(1, MOST_USERS + 1), 1))
+
+
+class NotingCounter(RequestCounter):
+    """Numbers its flushes as they begin, and tells when one is over."""
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app)
+        self.flushes = 0
+        self.is_flushed = Semaphore(0)
+
+    def flush(self) -> bool:
+        self.flushes += 1
+        try:
+            return super().flush()
+        finally:
+            self.is_flushed.release()
+
+
+class TestManyUsers:
+    """The number of users wakes the flusher, once; then it sleeps again."""
+
+    WRITTEN = "SELECT count(*) FROM usage_metrics WHERE api_requests = %s"
+
+    @pytest.fixture
+    def counter(self, app: Flask, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> NotingCounter:
+        """No flush of it comes because it is time."""
+        monkeypatch.setattr("backend.server.request_counter.FLUSH_SECONDS", 86_400)
+        fill = "INSERT INTO users (clerk_user_id) SELECT 'u' || n FROM generate_series(1, %s) n"
+        sql.rows(fill, MANY_USERS + 1)
+        sql.rows("INSERT INTO usage_metrics (user_id) SELECT user_id FROM users")
+        counter = NotingCounter(app)
+        counter.start()
+        return counter
+
+    def test_wakes_it_once_each_time(self, counter: NotingCounter, sql: Sql) -> None:
+        for times in (1, 2, 3):
+            for user_id in range(1, MANY_USERS + 1):
+                counter.count(user_id)
+            assert counter.is_flushed.acquire(timeout=30)
+            assert sql.value(self.WRITTEN, times) == MANY_USERS
+            assert counter.flushes == times
+
+    def test_one_user_less_does_not(self, counter: NotingCounter, sql: Sql) -> None:
+        for user_id in [*range(1, MANY_USERS), *range(1, MANY_USERS)]:
+            counter.count(user_id)
+        assert sql.value(self.WRITTEN, 0) == MANY_USERS + 1
+        assert not counter.flush()
+        assert sql.value(self.WRITTEN, 2) == MANY_USERS - 1
+        assert counter.flushes == 1
+
+    def test_what_stays_does_not_wake_it_again(
+        self, counter: NotingCounter, sql: Sql, database_url: str
+    ) -> None:
+        """Else each request would make a flush while the rows are held or the database is away."""
+        ids = range(1, MANY_USERS + 2)
+        with holding(database_url, "SELECT FROM usage_metrics FOR NO KEY UPDATE"):
+            for user_id in ids:
+                counter.count(user_id)
+            assert counter.is_flushed.acquire(timeout=30)
+            for user_id in ids:
+                counter.count(user_id)
+                if user_id % 100 == 0:
+                    assert sql.value(self.WRITTEN, 0) == len(ids)
+        assert not counter.flush()
+        assert sql.value(self.WRITTEN, 2) == len(ids)
+        assert counter.flushes == 2

@@ -1,14 +1,19 @@
-"""GET /api/subscription, and giving a plan."""
+"""What the plans allow, GET /api/subscription, and giving a plan."""
+
+import itertools
+from functools import partial
 
 from backend.models.choices import Plan
-from backend.services.plans.catalogue import PLANS
+from backend.services.clerk.webhooks.events import ITEM_EVENTS, SUBSCRIPTION_EVENTS
+from backend.services.plans.catalogue import CLERK_SLUGS, PLANS
 from tests.conftest import Deliver
 from tests.support.admins import add_user
 from tests.support.api_keys import KeyOwner
 from tests.support.billing import EVENTS, FUTURE, alone, item, listing, payer
 from tests.support.clerk import Instance
-from tests.support.commands import make_app
+from tests.support.commands import make_app, run
 from tests.support.database import Sql
+from tests.support.plans import PAGE, page_with_table
 from tests.support.server import Server
 from tests.support.subscribers import ADA, LIMIT, Subscriber
 from tests.support.traffic import in_parallel
@@ -47,31 +52,15 @@ class TestShow:
     def test_enterprise(self, subscriber: Subscriber) -> None:
         subscriber.set_plan("enterprise")
         body = subscriber.show()
-        assert body["limits"] == {
-            "campaigns": None,
-            "tokens_a_month": 5_000_000,
-            "api_keys": 50,
-            "rate_tier": "enterprise",
-        }
-
-    def test_api_key_needs_the_scope(self, server: Server, key_owner: KeyOwner) -> None:
-        good, other = key_owner.create(), key_owner.create(scopes=["campaigns:read"])
-        answers = [
-            server.request("GET", "/api/subscription", headers={"X-API-Key": key["key"]})
-            for key in (good, other)
-        ]
-        assert [answer.status_code for answer in answers] == [200, 403]
+        limits = {"campaigns": None, "tokens_a_month": 5_000_000, "api_keys": 50, "rate_tier": "enterprise"}
+        assert body["limits"] == limits
 
 
 class TestChange:
     """By an admin: PATCH /api/users/<id>; by an operator: flask users set-plan."""
 
     def test_by_an_operator(self, settings: dict[str, str], subscriber: Subscriber) -> None:
-        result = (
-            make_app(settings)
-            .test_cli_runner()
-            .invoke(args=["users", "set-plan", str(subscriber.user_id), "pro"])
-        )
+        result = run(make_app(settings), "set-plan", str(subscriber.user_id), "pro")
         assert result.exit_code == 0, result.stderr
         assert (subscriber.show()["plan"], subscriber.show()["limits"]["tokens_a_month"]) == ("pro", 250_000)
 
@@ -109,29 +98,46 @@ class TestChange:
         assert sql.rows(EVENTS) == before
 
     def test_what_clerk_says_next_counts(self, deliver: Deliver, sql: Sql, subscriber: Subscriber) -> None:
-        deliver("subscription.created", listing(item("pro", period_end=FUTURE), payer=payer(ADA)))
+        bought = listing(item("pro", period_end=FUTURE), payer=payer(ADA))
+        deliver("subscription.created", bought)
         subscriber.set_plan("enterprise")
-        assert deliver(
-            "subscription.active", listing(item("pro", period_end=FUTURE), payer=payer(ADA))
-        ).json() == {"status": "stale"}
+        assert deliver("subscription.active", bought).json() == {"status": "stale"}
         body = subscriber.show()
         assert (body["plan"], body["period_end"], body["is_managed_by_clerk"]) == ("enterprise", None, False)
         deliver("subscriptionItem.updated", alone("pro", 2, payer=payer(ADA)))
-        assert (
-            subscriber.show()["plan"],
-            subscriber.show()["is_managed_by_clerk"],
-            sql.value("SELECT count(*) FROM audit_events"),
-        ) == ("pro", True, 3)
-        assert subscriber.show()["limits"]["tokens_a_month"] == 250_000
+        body = subscriber.show()
+        assert (body["plan"], body["is_managed_by_clerk"]) == ("pro", True)
+        assert body["limits"]["tokens_a_month"] == 250_000
+        assert sql.value("SELECT count(*) FROM audit_events") == 3
 
     def test_twenty_at_once(self, sql: Sql, subscriber: Subscriber) -> None:
         """Whatever the order, the limit is the plan's, and each change begins where the one before ended."""
-        jobs = [
-            lambda plan=plan: subscriber.set_plan(plan) for plan in ["pro", "free", "enterprise", "free"] * 5
-        ]
-        in_parallel(jobs)
+        in_parallel(
+            [partial(subscriber.set_plan, plan) for plan in ["pro", "free", "enterprise", "free"] * 5]
+        )
         moves = [row["details"] for row in sql.rows(EVENTS)]
         assert [move["from"] for move in moves] == ["free", *(move["to"] for move in moves[:-1])]
         plan = sql.value("SELECT plan FROM subscriptions WHERE user_id = %s", subscriber.user_id)
         limit = sql.value(LIMIT, subscriber.user_id)
         assert (moves[-1]["to"], limit) == (plan, PLANS[Plan(plan)].tokens_a_month)
+
+
+def test_the_page_shows_the_table() -> None:
+    page = PAGE.read_text()
+    assert page == page_with_table(page), "run: python -m tests.support.plans"
+
+
+def test_the_page_names_what_clerk_needs() -> None:
+    page = PAGE.read_text()
+    assert all(f"`{name}`" in page for name in (*SUBSCRIPTION_EVENTS, *CLERK_SLUGS))
+    assert {name.partition(".")[0] for name in ITEM_EVENTS} == {"subscriptionItem"}
+
+
+def test_each_plan_allows_what_the_one_below_does() -> None:
+    assert list(PLANS) == list(Plan)
+    for lower, higher in itertools.pairwise(PLANS.values()):
+        assert higher.tokens_a_month > lower.tokens_a_month
+        assert higher.api_keys > lower.api_keys
+        assert higher.campaigns is None or (
+            lower.campaigns is not None and higher.campaigns > lower.campaigns
+        )

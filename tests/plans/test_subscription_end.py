@@ -1,16 +1,20 @@
-"""A plan that comes to its end."""
+"""A plan that comes to its end, and what a change of plan does to limits and to those who have more than the new plan allows."""
 
-from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
+from click.testing import Result
 from flask import Blueprint
-from werkzeug.test import TestResponse
 
 from backend.access.policy import require_auth
 from backend.models.choices import Plan
+from backend.services.plans.catalogue import PLANS
 from tests.conftest import Deliver
 from tests.support.admins import ADMIN
+from tests.support.api_keys import KeyOwner
 from tests.support.billing import EVENTS, FUTURE, PAST, item, listing, payer
+from tests.support.caller import Caller, is_problem
 from tests.support.clerk import Instance
 from tests.support.commands import make_app
 from tests.support.database import Sql
@@ -26,6 +30,12 @@ FROM subscriptions s LEFT JOIN usage_metrics m USING (user_id) ORDER BY user_id
 END_ITEM = """
 UPDATE clerk_billing SET items = jsonb_set(items, ARRAY[%s, 'period_end'], to_jsonb(%s::bigint))
 """
+
+
+def make_key(settings: dict[str, str], subscriber: Subscriber) -> Result:
+    """As an operator does: no request of the user comes before."""
+    arguments = ["keys", "create", str(subscriber.user_id), "--name", "x", "--scope", "profile:read"]
+    return make_app(settings).test_cli_runner().invoke(args=arguments)
 
 
 class TestLapse:
@@ -52,13 +62,8 @@ class TestLapse:
         assert subscriber.show()["limits"]["tokens_a_month"] == 10_000
 
     def test_many_requests_at_once(self, server: Server, clerk: Instance, sql: Sql) -> None:
-        def ask() -> str:
-            own = Server(server.url, server.process, server.log)  # a connection of its own
-            plan: str = own.get("/api/subscription", clerk.token(sub="user_ada")).json()["plan"]
-            own.http.close()
-            return plan
-
-        assert in_parallel([ask] * 12) == ["free"] * 12
+        ask = partial(Caller(server, clerk, ADA).call, "GET", "/api/subscription")
+        assert [answer.json()["plan"] for answer in in_parallel([ask] * 12)] == ["free"] * 12
         assert len(sql.rows(EVENTS)) == 2
 
     def test_every_answer_agrees(self, server: Server, clerk: Instance, subscriber: Subscriber) -> None:
@@ -86,14 +91,12 @@ class TestLapse:
         assert sql.rows(STORED) == before
 
     def test_operator_makes_a_key(self, settings: dict[str, str], sql: Sql, subscriber: Subscriber) -> None:
-        """No request of the user comes before."""
         sql.rows(
             "INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes) "
             "SELECT %s, 'n', 'sk_app', 'abcd', n::text, '{profile:read}' FROM generate_series(1, 5) n",
             subscriber.user_id,
         )
-        arguments = ["keys", "create", str(subscriber.user_id), "--name", "x", "--scope", "profile:read"]
-        result = make_app(settings).test_cli_runner().invoke(args=arguments)
+        result = make_key(settings, subscriber)
         assert result.exit_code == 1
         assert "The plan free has at most 5" in result.stderr
 
@@ -102,8 +105,7 @@ class TestLapse:
     ) -> None:
         """The new month would else begin with the limit of the plan that has ended."""
         sql.rows(NEXT_MONTH)
-        arguments = ["keys", "create", str(subscriber.user_id), "--name", "x", "--scope", "profile:read"]
-        result = make_app(settings).test_cli_runner().invoke(args=arguments)
+        result = make_key(settings, subscriber)
         assert result.exit_code == 0, result.stderr
         assert subscriber.show()["limits"]["tokens_a_month"] == 10_000
 
@@ -112,11 +114,6 @@ class TestLapse:
         subscriber.set_plan("pro")
         body = subscriber.show()
         assert (body["plan"], body["status"], body["period_end"]) == ("pro", "active", None)
-
-    def test_not_over_yet(self, subscriber: Subscriber) -> None:
-        subscriber.set_plan("pro")
-        subscriber.cancel()
-        assert (subscriber.show()["plan"], subscriber.show()["status"]) == ("pro", "canceled")
 
 
 class TestLapseAtClerk:
@@ -139,7 +136,7 @@ class TestLapseAtClerk:
         deliver: Deliver,
         sql: Sql,
         subscriber: Subscriber,
-        others: list[dict[str, object]],
+        others: list[Any],
         expected: tuple[str, str, bool],
     ) -> None:
         dear = item("enterprise", status="canceled", period_end=FUTURE)
@@ -150,13 +147,8 @@ class TestLapseAtClerk:
         body = subscriber.show()
         assert (body["plan"], body["status"], body["is_managed_by_clerk"]) == expected
         assert body["limits"]["tokens_a_month"] == (250_000 if expected[0] == "pro" else 10_000)
-        assert sql.rows(EVENTS)[1:] == [
-            {
-                "action": "user.plan_changed",
-                "source": "sync",
-                "details": {"from": "enterprise", "to": expected[0]},
-            }
-        ]
+        told = {"source": "sync", "details": {"from": "enterprise", "to": expected[0]}}
+        assert sql.rows(EVENTS)[1:] == [{"action": "user.plan_changed"} | told]
 
     def test_plan_of_the_older_system(self, deliver: Deliver, subscriber: Subscriber) -> None:
         """It was to end by its own word, whatever Clerk grants."""
@@ -167,32 +159,102 @@ class TestLapseAtClerk:
         assert subscriber.show()["plan"] == "free"
 
 
-class TestPolicy:
+def test_route_that_demands_a_plan(settings: dict[str, str], clerk: Instance, subscriber: Subscriber) -> None:
     """What a route demands is the plan that counts."""
+    app = make_app(settings)
+    blueprint = Blueprint("pro_only", __name__)
+    blueprint.add_url_rule("/pro-only", view_func=require_auth(plan=Plan.PRO)(lambda: "welcome"))
+    app.register_blueprint(blueprint)
 
-    @pytest.fixture
-    def ask(
-        self,
-        settings: dict[str, str],
-        clerk: Instance,
-        subscriber: Subscriber,  # noqa: ARG002 - she is to be there
-    ) -> Callable[[], TestResponse]:
-        app = make_app(settings)
-        blueprint = Blueprint("pro_only", __name__)
-
-        @blueprint.get("/pro-only")
-        @require_auth(plan=Plan.PRO)
-        def pro_only() -> str:
-            return "welcome"
-
-        app.register_blueprint(blueprint)
-        client = app.test_client()
+    def ask() -> int:
         headers = {"Authorization": f"Bearer {clerk.token(sub=ADA)}"}
-        return lambda: client.get("/pro-only", headers=headers)
+        return app.test_client().get("/pro-only", headers=headers).status_code
 
-    def test_plan(self, ask: Callable[[], TestResponse], subscriber: Subscriber) -> None:
-        assert ask().status_code == 403
+    assert ask() == 403
+    subscriber.set_plan("pro")
+    assert ask() == 200
+    subscriber.lapse()
+    assert ask() == 403
+
+
+GIVE_LIMIT = "UPDATE usage_metrics SET tokens_limit = %s WHERE user_id = %s"
+
+
+class TestTokenLimit:
+    @pytest.mark.parametrize("plan", [Plan.PRO, Plan.ENTERPRISE])
+    def test_follows_and_back(self, sql: Sql, plan: Plan, subscriber: Subscriber) -> None:
+        assert subscriber.set_plan(plan)["usage"]["tokens_limit"] == PLANS[plan].tokens_a_month
+        assert subscriber.show()["limits"]["tokens_a_month"] == PLANS[plan].tokens_a_month
+        assert subscriber.set_plan("free")["usage"]["tokens_limit"] == 10_000
+        assert [row["details"] for row in sql.rows(EVENTS)] == [
+            {"from": "free", "to": plan},
+            {"from": plan, "to": "free"},
+        ]
+
+    @pytest.mark.parametrize(
+        ("by_hand", "on_pro", "back_on_free"),
+        [(99, 250_000, 10_000), (20_000, 250_000, 10_000), (300_000, 300_000, 300_000)],
+    )
+    def test_given_by_hand(
+        self, sql: Sql, subscriber: Subscriber, by_hand: int, on_pro: int, back_on_free: int
+    ) -> None:
+        """It stays, unless a larger plan brings more."""
+        sql.rows(GIVE_LIMIT, by_hand, subscriber.user_id)
         subscriber.set_plan("pro")
-        assert ask().status_code == 200
-        subscriber.lapse()
-        assert ask().status_code == 403
+        assert subscriber.show()["limits"]["tokens_a_month"] == on_pro
+        sql.rows(NEXT_MONTH)
+        assert subscriber.show()["limits"]["tokens_a_month"] == on_pro
+        subscriber.set_plan("free")
+        assert subscriber.show()["limits"]["tokens_a_month"] == back_on_free
+
+    @pytest.mark.parametrize("by_hand", [99, 20_000])
+    def test_given_by_hand_before_a_smaller_plan(
+        self, sql: Sql, subscriber: Subscriber, by_hand: int
+    ) -> None:
+        subscriber.set_plan("pro")
+        sql.rows(GIVE_LIMIT, by_hand, subscriber.user_id)
+        subscriber.set_plan("free")
+        assert subscriber.show()["limits"]["tokens_a_month"] == by_hand
+
+    def test_bought(self, sql: Sql, subscriber: Subscriber, deliver: Deliver) -> None:
+        """A little that was given once is no reason to withhold what was paid for."""
+        sql.rows(GIVE_LIMIT, 20_000, subscriber.user_id)
+        deliver("subscription.created", listing(item("pro"), payer=payer(ADA)))
+        assert subscriber.show()["limits"]["tokens_a_month"] == 250_000
+
+    def test_change_before_the_first_request_of_a_month(self, sql: Sql, subscriber: Subscriber) -> None:
+        sql.rows(NEXT_MONTH)
+        subscriber.set_plan("pro")
+        assert subscriber.show()["limits"]["tokens_a_month"] == 250_000
+        past = "SELECT tokens_limit FROM usage_metrics WHERE user_id = %s ORDER BY period_start LIMIT 1"
+        assert sql.value(past, subscriber.user_id) == 10_000, "the month before is history"
+
+    def test_first_month_of_a_plan_from_before(self, sql: Sql, subscriber: Subscriber) -> None:
+        """A legacy user has a plan and no usage."""
+        sql.rows("UPDATE subscriptions SET plan = 'enterprise'")
+        sql.rows("DELETE FROM usage_metrics WHERE user_id = %s", subscriber.user_id)
+        assert subscriber.show()["limits"]["tokens_a_month"] == 5_000_000
+
+
+class TestDowngrade:
+    """Below what is used: new things are refused, nothing is deleted, reading goes on."""
+
+    def test_api_keys(self, key_owner: KeyOwner, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
+        keys = [key_owner.create() for _ in range(7)]
+        subscriber.set_plan("free")
+        body = is_problem(key_owner.post(), 402, "quota-exceeded")
+        assert (body["limit"], body["used"]) == (5, 7)
+        assert len(key_owner.call("GET").json()["keys"]) == 7
+        assert {key_owner.use(key).status_code for key in keys} == {200}
+        assert subscriber.show()["used"]["api_keys"] == 7
+        is_problem(key_owner.rotate(keys[0]), 402, "quota-exceeded")
+        for key in keys[:3]:
+            assert key_owner.revoke(key).status_code == 204
+        assert key_owner.post().status_code == 201
+
+    def test_room_of_the_larger_plan(self, key_owner: KeyOwner, subscriber: Subscriber) -> None:
+        subscriber.set_plan("pro")
+        for _ in range(20):
+            key_owner.create()
+        assert is_problem(key_owner.post(), 402, "quota-exceeded")["limit"] == 20

@@ -1,16 +1,77 @@
 """RemoteKeySet: who fetches, who waits, what is kept. The clock and the fetch are the tests' own."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from backend.errors import ErrorCode
+from backend.errors import AppError, ErrorCode
 from backend.services.clerk.client.http import FetchError
 from backend.services.core import jwks
-from tests.session_tokens.key_source import LIFETIME, ONE, PATIENCE, TWO, Source, set_of
+from backend.services.core.jwks import RemoteKeySet
+from tests.support.clerk import Instance
 
 DAY = 86_400.0
+NO_KEYS: tuple[object, ...] = (
+    *({}, [], None, "x", {"keys": []}, {"keys": {"kid": "x"}}),
+    {"keys": [None, 7, "x", [], {}, {"kty": "oct", "kid": "x", "k": "AAAA"}]},
+)
+LIFETIME = 3600.0
+# Longer than any wait here should last, so that a fault fails and does not hang.
+PATIENCE = 5.0
+
+ONE, TWO = Instance(), Instance()
+
+
+def set_of(*instances: Instance) -> dict[str, Any]:
+    return {"keys": [instance.jwk for instance in instances]}
+
+
+class Source:
+    """The clock, and what Clerk answers at the moment. `gate` holds fetches back while it is clear."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.answer: object = set_of(ONE)
+        self.fetches = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.asked = threading.Semaphore(0)
+        self.answered = threading.Semaphore(0)
+        self.keys = RemoteKeySet(
+            "https://clerk.test/jwks", LIFETIME, fetch=self._fetch, clock=lambda: self.now
+        )
+
+    def _fetch(self, url: str) -> object:
+        assert url == "https://clerk.test/jwks"
+        self.fetches += 1
+        self.asked.release()
+        answer = self.answer
+        assert self.gate.wait(PATIENCE)
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        finally:
+            self.answered.release()
+
+    def code(self, kid: str | None) -> ErrorCode | None:
+        try:
+            self.keys.get(kid)
+        except AppError as error:
+            return error.code
+        return None
+
+    def wait_until(self, is_so: Callable[[], bool]) -> None:
+        """What a fetch brings is there a moment after it ended."""
+        pause = threading.Event()
+        for _ in range(500):
+            if is_so():
+                return
+            pause.wait(0.01)
+        raise AssertionError("it never came")
 
 
 @pytest.fixture
@@ -128,9 +189,12 @@ class TestUnknownKid:
 
 
 class TestFailure:
-    @pytest.mark.parametrize(
-        "answer", [FetchError("answered 500", 500), {}, [], None, {"keys": []}, "x"], ids=repr
-    )
+    @pytest.mark.parametrize("answer", NO_KEYS, ids=repr)
+    def test_no_keys_are_a_failure(self, source: Source, answer: object) -> None:
+        source.answer = answer
+        assert source.code(ONE.kid) is ErrorCode.JWKS_UNAVAILABLE
+
+    @pytest.mark.parametrize("answer", [FetchError("answered 500", 500), *NO_KEYS], ids=repr)
     def test_set_is_never_emptied(self, warm: Source, answer: object) -> None:
         warm.answer = answer
         warm.now += LIFETIME + 1

@@ -1,27 +1,24 @@
 """Sessions asked of Clerk itself: GET /protected?session_id=…, POST /api/sessions/revoke. Clerk is the local instance."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import requests
 
 from tests.emulator.harness import EmulatorProcess
-from tests.support.clerk import Instance, KeyServer, answer_json, clerk_id
+from tests.support.caller import is_problem
+from tests.support.clerk import Instance, clerk_id
+from tests.support.clerk_api import SECRET_KEY, ApiServer, refuse_with
 from tests.support.database import Sql
-from tests.support.server import Server, running_server
+from tests.support.fixtures import StartServer
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="module")
-def live(
-    settings: dict[str, str], emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    own = settings | {
-        "CLERK_API_URL": emulator.url,
-        "CLERK_SECRET_KEY": emulator.keys["CLERK_SECRET_KEY"],
-    }
-    with running_server(tmp_path_factory.mktemp("live"), own) as running:
+def live(start_server: StartServer, emulator: EmulatorProcess) -> Iterator[Server]:
+    with start_server(
+        CLERK_API_URL=emulator.url, CLERK_SECRET_KEY=emulator.keys["CLERK_SECRET_KEY"]
+    ) as running:
         yield running
 
 
@@ -52,37 +49,25 @@ def visitor(visit: Visit) -> Visitor:
     return visit()
 
 
-def code(answer: requests.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
-
-
 class TestProtected:
-    def test_anonymous(self, live: Server) -> None:
-        assert code(live.get("/protected?session_id=sess_1")) == (401, "session-token-missing")
-
     def test_without_session_id_clerk_is_not_asked(self, server: Server, visitor: Visitor) -> None:
         """`server` has no secret key at all."""
         answer = server.get("/protected", visitor.token)
         assert (answer.status_code, answer.json()["session_id"]) == (200, None)
 
-    def test_active(self, live: Server, visitor: Visitor) -> None:
-        answer = live.get(f"/protected?session_id={visitor.session}", visitor.token)
-        assert answer.status_code == 200
-        assert answer.json()["session_id"] == visitor.session
-        assert answer.json()["message"].startswith("Hello ")
-
-    def test_another_session_of_the_same_user(
-        self, live: Server, emulator: EmulatorProcess, visitor: Visitor
-    ) -> None:
-        another = emulator.create_session(visitor.user)["id"]
-        assert live.get(f"/protected?session_id={another}", visitor.token).status_code == 200
+    def test_active(self, live: Server, emulator: EmulatorProcess, visitor: Visitor) -> None:
+        """Also another session of the same user."""
+        for session in (visitor.session, emulator.create_session(visitor.user)["id"]):
+            answer = live.get(f"/protected?session_id={session}", visitor.token)
+            assert (answer.status_code, answer.json()["session_id"]) == (200, session)
+            assert answer.json()["message"].startswith("Hello ")
 
     def test_somebody_elses_is_as_one_that_never_was(self, live: Server, visit: Visit) -> None:
         me, other = visit(), visit()
         bodies = []
         for session in (other.session, clerk_id("sess"), "sess_x", "", "null", "../users", "sess_1%00"):
             answer = live.get(f"/protected?session_id={session}", me.token)
-            assert code(answer) == (401, "session-revoked"), session
+            is_problem(answer, 401, "session-revoked")
             bodies.append({**answer.json(), "request_id": ""})
         assert all(body == bodies[0] for body in bodies)
         assert live.get(f"/protected?session_id={other.session}", other.token).status_code == 200
@@ -92,41 +77,28 @@ class TestProtected:
     ) -> None:
         emulator.call("POST", f"/v1/sessions/{visitor.session}/revoke")
         assert live.get("/protected", visitor.token).status_code == 200
-        assert code(live.get(f"/protected?session_id={visitor.session}", visitor.token)) == (
-            401,
-            "session-revoked",
+        is_problem(
+            live.get(f"/protected?session_id={visitor.session}", visitor.token), 401, "session-revoked"
         )
 
     def test_without_a_secret_key(self, server: Server, visitor: Visitor) -> None:
         answer = server.get(f"/protected?session_id={visitor.session}", visitor.token)
-        assert code(answer) == (503, "clerk-unavailable")
-        assert "CLERK_SECRET_KEY" in answer.json()["detail"]
+        assert "CLERK_SECRET_KEY" in is_problem(answer, 503, "clerk-unavailable")["detail"]
 
-    @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-    def test_clerk_away_is_no_pass_and_no_sign_out(
-        self,
-        settings: dict[str, str],
-        visitor: Visitor,
-        tmp_path: Path,
-        status: int,
-    ) -> None:
-        with KeyServer() as api:
-            api.answer = answer_json({"errors": [{"code": "some_trouble"}]}, status)
-            url = api.url.removesuffix("/.well-known/jwks.json")
-            own = settings | {"CLERK_API_URL": url, "CLERK_SECRET_KEY": "sk_test_x"}
-            with running_server(tmp_path, own) as server:
+    def test_clerk_away_is_no_pass_and_no_sign_out(self, start_server: StartServer, visitor: Visitor) -> None:
+        with ApiServer() as api, start_server(CLERK_API_URL=api.url, CLERK_SECRET_KEY=SECRET_KEY) as server:
+            for status in (401, 403, 500, 503, 429):
+                api.asked.clear()
+                api.answer = refuse_with("some_trouble", status)
                 answer = server.get(f"/protected?session_id={visitor.session}", visitor.token)
-        assert code(answer) == (503, "clerk-unavailable")
-        assert int(answer.headers["Retry-After"]) > 0
-        assert api.requests
+                is_problem(answer, 503, "clerk-unavailable")
+                assert int(answer.headers["Retry-After"]) > 0
+                assert api.asked, status
 
 
 class TestRevoke:
-    def test_anonymous(self, live: Server) -> None:
-        assert code(live.request("POST", "/api/sessions/revoke")) == (401, "session-token-missing")
-
     def test_get_does_nothing(self, live: Server, visitor: Visitor) -> None:
-        assert code(live.get("/api/sessions/revoke", visitor.token)) == (405, "method-not-allowed")
+        is_problem(live.get("/api/sessions/revoke", visitor.token), 405, "method-not-allowed")
         assert live.get("/auth/me", visitor.token).status_code == 200
 
     def test_ends_it_at_clerk_and_here(
@@ -137,30 +109,28 @@ class TestRevoke:
         assert (answer.status_code, answer.content) == (204, b"")
         assert emulator.call("GET", f"/v1/sessions/{visitor.session}")["status"] == "revoked"
         assert emulator.call("GET", f"/v1/sessions/{another}")["status"] == "active"
-        assert code(live.get("/auth/me", visitor.token)) == (401, "session-revoked")
+        is_problem(live.get("/auth/me", visitor.token), 401, "session-revoked")
         user_id = sql.user(visitor.user)["user_id"]
         (noted,) = sql.rows("SELECT action, source, actor_user_id, subject_user_id FROM audit_events")
         assert tuple(noted.values()) == ("session.revoked", "api", user_id, user_id)
 
     def test_every_server_refuses_it_at_once(self, live: Server, server: Server, visitor: Visitor) -> None:
         live.request("POST", "/api/sessions/revoke", visitor.token)
-        assert code(server.get("/auth/me", visitor.token)) == (401, "session-revoked")
+        is_problem(server.get("/auth/me", visitor.token), 401, "session-revoked")
 
     def test_over_at_clerk_already(self, live: Server, emulator: EmulatorProcess, visitor: Visitor) -> None:
         """Its webhook did not come: it is ended here all the same."""
         emulator.call("POST", f"/v1/sessions/{visitor.session}/revoke")
         assert live.request("POST", "/api/sessions/revoke", visitor.token).status_code == 204
-        assert code(live.get("/auth/me", visitor.token)) == (401, "session-revoked")
+        is_problem(live.get("/auth/me", visitor.token), 401, "session-revoked")
 
     def test_a_token_of_no_session(self, live: Server, clerk: Instance, visitor: Visitor) -> None:
         token = clerk.token(sub=visitor.user, sid=...)
-        assert code(live.request("POST", "/api/sessions/revoke", token)) == (403, "forbidden")
+        is_problem(live.request("POST", "/api/sessions/revoke", token), 403, "forbidden")
 
     def test_clerk_away_changes_nothing_here(self, server: Server, sql: Sql, visitor: Visitor) -> None:
         """Or it could not be sent again: its own token would be refused."""
-        assert code(server.request("POST", "/api/sessions/revoke", visitor.token)) == (
-            503,
-            "clerk-unavailable",
-        )
+        refused = server.request("POST", "/api/sessions/revoke", visitor.token)
+        is_problem(refused, 503, "clerk-unavailable")
         assert server.get("/auth/me", visitor.token).status_code == 200
         assert sql.value("SELECT count(*) FROM revoked_sessions") == 0

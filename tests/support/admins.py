@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
+from tests.support.caller import Caller
 from tests.support.clerk import Instance, clerk_id
 from tests.support.database import Sql
 from tests.support.server import Server
@@ -50,9 +52,7 @@ def credential(caller: str, server: Server, clerk: Instance, sql: Sql) -> dict[s
             add_user(sql, clerk_user_id="user_plain", role=caller)
             return _bearer(clerk.token(sub="user_plain"))
         case "key of an admin":
-            key = {"name": "all", "scopes": ["profile:read", "campaigns:write", "tokens:spend"]}
-            made = server.request("POST", "/api/keys", clerk.token(sub=ADMIN), json=key)
-            return {"X-API-Key": made.json()["key"]}
+            return Users(server, clerk).make_key("profile:read", "campaigns:write", "tokens:spend")
         case "impersonated admin":
             return _bearer(clerk.token(sub=ADMIN, act={"sub": "user_support"}))
         case "deactivated admin":
@@ -62,33 +62,28 @@ def credential(caller: str, server: Server, clerk: Instance, sql: Sql) -> dict[s
     return _bearer(clerk.token(sub=ADMIN))
 
 
-class Users:
-    """The list, as one admin asks for it."""
+class Users(Caller):
+    """Administration, as one admin asks for it."""
 
     def __init__(self, server: Server, clerk: Instance) -> None:
-        self._server = server
-        self._clerk = clerk
+        super().__init__(server, clerk, ADMIN, "/api/users")
 
-    def ask(self, **query: Any) -> Any:
-        return self._server.get("/api/users", self._clerk.token(sub=ADMIN), params=query)
-
-    def page(self, **query: Any) -> Any:
-        answer = self.ask(**query)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+    def ask(self, **query: Any) -> requests.Response:
+        return self.call("GET", params=query)
 
     def ids(self, **query: Any) -> list[int]:
         return [user["user_id"] for user in self.page(**query)["users"]]
 
     def pages(self, **query: Any) -> Iterator[list[int]]:
-        cursor: dict[str, str] = {}
-        while True:
-            page = self.page(**query, **cursor)
-            yield [user["user_id"] for user in page["users"]]
-            if page["next_cursor"] is None:
-                return
-            assert page["next_cursor"] != cursor.get("cursor"), "the same page for ever"
-            cursor = {"cursor": page["next_cursor"]}
+        return self.listed("users", "user_id", **query)
+
+    def show(self, user_id: int) -> Any:
+        answer = self.call("GET", f"/{user_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def patch(self, user_id: int, **change: Any) -> requests.Response:
+        return self.call("PATCH", f"/{user_id}", json=change)
 
 
 def states(sql: Sql) -> list[dict[str, Any]]:

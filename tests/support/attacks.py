@@ -3,15 +3,19 @@
 import http.client
 import json
 import socket
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+import requests
 from jwt.algorithms import RSAAlgorithm
 
 from tests.support.clerk import Instance, b64url
 from tests.support.database import Sql
 from tests.support.server import Server
+from tests.support.tables import check_each
+
+C = TypeVar("C")
 
 PATH = "/auth/me"
 GOOD_HEADER = {"alg": "RS256", "typ": "JWT", "cat": "cl_B7d4PD111AAA"}
@@ -68,19 +72,31 @@ class Attacker:
     def __init__(self, server: Server, sql: Sql) -> None:
         self.server = server
         self.sql = sql
+        self._log_start = server.log.stat().st_size
 
     def is_refused(self, token: str | bytes, code: str) -> None:
         """The token gets a 401 with this code, makes no row, and stands neither in the answer nor in the log."""
-        sent = token if isinstance(token, bytes) else token.encode()
-        answer = self.server.get(PATH, headers={"Authorization": b"Bearer " + sent})
-        check_refusal(answer, code)
-        self.left_no_trace(sent, answer)
+        self.are_refused([token], lambda token: token, code)
 
-    def left_no_trace(self, token: bytes, answer: Answer) -> None:
+    def are_refused(self, cases: Iterable[C], make: Callable[[C], str | bytes], code: str) -> None:
+        """So is the token that `make` makes of each case."""
+        tried: list[tuple[bytes, requests.Response]] = []
+
+        def judge(case: C) -> tuple[int, object]:
+            token = make(case)
+            sent = token if isinstance(token, bytes) else token.encode()
+            answer = self.server.get(PATH, headers={"Authorization": b"Bearer " + sent})
+            tried.append((sent, answer))
+            return answer.status_code, answer.json().get("code")
+
+        check_each(cases, judge, (401, code))
         assert self.sql.value("SELECT count(*) FROM users") == 0
-        written = f"{answer.text}\n{dict(answer.headers)}\n{self.server.log.read_text(errors='replace')}"
-        for part in token.decode("utf-8", "replace").split("."):
-            assert len(part) < TELLING_LENGTH or part not in written
+        log = self.server.log.read_bytes()[self._log_start :].decode("utf-8", "replace")
+        for token, answer in tried:
+            check_refusal(answer, code)
+            written = f"{answer.text}\n{dict(answer.headers)}\n{log}"
+            for part in token.decode("utf-8", "replace").split("."):
+                assert len(part) < TELLING_LENGTH or part not in written
 
 
 def sign_parts(clerk: Instance, header_part: bytes, payload_part: bytes) -> str:

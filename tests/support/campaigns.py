@@ -5,6 +5,7 @@ from typing import Any
 
 import requests
 
+from tests.support.caller import Caller
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
@@ -16,20 +17,11 @@ SHOWN = {
 MOUNTS = ("/api/campaigns", "/campaigns")
 
 
-class Owner:
-    """A user who calls with session tokens. Safe for threads: each request has a connection of its own."""
+class Owner(Caller):
+    """A user who calls with session tokens."""
 
     def __init__(self, server: Server, clerk: Instance, sub: str = "user_1", path: str = MOUNTS[0]) -> None:
-        self.server = server
-        self.clerk = clerk
-        self.sub = sub
-        self.path = path
-
-    def call(self, method: str, path: str = "", **options: Any) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self.clerk.token(sub=self.sub)}"} | options.pop("headers", {})
-        return requests.request(
-            method, f"{self.server.url}{self.path}{path}", headers=headers, timeout=30, **options
-        )
+        super().__init__(server, clerk, sub, path)
 
     def post(self, key: str | None = None, **changes: Any) -> requests.Response:
         """Ask for a campaign or template; a change to `...` drops the member."""
@@ -44,49 +36,39 @@ class Owner:
         created: dict[str, Any] = answer.json()
         return created
 
+    def act(
+        self,
+        method: str,
+        campaign: dict[str, Any],
+        action: str = "",
+        if_match: str | None = None,
+        **options: Any,
+    ) -> requests.Response:
+        headers = {} if if_match is None else {"If-Match": if_match}
+        return self.call(method, f"/{campaign['campaign_id']}{action}", headers=headers, **options)
+
     def patch(
         self, campaign: dict[str, Any], if_match: str | None = None, **changes: Any
     ) -> requests.Response:
-        headers = {} if if_match is None else {"If-Match": if_match}
-        return self.call("PATCH", f"/{campaign['campaign_id']}", json=changes, headers=headers)
+        return self.act("PATCH", campaign, if_match=if_match, json=changes)
 
     def get(self, campaign: dict[str, Any]) -> requests.Response:
-        return self.call("GET", f"/{campaign['campaign_id']}")
+        return self.act("GET", campaign)
 
-    def delete(self, campaign: dict[str, Any]) -> requests.Response:
-        return self.call("DELETE", f"/{campaign['campaign_id']}")
+    def delete(self, campaign: dict[str, Any], if_match: str | None = None) -> requests.Response:
+        return self.act("DELETE", campaign, if_match=if_match)
 
-    def archive(self, campaign: dict[str, Any]) -> requests.Response:
-        return self.call("POST", f"/{campaign['campaign_id']}/archive")
+    def archive(self, campaign: dict[str, Any], if_match: str | None = None) -> requests.Response:
+        return self.act("POST", campaign, "/archive", if_match)
 
-    def restore(self, campaign: dict[str, Any]) -> requests.Response:
-        return self.call("POST", f"/{campaign['campaign_id']}/restore")
-
-    def page(self, **query: Any) -> dict[str, Any]:
-        answer = self.call("GET", params=query)
-        assert answer.status_code == 200, answer.text
-        page: dict[str, Any] = answer.json()
-        return page
+    def restore(self, campaign: dict[str, Any], if_match: str | None = None) -> requests.Response:
+        return self.act("POST", campaign, "/restore", if_match)
 
     def names(self, **query: Any) -> list[str]:
         return [one["name"] for one in self.page(**query)["campaigns"]]
 
     def pages(self, **query: Any) -> Iterator[list[str]]:
-        cursor: dict[str, str] = {}
-        while True:
-            page = self.page(**query, **cursor)
-            yield [one["name"] for one in page["campaigns"]]
-            if page["next_cursor"] is None:
-                return
-            assert page["next_cursor"] != cursor.get("cursor"), "the same page for ever"
-            cursor = {"cursor": page["next_cursor"]}
-
-    def make_key(self, *scopes: str) -> dict[str, str]:
-        """The header of a new API key."""
-        body = {"name": "k", "scopes": list(scopes)}
-        token = self.clerk.token(sub=self.sub)
-        made = self.server.request("POST", "/api/keys", token, json=body)
-        return {"X-API-Key": made.json()["key"]}
+        return self.listed("campaigns", "name", **query)
 
 
 def set_plan(sql: Sql, plan: str, sub: str = "user_1") -> None:
@@ -95,19 +77,6 @@ def set_plan(sql: Sql, plan: str, sub: str = "user_1") -> None:
         plan,
         sub,
     )
-
-
-def is_problem(answer: requests.Response, status: int, code: str) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    body: dict[str, Any] = answer.json()
-    assert body["code"] == code
-    return body
-
-
-def is_same_refusal(one: requests.Response, other: requests.Response) -> bool:
-    """But for the request's id."""
-    texts = [answer.text.replace(answer.json()["request_id"], "-") for answer in (one, other)]
-    return texts[0] == texts[1]
 
 
 def check_counts(sql: Sql) -> None:

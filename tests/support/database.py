@@ -1,7 +1,7 @@
 """SQL, as an admin would type it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg2
@@ -35,6 +35,7 @@ BEGIN
     END IF;
 END $$
 """
+BLOCKED = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def driver_url(url: str, database: str | None = None) -> str:
@@ -98,11 +99,16 @@ def migrated_database(postgres_url: str, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def locked(url: str, table: str) -> Iterator[None]:
-    """Nobody else can use the table."""
-    connection = psycopg2.connect(url)
+def holding(url: str, statement: str) -> Iterator[None]:
+    """Somebody else has run this statement and not committed: nobody else gets what it locks."""
+    connection = psycopg2.connect(driver_url(url))
     try:
-        connection.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        connection.cursor().execute(statement)
         yield
     finally:
         connection.close()
+
+
+def locked(url: str, table: str) -> AbstractContextManager[None]:
+    """Nobody else can use the table."""
+    return holding(url, f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")

@@ -1,25 +1,32 @@
 """Fixtures of many features: other servers, a page of traffic, subscribers, key owners, somebody who tries tokens."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from flask import Flask
+from sqlalchemy import Connection, create_engine, make_url
 
+from backend.services.clerk.mirror.apply import UserSync
+from backend.services.clerk.webhooks.ledger import receive_event
 from tests.support.admins import add_user
 from tests.support.api_keys import KeyOwner
 from tests.support.attacks import Attacker
 from tests.support.billing import USER
+from tests.support.caller import Caller
 from tests.support.clerk import Instance, KeyServer
+from tests.support.commands import make_app
 from tests.support.database import Sql
 from tests.support.purging import Purge
-from tests.support.server import Server, running_server
+from tests.support.server import Server, in_process, running_server
 from tests.support.subscribers import ADA, Subscriber
 from tests.support.traffic import post_event
 
+T = TypeVar("T")
 Post = Callable[..., str]
-Shown = Callable[[], dict[str, Any]]
+Shown = Callable[[], Any]
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +49,27 @@ def post(linking: Server, clerk: Instance, sql: Sql) -> Post:  # noqa: ARG001 - 
     return send
 
 
+Receive = Callable[[int, str, object], str]
+
+
+@pytest.fixture(scope="session")
+def receive(database_url: str) -> Iterator[Receive]:
+    """Receive an event in this process, which saves the way over HTTP; the same number is a repetition."""
+    engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
+    apply = UserSync(link_by_email=False).apply_event
+
+    def transact(work: Callable[[Connection], T]) -> T:
+        with engine.begin() as connection:
+            return work(connection)
+
+    def take(number: int, kind: str, data: object) -> str:
+        body = json.dumps({"type": kind, "data": data, "timestamp": 1_700_000_000_000}).encode()
+        return receive_event(transact, apply, f"msg_{number}", "svix", body)
+
+    yield take
+    engine.dispose()
+
+
 @pytest.fixture
 def purge(app: Flask, sql: Sql) -> Purge:
     """`flask purge`, in a database with one user."""
@@ -62,14 +90,7 @@ def key_owner(server: Server, clerk: Instance, subscriber: Subscriber) -> KeyOwn
 @pytest.fixture
 def shown(server: Server, clerk: Instance) -> Shown:
     """What the user of the billing events sees at GET /api/subscription."""
-
-    def get() -> dict[str, Any]:
-        answer = server.get("/api/subscription", clerk.token(sub=USER))
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
-
-    return get
+    return Caller(server, clerk, USER, "/api/subscription").page
 
 
 StartServer = Callable[..., AbstractContextManager[Server]]
@@ -90,16 +111,43 @@ def start_server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFact
     return start
 
 
-@pytest.fixture(scope="module")
-def key_server(clerk: Instance) -> Iterator[KeyServer]:
-    """Serves the key of `clerk`, until a test says otherwise."""
-    with KeyServer(clerk.jwk) as running:
+StartApp = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def start_app(settings: dict[str, str]) -> StartApp:
+    """An application in this process, asked like a server: `start_app(CLERK_AUDIENCE="x")`. It logs nowhere.
+
+    A tenth of a second, where a server takes two: for what the worker process has no part in.
+    """
+
+    def start(**changes: str) -> Server:
+        return in_process(make_app({name: value for name, value in (settings | changes).items() if value}))
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def _key_server() -> Iterator[KeyServer]:
+    with KeyServer() as running:
         yield running
 
 
-@pytest.fixture(scope="module")
-def refetching_server(start_server: StartServer, key_server: KeyServer) -> Iterator[Server]:
-    """A server that asks `key_server` anew for each request: what it serves counts at once."""
-    settings = {"CLERK_JWT_KEY": "", "CLERK_JWKS_URL": key_server.url, "CLERK_JWKS_TTL": "0"}
+@pytest.fixture
+def key_server(_key_server: KeyServer, clerk: Instance) -> KeyServer:
+    """Serves the key of `clerk`, until a test says otherwise."""
+    _key_server.serve(clerk.jwk)
+    return _key_server
+
+
+@pytest.fixture(scope="session")
+def _refetching_server(start_server: StartServer, _key_server: KeyServer) -> Iterator[Server]:
+    settings = {"CLERK_JWT_KEY": "", "CLERK_JWKS_URL": _key_server.url, "CLERK_JWKS_TTL": "0"}
     with start_server(**settings) as running:
         yield running
+
+
+@pytest.fixture
+def refetching_server(_refetching_server: Server, key_server: KeyServer) -> Server:  # noqa: ARG001 - serves the key
+    """A server that asks `key_server` anew for each request: what it serves counts at once."""
+    return _refetching_server

@@ -12,7 +12,6 @@ PAGE = PROJECT / "docs" / "access.md"
 BEGIN, END = "<!-- outcomes -->", "<!-- end of outcomes -->"
 
 YES = "yes"
-STATES = ("valid", "expired", "revoked", "banned", "switched off", "deleted", "wrong owner", "missing scope")
 
 
 class Call(NamedTuple):
@@ -74,69 +73,19 @@ GROUPS = {
     ),
 }
 
+ALL = dict.fromkeys(GROUPS, YES)
 # What each credential may do when nothing is wrong with it. All but the first are an admin's: what is refused there is
 # refused because of the credential.
 ACCESS = {
-    "session of a user": {
-        "own profile": YES,
-        "profile change": YES,
-        "tokens": YES,
-        "campaigns": YES,
-        "templates": YES,
-        "own session": YES,
-        "API keys": YES,
-        "administration": "forbidden",
-    },
-    "session of an admin": {
-        "own profile": YES,
-        "profile change": YES,
-        "tokens": YES,
-        "campaigns": YES,
-        "templates": YES,
-        "own session": YES,
-        "API keys": YES,
-        "administration": YES,
-    },
-    "session cookie, own page": {
-        "own profile": YES,
-        "profile change": YES,
-        "tokens": YES,
-        "campaigns": YES,
-        "templates": YES,
-        "own session": YES,
-        "API keys": YES,
-        "administration": YES,
-    },
-    "impersonated session": {
-        "own profile": YES,
-        "profile change": "forbidden",
-        "tokens": YES,
-        "campaigns": YES,
-        "templates": YES,
-        "own session": YES,
-        "API keys": "forbidden",
-        "administration": "forbidden",
-    },
-    "API key": {
-        "own profile": YES,
-        "profile change": YES,
-        "tokens": YES,
-        "campaigns": YES,
-        "templates": YES,
-        "own session": "forbidden",
-        "API keys": "forbidden",
-        "administration": "forbidden",
-    },
-    "legacy token": {
-        "own profile": YES,
-        "profile change": YES,
-        "tokens": YES,
-        "campaigns": YES,
-        "templates": YES,
-        "own session": "forbidden",
-        "API keys": "forbidden",
-        "administration": "forbidden",
-    },
+    "session of a user": ALL | {"administration": "forbidden"},
+    "session of an admin": ALL,
+    "session cookie, own page": ALL,
+    "impersonated session": ALL
+    | dict.fromkeys(("profile change", "API keys", "administration"), "forbidden"),
+    **dict.fromkeys(
+        ("API key", "legacy token"),
+        ALL | dict.fromkeys(("own session", "API keys", "administration"), "forbidden"),
+    ),
 }
 # A foreign page makes the browser send the cookie: it reads nothing and changes nothing, whatever the state.
 FOREIGN_PAGE = "session cookie, foreign page"
@@ -150,11 +99,7 @@ SESSION_STATES = {
     "deleted": "user-deleted",
 }
 # These come first, on every route. A legacy token is revoked by LEGACY_JWT_SUNSET.
-STATE_OUTCOMES = {
-    "session of a user": SESSION_STATES,
-    "session of an admin": SESSION_STATES,
-    "session cookie, own page": SESSION_STATES,
-    "impersonated session": SESSION_STATES,
+STATE_OUTCOMES = dict.fromkeys(ACCESS, SESSION_STATES) | {
     "API key": SESSION_STATES | {"expired": "api-key-expired", "revoked": "api-key-revoked"},
     "legacy token": SESSION_STATES | {"revoked": "legacy-token-retired"},
 }

@@ -3,35 +3,31 @@
 from collections.abc import Callable
 from typing import Any
 
-import jwt
 from flask import Blueprint, Flask
 from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
-from backend import create_app
 from backend.access.policy import PUBLIC, Policy, get_auth, policies_of, require_auth
 from backend.models.choices import Scope
 from backend.services.api_keys.form import KeyForm
-from config import DEVELOPMENT_PEPPER, Settings
+from config import DEVELOPMENT_PEPPER
 from tests.support.admins import add_user
 from tests.support.clerk import Instance
 from tests.support.clerk_api import SECRET_KEY
+from tests.support.commands import make_app
 from tests.support.database import Sql
+from tests.support.legacy_tokens import LEGACY_SECRET, sign
 from tests.support.ports import free_port
 
 USER = "user_1"
-LEGACY_SECRET = "".join(f"{number:02x}" for number in range(0, 256, 7))
 KEYS = KeyForm("sk_app", DEVELOPMENT_PEPPER)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-ALIASED = ("CLERK_JWT_KEY", "CLERK_WEBHOOK_SECRET")
 
 
-def make_app(settings: dict[str, str]) -> Flask:
+def make_own_app(settings: dict[str, str]) -> Flask:
     """Takes every credential; nobody listens where Clerk's API should be."""
     away = {"CLERK_API_URL": f"http://127.0.0.1:{free_port()}", "CLERK_SECRET_KEY": SECRET_KEY}
-    named = settings | away | {"LEGACY_JWT_SECRET": LEGACY_SECRET}
-    values = {name if name in ALIASED else name.lower(): value for name, value in named.items()}
-    return create_app(Settings.model_validate(values))
+    return make_app(settings | away | {"LEGACY_JWT_SECRET": LEGACY_SECRET})
 
 
 Guard = Callable[[Callable[[], ResponseReturnValue]], Callable[[], ResponseReturnValue]]
@@ -66,6 +62,8 @@ class Person:
         self._clerk, self._sql = clerk, sql
 
     def exists(self, **columns: Any) -> None:
+        """With these columns, and nobody else."""
+        self._sql.empty_all()
         self.user_id = add_user(self._sql, clerk_user_id=USER, **columns)
 
     def session(self, **claims: Any) -> dict[str, str]:
@@ -81,8 +79,7 @@ class Person:
         return {"X-API-Key": key}
 
     def legacy(self) -> dict[str, str]:
-        claims = {"sub": str(self.user_id), "exp": 4_000_000_000}
-        return {"Authorization": f"Bearer {jwt.encode(claims, LEGACY_SECRET, 'HS256')}"}
+        return {"Authorization": f"Bearer {sign(sub=self.user_id)}"}
 
 
 def outcome(client: FlaskClient, headers: dict[str, str], method: str = "GET") -> str:

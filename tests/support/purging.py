@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from backend.services.purge import ALL_DUE
+from backend.services.purge import PURGEABLE
 from tests.support.database import Sql
 
 # Rows of a table, as many and as old as is said, of the user who was there first.
@@ -49,4 +49,4 @@ class Purge:
 
 
 def report(numbers: Mapping[str, int], note: str = "deleted") -> str:
-    return "".join(f"{due.name}: {numbers.get(due.name, 0):,} {note}\n" for due in ALL_DUE)
+    return "".join(f"{due.name}: {numbers.get(due.name, 0):,} {note}\n" for due in PURGEABLE)

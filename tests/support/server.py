@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
 import requests
-from requests.adapters import HTTPAdapter
+from flask import Flask
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 from config import Settings
 from tests.support.ports import free_port
@@ -91,6 +93,35 @@ class Server:
     def worker_pids(self) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [int(pid) for pid in children]
+
+
+class InProcess(BaseAdapter):
+    """Gives the requests of a session to an application in this process."""
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__()
+        self._client = app.test_client(use_cookies=False)
+
+    def send(self, request: requests.PreparedRequest, **_options: Any) -> requests.Response:  # type: ignore[override]
+        headers = [
+            (name, value.decode("latin-1") if isinstance(value, bytes) else value)
+            for name, value in request.headers.items()
+        ]
+        told = self._client.open(request.path_url, method=request.method, headers=headers, data=request.body)
+        answer = requests.Response()
+        answer.status_code, answer.request = told.status_code, request
+        answer.headers.update(told.headers)
+        answer.raw = BytesIO(told.data)
+        return answer
+
+    def close(self) -> None:
+        return
+
+
+def in_process(app: Flask) -> Server:
+    session = requests.Session()
+    session.mount("http://localhost", InProcess(app))
+    return Server("http://localhost", cast("subprocess.Popen[bytes]", None), Path(os.devnull), session)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.support.admins import ADMIN, add_admin, add_user
+from tests.support.admins import Users, add_admin, add_user
+from tests.support.caller import Caller
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
@@ -19,42 +20,31 @@ LIMIT = "SELECT tokens_limit FROM usage_metrics WHERE user_id = %s ORDER BY peri
 
 class Subscriber:
     def __init__(self, server: Server, clerk: Instance, sql: Sql) -> None:
-        self._server = server
-        self._clerk = clerk
-        self._sql = sql
+        self._ada, self._admin, self._sql = (
+            Caller(server, clerk, ADA, "/api/subscription"),
+            Users(server, clerk),
+            sql,
+        )
         self.user_id = add_user(sql, clerk_user_id=ADA)
         add_admin(sql)
 
-    def show(self) -> dict[str, Any]:
+    def show(self) -> Any:
         """What the user sees."""
-        return self._get("/api/subscription", ADA)
+        return self._ada.page()
 
-    def show_admin(self) -> dict[str, Any]:
-        return self._get(f"/api/users/{self.user_id}", ADMIN)
+    def show_admin(self) -> Any:
+        return self._admin.show(self.user_id)
 
-    def set_plan(self, plan: str) -> dict[str, Any]:
-        """As an admin does. Over a connection of its own: threads may call it."""
-        own = Server(self._server.url, self._server.process, self._server.log)
-        answer = own.request(
-            "PATCH", f"/api/users/{self.user_id}", self._clerk.token(sub=ADMIN), json={"plan": plan}
-        )
-        own.http.close()
+    def set_plan(self, plan: str) -> Any:
+        """As an admin does."""
+        answer = self._admin.patch(self.user_id, plan=plan)
         assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
+        return answer.json()
 
     def cancel(self) -> None:
         """The plan is to end, but not yet."""
-        self._sql.rows(
-            "UPDATE subscriptions SET status = 'canceled', period_end = '2100-01-01Z' WHERE user_id = %s",
-            self.user_id,
-        )
+        end = "UPDATE subscriptions SET status = 'canceled', period_end = '2100-01-01Z' WHERE user_id = %s"
+        self._sql.rows(end, self.user_id)
 
     def lapse(self) -> None:
         self._sql.rows(LAPSE, self.user_id)
-
-    def _get(self, path: str, sub: str) -> dict[str, Any]:
-        answer = self._server.get(path, self._clerk.token(sub=sub))
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body

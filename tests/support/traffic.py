@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -59,12 +59,17 @@ def get_me(server: Server, token: str, *, timeout: float = 30) -> requests.Respo
     return requests.get(f"{server.url}/auth/me", headers=headers, timeout=timeout)
 
 
-def connect(server: Server) -> socket.socket:
+class Listening(Protocol):
+    @property
+    def url(self) -> str: ...
+
+
+def connect(server: Listening) -> socket.socket:
     parts = urlsplit(server.url)
     return socket.create_connection((parts.hostname, parts.port), timeout=10)
 
 
-def exchange(server: Server, request: bytes) -> tuple[int, dict[str, str], bytes]:
+def exchange(server: Listening, request: bytes) -> tuple[int, dict[str, str], bytes]:
     """Send these bytes and read until the server closes: status, headers (lower case), body."""
     with connect(server) as connection:
         connection.sendall(request)

@@ -19,17 +19,8 @@ LEGACY_SECRET, PEPPER = secrets.token_hex(32), secrets.token_hex(32)
 CLERK_SECRET = f"sk_test_{secrets.token_hex(20)}"
 KEY = {"name": "laptop", "scopes": ["profile:read"]}
 WAYS = (
-    "header",
-    "lower",
-    "basic",
-    "bare",
-    "api-key",
-    "cookie",
-    "suffixed",
-    "query",
-    "wrong header",
-    "twice",
-    "long",
+    *("header", "lower", "basic", "bare", "api-key", "cookie", "suffixed", "query"),
+    *("wrong header", "twice", "long"),
 )
 
 
@@ -118,8 +109,12 @@ class Witness:
                 assert secret not in refusal, f"{secret} is told: {refusal}"
 
 
-def credentials(witness: Witness, sql: Sql) -> list[str]:
-    """One of each kind that is good, and one that is not."""
+# Those that are looked for in the database.
+LOOKED_UP = ("session", "key", "other key", "legacy", "legacy of another")
+
+
+def credentials(witness: Witness, sql: Sql) -> dict[str, str]:
+    """One of each kind that is good, and those that are not."""
     clerk = witness.clerk
     made = witness.server.request("POST", "/api/keys", headers={"Authorization": witness.bearer()}, json=KEY)
     key: str = made.json()["key"]
@@ -127,25 +122,25 @@ def credentials(witness: Witness, sql: Sql) -> list[str]:
     good = clerk.token(sub="user_ada", email=ADA)
     claims = {"sub": "1", "email": ADA, "exp": 4_000_000_000}
     legacy = jwt.encode(claims, LEGACY_SECRET, "HS256")
-    return [
-        good,
-        forge(good),
-        Instance().token(email=ADA),
-        clerk.token(sub="user_ada", exp=1),
-        clerk.token(sub="user_ada", iss="https://other.example.com"),
-        clerk.token(headers={"alg": "none"}),
-        clerk.token(headers={"cat": "cl_B7d4PD222AAA"}),
-        clerk.token(sub=ADA * 20),
-        key,
-        key[:-1] + ("A" if key[-1] != "A" else "B"),
-        f"sk_app_{secrets.token_hex(18)}",
-        f"sk_live_{secrets.token_hex(20)}",
-        f"ak_{secrets.token_hex(16)}",
-        legacy,
-        forge(legacy),
-        jwt.encode(claims | {"exp": 1}, LEGACY_SECRET, "HS256"),
-        jwt.encode(claims | {"email": EVE}, LEGACY_SECRET, "HS256"),
-        LEGACY_SECRET,
-        CLERK_SECRET,
-        ADA,
-    ]
+    return {
+        "session": good,
+        "forged": forge(good),
+        "of another instance": Instance().token(email=ADA),
+        "expired": clerk.token(sub="user_ada", exp=1),
+        "of another issuer": clerk.token(sub="user_ada", iss="https://other.example.com"),
+        "of no algorithm": clerk.token(headers={"alg": "none"}),
+        "of another kind": clerk.token(headers={"cat": "cl_B7d4PD222AAA"}),
+        "of a long subject": clerk.token(sub=ADA * 20),
+        "key": key,
+        "mistyped key": key[:-1] + ("A" if key[-1] != "A" else "B"),
+        "other key": f"sk_app_{secrets.token_hex(18)}",
+        "secret key of Clerk": f"sk_live_{secrets.token_hex(20)}",
+        "machine key of Clerk": f"ak_{secrets.token_hex(16)}",
+        "legacy": legacy,
+        "forged legacy": forge(legacy),
+        "expired legacy": jwt.encode(claims | {"exp": 1}, LEGACY_SECRET, "HS256"),
+        "legacy of another": jwt.encode(claims | {"email": EVE}, LEGACY_SECRET, "HS256"),
+        "legacy secret": LEGACY_SECRET,
+        "our key for Clerk": CLERK_SECRET,
+        "address": ADA,
+    }

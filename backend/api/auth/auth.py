@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from flask import Blueprint
+from sqlalchemy import Connection
 
 from backend.access.policy import current_access, get_account, get_caller, get_current_user_id, require_auth
 from backend.api.http.operation import operation
-from backend.container import in_transaction
 from backend.errors import ErrorCode
 from backend.models.choices import Scope
 from backend.schemas.account import AccountOut, Greeting, GreetingQuery
@@ -31,20 +31,18 @@ def me() -> AccountOut:
 @blueprint.patch("/api/me")
 @require_auth(scope=Scope.PROFILE_WRITE, impersonation=False)
 @operation(AccountOut)
-def change_me(body: ProfileIn) -> AccountOut:
+def change_me(connection: Connection, body: ProfileIn) -> AccountOut:
     """Set bio, website or social links. The answer is that of `GET /api/me`."""
-    user_id = get_current_user_id()
-    profile = in_transaction(lambda connection: change_profile(connection, user_id, body.changes))
+    profile = change_profile(connection, get_current_user_id(), body.changes)
     changed = get_account()._replace(**profile._asdict())
     return AccountOut.of(replace(get_caller(), account=changed))
 
 
 @blueprint.get("/api/me/events")
 @operation(EventsOut)
-def my_events() -> EventsOut:
+def my_events(connection: Connection) -> dict[str, object]:
     """Clerk's webhook events about the caller, newest first: what came, and what became of it."""
-    clerk_user_id = get_account().clerk_user_id
-    return EventsOut.of(in_transaction(lambda connection: read_newest(connection, clerk_user_id)))
+    return {"data": read_newest(connection, get_caller().clerk_user_id)}
 
 
 @blueprint.get("/protected")

@@ -23,9 +23,8 @@ def read_if_match() -> frozenset[str] | None:
 
 def not_modified(version: int) -> ApiResponse | None:
     """The 304 for a caller who has this version already."""
-    if not request.if_none_match.contains_weak(str(version)):
-        return None
-    return ApiResponse(HTTPStatus.NOT_MODIFIED, "", etag=tag(version))
+    is_known = request.if_none_match.contains_weak(str(version))
+    return ApiResponse(HTTPStatus.NOT_MODIFIED, "", etag=tag(version)) if is_known else None
 
 
 def revalidated(response: Response) -> AnyResponse:

@@ -7,30 +7,30 @@ from http import HTTPMethod, HTTPStatus
 from typing import Any, NamedTuple
 
 from flask import Flask
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
 from backend.access.policy import READING, Policy, policies_of
 from backend.api.http.etags import IF_NONE_MATCH
-from backend.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from backend.api.http.openapi_parts import (
     HEADERS,
     INFO,
     NOT_MODIFIED,
     PROBLEM,
+    REFUSED_FOR,
     REPLAYED,
+    REQUIRED_HEADER,
     SECURITY_SCHEMES,
     TOO_LONG,
     UNAUTHORIZED,
     Schemas,
     problem_responses,
-    required_header,
 )
 from backend.api.http.operation import JSON, Operation
 from backend.errors import ErrorCode
 from backend.models.base import LARGEST
-from backend.models.choices import Plan, Role
+from backend.models.choices import Plan, Role, Scope
 
 COMPONENTS = "#/components/schemas/"
 CONVERTED = re.compile(r"<(?:[^:<>]+:)?(\w+)>")
@@ -68,13 +68,13 @@ class Described(NamedTuple):
         return not all(policy.is_public for policy in self.policies)
 
     @property
-    def scopes(self) -> list[str] | None:
+    def scopes(self) -> list[Scope] | None:
         """What an API key needs; None where no key will do."""
         demanding = [policy for policy in self.policies if not policy.is_public]
-        demanded = [policy.read if self.method in READING else policy.write for policy in demanding]
-        if any(policy.session_only for policy in self.policies):
+        demanded = {policy.read if self.method in READING else policy.write for policy in demanding}
+        if None in demanded or any(policy.session_only for policy in self.policies):
             return None
-        return sorted({scope for scope in demanded if scope}) if all(demanded) else None
+        return sorted(scope for scope in demanded if scope)
 
 
 def api_document(app: Flask) -> dict[str, Any]:
@@ -84,6 +84,7 @@ def api_document(app: Flask) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for one in found:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, schemas, components)
+    queries = {one.operation.query.__name__ for one in found if one.operation.query}
     modules = {blueprint.name: blueprint.import_name for blueprint in app.blueprints.values()}
     return {
         "openapi": "3.1.0",
@@ -94,7 +95,9 @@ def api_document(app: Flask) -> dict[str, Any]:
         ],
         "paths": paths,
         "components": {
-            "schemas": _without_queries(found, components) | {"Problem": PROBLEM},
+            # A query is described in the parameters, member by member.
+            "schemas": {name: components[name] for name in components if name not in queries}
+            | {"Problem": PROBLEM},
             "responses": {"Unauthorized": UNAUTHORIZED},
             "securitySchemes": SECURITY_SCHEMES,
         },
@@ -125,7 +128,7 @@ def _find_operations(app: Flask) -> Iterator[Described]:
 
 
 def _schemas(found: list[Described]) -> tuple[dict[Any, Any], dict[str, Any]]:
-    """The schema of each model as it is sent or answered, and the components that these refer to."""
+    """The schema of each model as clients send it or get it, and the components that these refer to."""
     models: set[tuple[type[BaseModel], JsonSchemaMode]] = set()
     for one in found:
         described = one.operation
@@ -140,36 +143,24 @@ def _schemas(found: list[Described]) -> tuple[dict[Any, Any], dict[str, Any]]:
     return dict(schemas.items()), definitions["$defs"]
 
 
-def _without_queries(found: list[Described], components: dict[str, Any]) -> dict[str, Any]:
-    """A query stands in the parameters, member by member."""
-    queries = {one.operation.query.__name__ for one in found if one.operation.query is not None}
-    return {name: schema for name, schema in components.items() if name not in queries}
-
-
 def _operation(one: Described, schemas: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
+    keys = [] if one.scopes is None else [{"apiKey": one.scopes}]
     described: dict[str, Any] = {
         "operationId": f"{one.method.lower()}{NOT_A_WORD.sub('_', one.path).rstrip('_')}",
         "summary": one.about,
         "tags": [one.tag],
-        "security": _security(one),
-        "parameters": [*_id_parameters(one), *_query_parameters(one, components), *_header_parameters(one)],
-        "responses": {**_good_responses(one, schemas), **problem_responses(_refusals(one))},
+        "security": [{"bearer": []}, *keys, {"sessionCookie": []}] if one.needs_caller else [],
+        "parameters": [*_parameters(one, components)],
+        "responses": _good_responses(one.operation, schemas) | problem_responses(_refusals(one)),
     }
     if demands := _demands(one):
         described["description"] = demands
     if (body := one.operation.body or one.operation.raw_body) is not None:
-        described["requestBody"] = {
-            "required": not _takes_nothing(body),
-            "content": {JSON: {"schema": schemas[body, "validation"]}},
-        }
+        # No body counts as an empty object.
+        is_required = not components[body.__name__].keys().isdisjoint({"required", "minProperties", "anyOf"})
+        content = {JSON: {"schema": schemas[body, "validation"]}}
+        described["requestBody"] = {"required": is_required, "content": content}
     return described
-
-
-def _security(one: Described) -> list[dict[str, list[str]]]:
-    if not one.needs_caller:
-        return []
-    keys = [{"apiKey": one.scopes}] if one.scopes is not None else []
-    return [{"bearer": []}, *keys, {"sessionCookie": []}]
 
 
 def _demands(one: Described) -> str:
@@ -186,69 +177,47 @@ def _demands(one: Described) -> str:
     return " ".join(said)
 
 
-def _id_parameters(one: Described) -> Iterator[dict[str, Any]]:
+def _parameters(one: Described, components: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for name in one.ids:
         schema = {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST}
         yield {"name": name, "in": "path", "required": True, "schema": schema}
-
-
-def _query_parameters(one: Described, components: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if one.operation.query is None:
-        return
-    for name, schema in components[one.operation.query.__name__].get("properties", {}).items():
+    query = components[one.operation.query.__name__] if one.operation.query else {}
+    for name, schema in query.get("properties", {}).items():
         yield {"name": name, "in": "query", "schema": {key: schema[key] for key in schema if key != "title"}}
-
-
-def _header_parameters(one: Described) -> Iterator[dict[str, Any]]:
     for name in sorted(one.operation.takes):
-        yield {"name": name, "in": "header", **HEADERS[name][0]}
+        yield {"name": name, "in": "header", **HEADERS[name]}
 
 
-def _good_responses(one: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
-    described = one.operation
-    headers: dict[str, Any] = {}
-    response: dict[str, Any] = {"description": described.status.phrase}
-    if described.response is not None:
-        response["content"] = {JSON: {"schema": schemas[described.response, "serialization"]}}
-    if described.media_type is not None:
-        kind = "object" if described.media_type == JSON else "string"
-        response.setdefault("content", {})[described.media_type] = {"schema": {"type": kind}}
-    if described.status == HTTPStatus.CREATED:
-        headers |= required_header("Location")["headers"]
-    if described.is_tagged:
-        headers |= required_header("ETag")["headers"]
-    if IDEMPOTENCY_KEY in described.takes:
-        headers["Idempotent-Replayed"] = REPLAYED
-    responses: dict[str, Any] = {
-        str(int(described.status)): response | ({"headers": headers} if headers else {})
-    }
-    if IF_NONE_MATCH in described.takes:
+def _good_responses(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": operation.status.phrase, "content": {}, "headers": {}}
+    if operation.response is not None:
+        response["content"][JSON] = {"schema": schemas[operation.response, "serialization"]}
+    if operation.media_type is not None:
+        kind = "object" if operation.media_type == JSON else "string"
+        response["content"][operation.media_type] = {"schema": {"type": kind}}
+    if operation.status == HTTPStatus.CREATED:
+        response["headers"]["Location"] = REQUIRED_HEADER
+    if operation.is_tagged:
+        response["headers"]["ETag"] = REQUIRED_HEADER
+    if operation.is_idempotent:
+        response["headers"]["Idempotent-Replayed"] = REPLAYED
+    responses = {str(int(operation.status)): {name: part for name, part in response.items() if part}}
+    if IF_NONE_MATCH in operation.takes:
         responses[str(int(HTTPStatus.NOT_MODIFIED))] = NOT_MODIFIED
-    if described.query is not None:
+    if operation.query is not None:
         responses[str(int(HTTPStatus.REQUEST_URI_TOO_LONG))] = TOO_LONG
     return responses
 
 
 def _refusals(one: Described) -> set[ErrorCode]:
-    refused = set(one.operation.refuses).union(*(HEADERS[name][1] for name in one.operation.takes))
-    if ErrorCode.DATABASE_UNAVAILABLE in refused:
-        refused |= OF_THE_DATABASE
-    if one.needs_caller:
-        refused |= OF_A_CALLER | ({ErrorCode.INSUFFICIENT_SCOPE} if one.scopes else set())
-        refused |= {ErrorCode.CSRF} if one.method not in READING else set()
-    if one.operation.body is not None:
-        refused |= OF_A_BODY
-    if one.operation.query is not None:
-        refused.add(ErrorCode.VALIDATION)
-    if one.ids:
-        refused.add(ErrorCode.NOT_FOUND)
-    return refused
-
-
-def _takes_nothing(model: type[BaseModel]) -> bool:
-    """Whether an empty object will do, which is what no body counts as."""
-    try:
-        model.model_validate({})
-    except ValidationError:
-        return False
-    return True
+    refused = set(one.operation.refuses).union(*(REFUSED_FOR.get(name, ()) for name in one.operation.takes))
+    consequences = (
+        (ErrorCode.DATABASE_UNAVAILABLE in refused, OF_THE_DATABASE),
+        (one.needs_caller, OF_A_CALLER),
+        (one.scopes, {ErrorCode.INSUFFICIENT_SCOPE}),
+        (one.needs_caller and one.method not in READING, {ErrorCode.CSRF}),
+        (one.operation.body, OF_A_BODY),
+        (one.operation.query, {ErrorCode.VALIDATION}),
+        (one.ids, {ErrorCode.NOT_FOUND}),
+    )
+    return refused.union(*(codes for applies, codes in consequences if applies))

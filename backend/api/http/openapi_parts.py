@@ -45,31 +45,29 @@ SECURITY_SCHEMES = {
     },
 }
 
-# Request headers that views take, by name: what they say, and what may be refused because of them.
-HEADERS: dict[str, tuple[dict[str, Any], frozenset[ErrorCode]]] = {
-    IDEMPOTENCY_KEY: (
-        {
-            "description": "Sent again within 24 hours with the same body, the request is answered as the first time.",
-            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-        },
-        frozenset(
-            {ErrorCode.VALIDATION, ErrorCode.CONFLICT, ErrorCode.MALFORMED_BODY, ErrorCode.PAYLOAD_TOO_LARGE}
-        ),
-    ),
-    IF_MATCH: (
-        {"description": "The ETag that the change begins from.", "schema": {"type": "string"}},
-        frozenset({ErrorCode.PRECONDITION_FAILED}),
-    ),
-    IF_NONE_MATCH: (
-        {"description": "The ETag that you have.", "schema": {"type": "string"}},
-        frozenset(),
-    ),
-    **{
-        name: ({"required": True, "schema": {"type": "string"}}, frozenset[ErrorCode]())
-        for name in SVIX_HEADERS
-    },
-}
+STRING, INTEGER = {"type": "string"}, {"type": "integer"}
+REQUIRED_HEADER = {"required": True, "schema": STRING}
 
+# Request headers that views take, by name.
+HEADERS: dict[str, dict[str, Any]] = {
+    IDEMPOTENCY_KEY: {
+        "description": "Sent again within 24 hours with the same body, the request is answered as the first time.",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    },
+    IF_MATCH: {"description": "The ETag that the change begins from.", "schema": STRING},
+    IF_NONE_MATCH: {"description": "The ETag that you have.", "schema": STRING},
+    **dict.fromkeys(SVIX_HEADERS, REQUIRED_HEADER),
+}
+# What may be refused because of them.
+REFUSED_FOR = {
+    IDEMPOTENCY_KEY: {
+        ErrorCode.VALIDATION,
+        ErrorCode.CONFLICT,
+        ErrorCode.MALFORMED_BODY,
+        ErrorCode.PAYLOAD_TOO_LARGE,
+    },
+    IF_MATCH: {ErrorCode.PRECONDITION_FAILED},
+}
 REPLAYED = {
     "description": "`true` where this is the answer of an earlier request.",
     "schema": {"const": "true"},
@@ -83,60 +81,55 @@ PROBLEM = {
     ),
     "required": ["type", "title", "status", "code", "detail", "request_id"],
     "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
+        "type": STRING,
+        "title": STRING,
+        "status": INTEGER,
         "code": {"type": "string", "enum": [code.value for code in ErrorCode]},
-        "detail": {"type": "string"},
-        "request_id": {"type": "string"},
+        "detail": STRING,
+        "request_id": STRING,
         "errors": {
             "type": "array",
             "items": {
                 "type": "object",
                 "required": ["path", "message"],
-                "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
+                "properties": {"path": STRING, "message": STRING},
             },
         },
-        "limit": {"type": "integer"},
-        "used": {"type": "integer"},
-        "remaining": {"type": "integer"},
+        "limit": INTEGER,
+        "used": INTEGER,
+        "remaining": INTEGER,
         "resets_at": {"type": ["string", "null"], "format": "date-time"},
     },
 }
 
 
+PROBLEM_CONTENT = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
 def problem_responses(codes: Collection[ErrorCode]) -> dict[str, Any]:
-    """The error answers, by status, each naming its codes."""
-    by_status: dict[HTTPStatus, list[str]] = {}
-    for code in ErrorCode:
-        if code in codes:
-            by_status.setdefault(code.status, []).append(f"`{code.value}`")
-    return {str(int(status)): _problem(status, names) for status, names in sorted(by_status.items())}
+    """The error responses, by status, each naming its codes."""
+    responses: dict[str, Any] = {}
+    for status in sorted({code.status for code in codes}):
+        headers = ["Retry-After"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
+        named = [code for code in ErrorCode if code in codes and code.status == status]
+        responses[str(int(status))] = _problem_response(named, *headers)
+    if str(int(HTTPStatus.UNAUTHORIZED)) in responses:  # 20 codes, the same everywhere
+        responses[str(int(HTTPStatus.UNAUTHORIZED))] = {"$ref": "#/components/responses/Unauthorized"}
+    return responses
 
 
-def _problem(status: HTTPStatus, names: list[str]) -> dict[str, Any]:
-    if status == HTTPStatus.UNAUTHORIZED:
-        return {"$ref": "#/components/responses/Unauthorized"}  # 20 codes, the same everywhere
-    headers = required_header("Retry-After") if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return {"description": ", ".join(names), "content": _PROBLEM_CONTENT, **headers}
+def _problem_response(codes: Collection[ErrorCode], *headers: str) -> dict[str, Any]:
+    """`headers`: that it always has."""
+    described = {"description": ", ".join(f"`{code}`" for code in codes), "content": PROBLEM_CONTENT}
+    return described | ({"headers": dict.fromkeys(headers, REQUIRED_HEADER)} if headers else {})
 
-
-def required_header(name: str) -> dict[str, Any]:
-    """The member `headers` of a response that always has this one."""
-    return {"headers": {name: {"required": True, "schema": {"type": "string"}}}}
-
-
-_PROBLEM_CONTENT = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 # Said by gunicorn, before the application sees the request. Here where a query can make it so long.
-TOO_LONG = {"description": f"`{ErrorCode.MALFORMED_BODY}`", "content": _PROBLEM_CONTENT}
-NOT_MODIFIED = {"description": "You have this version.", **required_header("ETag")}
-
-UNAUTHORIZED = {
-    "description": ", ".join(f"`{code}`" for code in ErrorCode if code.status == HTTPStatus.UNAUTHORIZED),
-    "content": _PROBLEM_CONTENT,
-    **required_header("WWW-Authenticate"),
-}
+TOO_LONG = _problem_response([ErrorCode.MALFORMED_BODY])
+NOT_MODIFIED = {"description": "You have this version.", "headers": {"ETag": REQUIRED_HEADER}}
+UNAUTHORIZED = _problem_response(
+    [code for code in ErrorCode if code.status == HTTPStatus.UNAUTHORIZED], "WWW-Authenticate"
+)
 
 
 class Schemas(GenerateJsonSchema):

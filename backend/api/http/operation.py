@@ -1,16 +1,20 @@
 """What a view takes and returns: read and written by it here, and described from it in /openapi.json."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import wraps
 from http import HTTPStatus
 from inspect import unwrap
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 from flask import Response
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
+from backend.api.http.etags import tag
+from backend.api.http.idempotency import HEADER, run_once
 from backend.api.http.parsing import read_body, read_query
+from backend.container import in_transaction
 from backend.errors import ErrorCode
 from backend.schemas.base import Input, Query
 from backend.services.idempotency import ApiResponse
@@ -18,80 +22,91 @@ from backend.services.idempotency import ApiResponse
 JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Created(NamedTuple):
+    """What a view has made, and where it can be read."""
+
+    row: object
+    location: str
+
+
+@dataclass(frozen=True)
 class Operation:
-    """`response`: its model, with that `status`; None for no body. `takes`: request headers that mean something.
-    `refuses`: with which codes, besides those that follow from all the rest. `media_type`: of a response that is no model;
-    with `response`, of the other form that it may have. `raw_body`: one that the view reads itself, byte for byte.
-    `is_tagged`: the response has an ETag.
+    """A decorator that gives a view what it asks for by the names of its parameters, and writes what it returns.
+
+    `body` and `query` are read as the models that it annotates them with. `connection`: it runs in a transaction, which is
+    committed when it returns; it may run again, so it changes nothing but through that connection. The view returns what
+    the model `response` is read from, by attribute or key (in a Created: with status 201); None for no body; an ApiResponse
+    for another status; or a whole Response.
+
+    `takes`: request headers that mean something. `refuses`: with which codes, besides those that follow from all the rest.
+    `media_type`: of a response that is no model; with `response`, of the other form that it may have. `raw_body`: one that
+    the view reads itself, byte for byte. `is_tagged`: the response has an ETag, the `version` of what is returned.
+    `is_idempotent`: the view runs as `run_once` says. `shows_secret`: the response does, and is kept encrypted.
     """
 
-    body: type[Input] | None = None
-    raw_body: type[BaseModel] | None = None
-    query: type[Query] | None = None
     response: type[BaseModel] | None = None
-    status: HTTPStatus = HTTPStatus.OK
+    _: KW_ONLY
+    takes: Collection[str] = ()
+    refuses: Collection[ErrorCode] = ()
     media_type: str | None = None
+    raw_body: type[BaseModel] | None = None
     is_tagged: bool = False
-    takes: frozenset[str] = frozenset()
-    refuses: frozenset[ErrorCode] = frozenset()
+    is_idempotent: bool = False
+    shows_secret: bool = False
+    # Read from the view's annotations.
+    body: type[Input] | None = None
+    query: type[Query] | None = None
+    status: HTTPStatus = HTTPStatus.OK
 
-
-def operation(
-    response: type[BaseModel] | None = None,
-    status: HTTPStatus | None = None,
-    *,
-    takes: Collection[str] = (),
-    refuses: Collection[ErrorCode] = (),
-    media_type: str | None = None,
-    raw_body: type[BaseModel] | None = None,
-    is_tagged: bool = False,
-) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    """Give a view its input: what it calls `body` and `query` is read as the models that it annotates them with.
-
-    The view returns a model, an ApiResponse where there are headers or another status, None for no body, or a whole Response.
-    """
-
-    def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
-        inputs = get_type_hints(unwrap(view))
-        described = Operation(
-            body=inputs.get("body"),
-            raw_body=raw_body,
-            query=inputs.get("query"),
-            response=response,
-            status=status or (HTTPStatus.OK if response or media_type else HTTPStatus.NO_CONTENT),
-            media_type=media_type,
-            is_tagged=is_tagged,
-            takes=frozenset(takes) | getattr(view, "takes", frozenset()),
-            refuses=frozenset(refuses),
+    def __call__(self, view: Callable[..., Any]) -> Callable[..., Response]:
+        hints = get_type_hints(unwrap(view))
+        status = HTTPStatus.OK if self.response or self.media_type else HTTPStatus.NO_CONTENT
+        described = replace(
+            self,
+            takes=[*self.takes, HEADER] if self.is_idempotent else self.takes,
+            body=hints.get("body"),
+            query=hints.get("query"),
+            status=HTTPStatus.CREATED if hints.get("return") is Created else status,
         )
-        body, query = described.body, described.query
 
         @wraps(view)
         def call(**values: object) -> Response:
-            if query is not None:
-                values["query"] = read_query(query)
-            if body is not None:
-                values["body"] = read_body(body)
-            return respond(view(**values))
+            if described.query:
+                values["query"] = read_query(described.query)
+            if described.body:
+                values["body"] = read_body(described.body)
+
+            def run(connection: Connection) -> ApiResponse:
+                return described.write(view(connection=connection, **values))
+
+            if described.is_idempotent:
+                return respond(*run_once(run, is_secret=described.shows_secret))
+            if "connection" in hints:
+                return respond(in_transaction(run))
+            returned = view(**values)
+            return returned if isinstance(returned, Response) else respond(described.write(returned))
 
         call.operation = described  # type: ignore[attr-defined]
         return call
 
-    return decorate
+    def write(self, returned: Any) -> ApiResponse:  # noqa: ANN401 - whatever the model is read from
+        """The response to what the view returned."""
+        if isinstance(returned, ApiResponse):
+            return returned
+        if isinstance(returned, Created):
+            return self.write(returned.row)._replace(location=returned.location)
+        body = self.response.model_validate(returned).model_dump_json() if self.response else ""
+        return ApiResponse(self.status, body, etag=tag(returned.version) if self.is_tagged else None)
 
 
-def respond(result: BaseModel | ApiResponse | Response | None) -> Response:
-    """The response to what a view returned."""
-    if isinstance(result, BaseModel):
-        return Response(result.model_dump_json(), content_type=JSON)
-    if isinstance(result, Response):
-        return result
-    written = result or ApiResponse(HTTPStatus.NO_CONTENT, "")
+operation = Operation  # its name as a decorator
+
+
+def respond(written: ApiResponse, is_replayed: bool = False) -> Response:
     response = Response(written.body, written.status, content_type=JSON)
     if not written.body:
         del response.headers["Content-Type"]
-    for name, value in (("Location", written.location), ("ETag", written.etag)):
-        if value is not None:
-            response.headers[name] = value
+    replayed = "true" if is_replayed else None
+    headers = {"Location": written.location, "ETag": written.etag, "Idempotent-Replayed": replayed}
+    response.headers.update({name: value for name, value in headers.items() if value is not None})
     return response

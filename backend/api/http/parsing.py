@@ -1,9 +1,8 @@
 """Reading what a request brings, strictly: unknown members, wrong types and broken JSON are refused, never echoed."""
 
 import re
-from typing import TypeVar
 
-from flask import Request, request
+from flask import request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
@@ -16,9 +15,6 @@ from backend.services.core.encoding import decode_json_object
 MAX_JSON_BYTES = 65_536  # the largest body that means something has a tenth of it
 MAX_ERRORS = 20
 PLAIN_NAME = re.compile(r"[a-z_]{1,40}")
-
-B = TypeVar("B", bound=Input)
-Q = TypeVar("Q", bound=Query)
 
 
 class IdConverter(BaseConverter):
@@ -53,38 +49,38 @@ def read_bytes(limit: int) -> bytes:
     return body
 
 
-def read_body(model: type[B]) -> B:
+def read_body(model: type[Input]) -> Input:
     """The JSON object of the request; no body counts as an empty one.
 
     Raises AppError: 413 beyond MAX_JSON_BYTES, 415 for another type, 400 for broken JSON, 422 with the paths of what is
     wrong.
     """
     sent = read_bytes(MAX_JSON_BYTES)
-    if sent and (request.mimetype != "application/json" or is_encoded(request)):
+    if sent and (request.mimetype != "application/json" or is_encoded()):
         raise AppError(
             ErrorCode.UNSUPPORTED_MEDIA_TYPE,
             "Send JSON, with Content-Type: application/json and no Content-Encoding.",
         )
     body = sent or b"{}"
+    malformed = AppError(ErrorCode.MALFORMED_BODY, "The body is not a JSON object in UTF-8.")
     try:
         decode_json_object(body)  # pydantic's own parser takes NaN, and the last of two equal names
-    except ValueError:
-        raise _malformed() from None
-    try:
         return model.model_validate_json(body)
     except ValidationError as error:
         if error.errors()[0]["type"] == "json_invalid":  # as lone surrogates, which Python's parser takes
-            raise _malformed() from None
+            raise malformed from None
         raise _invalid(error, model) from None
+    except ValueError:
+        raise malformed from None
 
 
-def is_encoded(request: Request) -> bool:
+def is_encoded() -> bool:
     """Whether the body is compressed, which nothing here undoes."""
     return request.headers.get("Content-Encoding", "identity") != "identity"
 
 
-def read_query(model: type[Q]) -> Q:
-    """The query string. Raises AppError (422), also for a name that stands twice."""
+def read_query(model: type[Query]) -> Query:
+    """The query string. Raises AppError (422), also for a name that is there twice."""
     for name, values in request.args.lists():
         if len(values) > 1:
             path = name if name in model.model_fields else ""
@@ -95,20 +91,15 @@ def read_query(model: type[Q]) -> Q:
         raise _invalid(error, model) from None
 
 
-def _malformed() -> AppError:
-    return AppError(ErrorCode.MALFORMED_BODY, "The body is not a JSON object in UTF-8.")
-
-
 def _invalid(error: ValidationError, model: type[BaseModel]) -> AppError:
     errors = []
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    for fault in faults[:MAX_ERRORS]:
+    for fault in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]:
         path, message = fault["loc"], fault["msg"]
         if fault["type"] == "extra_forbidden":
             known = f" Known: {', '.join(model.model_fields)}." if len(path) == 1 else ""
             message = f"Not a known name.{known}"
             if not PLAIN_NAME.fullmatch(str(path[-1])):
-                # A secret in the wrong place must not come back in the answer.
+                # A secret in the wrong place must not come back in the response.
                 path = path[:-1]
         errors.append({"path": ".".join(map(str, path)), "message": message})
     return _refuse(errors)

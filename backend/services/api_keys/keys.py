@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Boolean, Connection, func, insert, literal_column, select, text, update
 
+from backend import models
+from backend.database.rows import read_row
 from backend.errors import AppError, ErrorCode
 from backend.models.api_key import IS_USABLE
 from backend.models.base import LAST_ID
@@ -21,7 +23,7 @@ LONGEST_LIFE = timedelta(days=3_653)  # ten years, with up to three leap days
 
 
 class ApiKey(NamedTuple):
-    """A key as its owner may see it. The fields are the columns of KEY, in order."""
+    """A key as its owner may see it."""
 
     key_id: int
     user_id: int
@@ -51,29 +53,8 @@ class MintedKey(NamedTuple):
         return cls(key, form.prefix, key[-LAST:], form.digest(key))
 
 
-KEY = f"""
-key_id, user_id, name, prefix, last_four, scopes, created_at, expires_at, revoked_at, last_used_at, replaced_by,
-{IS_USABLE}
-"""
-# All of the SQL below is ours; values are parameters.
-FIND = text(f"SELECT {KEY} FROM api_keys WHERE key_id = :key_id AND user_id = coalesce(:owner, user_id)")  # noqa: S608
-LIST = text(f"""
-SELECT {KEY} FROM api_keys WHERE user_id = :user_id AND key_id < :before ORDER BY key_id DESC LIMIT :limit
-""")  # noqa: S608
-COUNT_USABLE = text(f"SELECT count(*) FROM api_keys WHERE user_id = :user_id AND {IS_USABLE}")  # noqa: S608
-INSERT = text(f"""
-INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, expires_at)
-VALUES (:user_id, :name, :prefix, :last_four, :key_hash, CAST(:scopes AS text[]),
-        coalesce(CAST(:expires_at AS timestamptz), now() + CAST(:life AS interval)))
-RETURNING {KEY}
-""")  # noqa: S608
-END_AFTER = text("""
-UPDATE api_keys SET expires_at = least(expires_at, now() + CAST(:overlap AS interval)) WHERE key_id = :key_id
-""")
-NOTE_REPLACEMENT = text("UPDATE api_keys SET replaced_by = :replaced_by WHERE key_id = :key_id")
-REVOKE = text(
-    "UPDATE api_keys SET revoked_at = now() WHERE key_id = :key_id AND revoked_at IS NULL RETURNING 1"
-)
+USABLE = literal_column(IS_USABLE, Boolean)
+COLUMNS = [*(models.ApiKey.__table__.c[name] for name in ApiKey._fields[:-1]), USABLE.label("is_usable")]
 
 # A request waits neither for another one of the same key that is noting its use (SKIP LOCKED), nor for a migration
 # that locks the table against writing (NOWAIT).
@@ -104,13 +85,7 @@ def create_key(
     lock_owner(connection, user_id)
     _check_expiry(expires_at)
     _check_room(connection, user_id)
-    values = {
-        "user_id": user_id,
-        "name": name,
-        "scopes": list(scopes),
-        "expires_at": expires_at,
-        "life": None,
-    }
+    values = {"user_id": user_id, "name": name, "scopes": list(scopes), "expires_at": expires_at}
     key = _insert(connection, minted, values)
     record(connection, actor, Action.API_KEY_CREATED, user_id, **_noted(key))
     return key
@@ -143,16 +118,16 @@ def rotate_key(
     # Without overlap one goes and one comes: also who has more than the plan allows can replace a leaked key.
     if overlap:
         _check_room(connection, user_id)
-    connection.execute(END_AFTER, {"key_id": key_id, "overlap": overlap})
-    values = {
-        "user_id": user_id,
-        "name": old.name,
-        "scopes": old.scopes,
-        "expires_at": expires_at,
-        "life": old.expires_at and old.expires_at - old.created_at,
-    }
+    end: object = expires_at
+    if end is None and old.expires_at is not None:
+        end = func.now() + (old.expires_at - old.created_at)
+    values = {"user_id": user_id, "name": old.name, "scopes": old.scopes, "expires_at": end}
     key = _insert(connection, minted, values)
-    connection.execute(NOTE_REPLACEMENT, {"key_id": key_id, "replaced_by": key.key_id})
+    replaced = {
+        "replaced_by": key.key_id,
+        "expires_at": func.least(models.ApiKey.expires_at, func.now() + overlap),
+    }
+    connection.execute(update(models.ApiKey).where(models.ApiKey.key_id == key_id).values(replaced))
     record(
         connection,
         actor,
@@ -168,24 +143,30 @@ def rotate_key(
 def revoke_key(connection: Connection, actor: Actor, key_id: int, *, owner: int | None) -> None:
     """End a key for good; one that was revoked before stays so. Raises AppError (404)."""
     key = find_key(connection, key_id, owner=owner)
-    if connection.execute(REVOKE, {"key_id": key_id}).first() is not None:
+    unrevoked = (models.ApiKey.key_id == key_id) & models.ApiKey.revoked_at.is_(None)
+    revoked = update(models.ApiKey).where(unrevoked).values(revoked_at=func.now())
+    if connection.execute(revoked).rowcount:
         record(connection, actor, Action.API_KEY_REVOKED, key.user_id, **_noted(key))
 
 
 def find_key(connection: Connection, key_id: int, *, owner: int | None) -> ApiKey:
     """Raises AppError (404): the same for the key of another user as for none."""
-    row = connection.execute(FIND, {"key_id": key_id, "owner": owner}).first()
+    found = select(*COLUMNS).where(models.ApiKey.key_id == key_id)
+    if owner is not None:
+        found = found.where(models.ApiKey.user_id == owner)
+    row = connection.execute(found).first()
     if row is None:
         raise AppError(ErrorCode.NOT_FOUND, "There is no such API key: the list shows which there are.")
-    return ApiKey._make(row)
+    return read_row(ApiKey, row)
 
 
 def list_keys(
     connection: Connection, user_id: int, *, before: int = NEWEST, limit: int | None = None
 ) -> list[ApiKey]:
     """The user's keys with an id below `before`, newest first, also those that have ended."""
-    rows = connection.execute(LIST, {"user_id": user_id, "before": before, "limit": limit})
-    return [ApiKey._make(row) for row in rows]
+    older = (models.ApiKey.user_id == user_id) & (models.ApiKey.key_id < before)
+    found = select(*COLUMNS).where(older).order_by(models.ApiKey.key_id.desc()).limit(limit)
+    return [read_row(ApiKey, row) for row in connection.execute(found)]
 
 
 def note_use(connection: Connection, key_id: int) -> None:
@@ -194,7 +175,7 @@ def note_use(connection: Connection, key_id: int) -> None:
 
 
 def _check_expiry(expires_at: datetime | None) -> None:
-    """Here and not where the body is read: a request that comes again is to get its answer also when that time is over."""
+    """Here and not where the body is read: a request that comes again gets its response also when that time is over."""
     now = datetime.now(UTC)
     if expires_at is not None and not now < expires_at <= now + LONGEST_LIFE:
         errors = [{"path": "expires_at", "message": "must lie in the future, at most ten years ahead"}]
@@ -204,7 +185,8 @@ def _check_expiry(expires_at: datetime | None) -> None:
 def _check_room(connection: Connection, user_id: int) -> None:
     plan = read_plan(connection, user_id)
     limit = PLANS[plan].api_keys
-    used = connection.execute(COUNT_USABLE, {"user_id": user_id}).scalar_one()
+    usable = select(func.count()).select_from(models.ApiKey).where(models.ApiKey.user_id == user_id, USABLE)
+    used = connection.execute(usable).scalar_one()
     # A script that makes keys in a loop stops here, on any plan (OWASP API6).
     if used >= limit:
         raise quota_exceeded(
@@ -216,7 +198,8 @@ def _check_room(connection: Connection, user_id: int) -> None:
 
 def _insert(connection: Connection, minted: MintedKey, values: dict[str, object]) -> ApiKey:
     stored = {"prefix": minted.prefix, "last_four": minted.last_four, "key_hash": minted.key_hash}
-    return ApiKey._make(connection.execute(INSERT, values | stored).one())
+    inserted = insert(models.ApiKey).values(values | stored).returning(*COLUMNS)
+    return read_row(ApiKey, connection.execute(inserted).one())
 
 
 def _noted(key: ApiKey) -> dict[str, object]:

@@ -6,9 +6,12 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, text, update
 
+from backend import models
+from backend.database.rows import columns_of, read_row
 from backend.errors import AppError, ErrorCode
+from backend.models import CampaignTag, UsageMetrics
 from backend.models.usage_metrics import MONTH_START
 from backend.services.campaigns.templates import read_preset
 from backend.services.plans.catalogue import PLANS
@@ -40,7 +43,7 @@ NEXT: Mapping[Status, tuple[Status, ...]] = MappingProxyType(
 
 
 class Campaign(NamedTuple):
-    """The fields are the columns of CAMPAIGN, in order."""
+    """What its owner sees of it. The fields are columns of its model."""
 
     campaign_id: int
     user_id: int
@@ -62,50 +65,9 @@ class Campaign(NamedTuple):
 
 Versions = frozenset[str] | None  # which a change may begin from; None: any
 
-CAMPAIGN = ", ".join(f"c.{name}" for name in Campaign._fields)
-EMPTY: Mapping[str, object] = MappingProxyType(
-    dict.fromkeys(("description", "budget_minor", "budget_currency", "starts_at", "ends_at", "template_id"))
-    | {"tags": []}
-)
-
-# All of the SQL below is ours; values are parameters.
-FIND = f"SELECT {CAMPAIGN} FROM campaigns c WHERE campaign_id = :campaign_id AND user_id = :user_id"  # noqa: S608
-READ = text(f"{FIND} AND deleted_at IS NULL")
-LOCK = text(f"{FIND} AND deleted_at IS NULL FOR NO KEY UPDATE")
-LOCK_RESTORABLE = text(f"{FIND} AND coalesce(deleted_at > now() - :restorable, true) FOR NO KEY UPDATE")
-
-COUNT = text("SELECT count(*) FROM campaigns WHERE user_id = :user_id AND deleted_at IS NULL")
-
-# One statement: the usage of the month never differs from the campaigns that were made.
-INSERT = text(f"""
-WITH c AS (
-    INSERT INTO campaigns (user_id, name, description, channel, budget_minor, budget_currency, starts_at, ends_at, tags,
-                           template_id)
-    VALUES (:user_id, :name, :description, :channel, :budget_minor, :budget_currency, :starts_at, :ends_at,
-            CAST(:tags AS text[]), :template_id)
-    RETURNING *
-), tagged AS (
-    INSERT INTO campaign_tags (campaign_id, tag, user_id, created_at)
-    SELECT campaign_id, unnest(tags), user_id, created_at FROM c
-), counted AS (
-    UPDATE usage_metrics SET campaigns_created = campaigns_created + 1, updated_at = now()
-    WHERE user_id = :user_id AND period_start = {MONTH_START}
-)
-SELECT {CAMPAIGN} FROM c
-""")  # noqa: S608
-UPDATE = text(f"""
-UPDATE campaigns c
-SET name = :name, description = :description, status = :status, channel = :channel, budget_minor = :budget_minor,
-    budget_currency = :budget_currency, starts_at = :starts_at, ends_at = :ends_at, tags = CAST(:tags AS text[]),
-    deleted_at = CASE WHEN :is_deleted THEN now() END, version = version + 1, updated_at = clock_timestamp()
-WHERE campaign_id = :campaign_id
-RETURNING {CAMPAIGN}
-""")  # noqa: S608
-UNTAG = text("DELETE FROM campaign_tags WHERE campaign_id = :campaign_id")
-TAG = text("""
-INSERT INTO campaign_tags (campaign_id, tag, user_id, created_at)
-SELECT :campaign_id, tag, :user_id, :created_at FROM unnest(CAST(:tags AS text[])) AS tag
-""")
+COLUMNS = columns_of(models.Campaign, Campaign)
+LIVE = models.Campaign.deleted_at.is_(None)
+IS_RESTORABLE = or_(LIVE, models.Campaign.deleted_at > func.now() - RESTORABLE)
 
 
 def create_campaign(connection: Connection, user_id: int, given: Mapping[str, Any]) -> Campaign:
@@ -117,19 +79,33 @@ def create_campaign(connection: Connection, user_id: int, given: Mapping[str, An
     _check_quota(connection, user_id)
     # The month may have begun after this request came in: its usage is made now.
     complete_user(connection, user_id=user_id)
-    values: dict[str, Any] = {**EMPTY}
-    if given.get("template_id") is not None:
-        values |= read_preset(connection, user_id, given["template_id"])
-    row = connection.execute(INSERT, values | dict(given) | {"user_id": user_id}).one()
-    return Campaign._make(row)
+    template_id = given.get("template_id")
+    preset = {} if template_id is None else read_preset(connection, user_id, template_id)
+    inserted = insert(models.Campaign).values({**preset, **given, "user_id": user_id})
+    campaign = read_row(Campaign, connection.execute(inserted.returning(*COLUMNS)).one())
+    _insert_tags(connection, campaign)
+    month = (UsageMetrics.user_id == user_id) & (UsageMetrics.period_start == text(MONTH_START))
+    counted = {"campaigns_created": UsageMetrics.campaigns_created + 1, "updated_at": func.now()}
+    connection.execute(update(UsageMetrics).where(month).values(counted))
+    return campaign
 
 
 def read_campaign(connection: Connection, user_id: int, campaign_id: int) -> Campaign:
     """Raises AppError (404): the same for another user's and a deleted one as for none."""
-    row = connection.execute(READ, {"campaign_id": campaign_id, "user_id": user_id}).first()
-    if row is None:
-        raise _unknown()
-    return Campaign._make(row)
+    return _read(connection, select_campaign(user_id, campaign_id))
+
+
+def select_campaign(
+    user_id: int, campaign_id: int, visible: ColumnElement[bool] = LIVE
+) -> Select[*tuple[Any, ...]]:
+    """The statement that finds a campaign of the user, if it is `visible`."""
+    own = models.Campaign.user_id == user_id
+    return select(*COLUMNS).where(models.Campaign.campaign_id == campaign_id, own, visible)
+
+
+def select_count(user_id: int) -> Select[int]:
+    """The statement that counts what the plan limits."""
+    return select(func.count()).select_from(models.Campaign).where(models.Campaign.user_id == user_id, LIVE)
 
 
 def change_campaign(
@@ -140,7 +116,7 @@ def change_campaign(
     Raises AppError: 404, 412 unless it has one of `versions`, 409 for a status that cannot follow, 422 for a period
     that ends before it starts.
     """
-    campaign = _lock(connection, LOCK, user_id, campaign_id, versions)
+    campaign = _lock(connection, select_campaign(user_id, campaign_id), versions)
     wanted = campaign._replace(**changes)
     if wanted == campaign:
         return campaign
@@ -148,13 +124,13 @@ def change_campaign(
     if wanted.starts_at and wanted.ends_at and wanted.ends_at <= wanted.starts_at:
         errors = [{"path": "ends_at", "message": "must be after starts_at"}]
         raise AppError(ErrorCode.VALIDATION, "The period ends before it starts.", members={"errors": errors})
-    return _store(connection, wanted, is_retagged=wanted.tags != campaign.tags)
+    return _store(connection, campaign, changes)
 
 
 def delete_campaign(connection: Connection, user_id: int, campaign_id: int, versions: Versions) -> None:
     """Hide it everywhere, at once; it no longer counts against the plan. Raises AppError (404, 412)."""
-    campaign = _lock(connection, LOCK, user_id, campaign_id, versions)
-    _store(connection, campaign, is_deleted=True, is_retagged=True)
+    campaign = _lock(connection, select_campaign(user_id, campaign_id), versions)
+    _store(connection, campaign, {"deleted_at": func.now()})
 
 
 def restore_campaign(connection: Connection, user_id: int, campaign_id: int, versions: Versions) -> Campaign:
@@ -164,14 +140,14 @@ def restore_campaign(connection: Connection, user_id: int, campaign_id: int, ver
     The caller holds the row of the user. Raises AppError: 404, also 30 days after it was deleted; 412; 402 when the plan
     has no room.
     """
-    campaign = _lock(connection, LOCK_RESTORABLE, user_id, campaign_id, versions)
+    campaign = _lock(connection, select_campaign(user_id, campaign_id, IS_RESTORABLE), versions)
     is_deleted, is_archived = campaign.deleted_at is not None, campaign.status == Status.ARCHIVED
     if not is_deleted and not is_archived:
         return campaign
     if is_deleted:
         _check_quota(connection, user_id)
     status = Status.DRAFT if is_archived else campaign.status
-    return _store(connection, campaign._replace(status=status), is_retagged=is_deleted)
+    return _store(connection, campaign, {"status": status, "deleted_at": None})
 
 
 def _check_quota(connection: Connection, user_id: int) -> None:
@@ -180,7 +156,7 @@ def _check_quota(connection: Connection, user_id: int) -> None:
     limit = PLANS[plan].campaigns
     if limit is None:
         return
-    used = connection.execute(COUNT, {"user_id": user_id}).scalar_one()
+    used = connection.execute(select_count(user_id)).scalar_one()
     if used >= limit:
         raise quota_exceeded(
             f"The plan {plan} has room for {limit} campaigns. Delete one, or change the plan.",
@@ -189,14 +165,15 @@ def _check_quota(connection: Connection, user_id: int) -> None:
         )
 
 
-def _lock(
-    connection: Connection, statement: TextClause, user_id: int, campaign_id: int, versions: Versions
-) -> Campaign:
-    values = {"campaign_id": campaign_id, "user_id": user_id, "restorable": RESTORABLE}
-    row = connection.execute(statement, values).first()
+def _read(connection: Connection, found: Select[*tuple[Any, ...]]) -> Campaign:
+    row = connection.execute(found).first()
     if row is None:
-        raise _unknown()
-    campaign = Campaign._make(row)
+        raise AppError(ErrorCode.NOT_FOUND, "There is no such campaign: the list shows which there are.")
+    return read_row(Campaign, row)
+
+
+def _lock(connection: Connection, found: Select[*tuple[Any, ...]], versions: Versions) -> Campaign:
+    campaign = _read(connection, found.with_for_update(key_share=True))
     if versions is not None and str(campaign.version) not in versions:
         raise AppError(
             ErrorCode.PRECONDITION_FAILED,
@@ -211,17 +188,20 @@ def _check_next(present: Status, wanted: Status) -> None:
         raise AppError(ErrorCode.CONFLICT, f"A campaign that is {present} can become {allowed}.")
 
 
-def _store(
-    connection: Connection, campaign: Campaign, *, is_retagged: bool, is_deleted: bool = False
-) -> Campaign:
-    values = campaign._asdict() | {"is_deleted": is_deleted}
-    row = connection.execute(UPDATE, values).one()
-    if is_retagged:
-        connection.execute(UNTAG, values)
-        if not is_deleted:
-            connection.execute(TAG, values)
-    return Campaign._make(row)
+def _store(connection: Connection, campaign: Campaign, changes: Mapping[str, Any]) -> Campaign:
+    """Write the changes of a locked campaign as its next version."""
+    version = {"version": models.Campaign.version + 1, "updated_at": func.clock_timestamp()}
+    written = update(models.Campaign).where(models.Campaign.campaign_id == campaign.campaign_id)
+    written = written.values({**changes, **version}).returning(*COLUMNS)
+    stored = read_row(Campaign, connection.execute(written).one())
+    if (stored.tags, stored.deleted_at) != (campaign.tags, campaign.deleted_at):
+        connection.execute(delete(CampaignTag).where(CampaignTag.campaign_id == campaign.campaign_id))
+        _insert_tags(connection, stored)
+    return stored
 
 
-def _unknown() -> AppError:
-    return AppError(ErrorCode.NOT_FOUND, "There is no such campaign: the list shows which there are.")
+def _insert_tags(connection: Connection, campaign: Campaign) -> None:
+    """List the tags of a campaign in campaign_tags, where a deleted one has none."""
+    if campaign.tags and campaign.deleted_at is None:
+        same = {name: getattr(campaign, name) for name in ("campaign_id", "user_id", "created_at")}
+        connection.execute(insert(CampaignTag), [same | {"tag": tag} for tag in campaign.tags])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import Connection, Row, TextClause, text
 
 from backend.models.base import LAST_ID
-from backend.services.campaigns.campaigns import CAMPAIGN, Campaign, Status
+from backend.services.campaigns.campaigns import Campaign, Status
 from backend.services.core.encoding import decode_base64url
 
 LONGEST_CURSOR = 2_000
@@ -47,7 +47,7 @@ class Position(NamedTuple):
         if len(cursor) > LONGEST_CURSOR:
             raise problem
         try:
-            position = cls._make(json.loads(decode_base64url(cursor.encode("ascii"))))
+            position = cls(*json.loads(decode_base64url(cursor.encode("ascii"))))
         except (ValueError, TypeError, RecursionError):
             raise problem from None
         # A true is an int to Python.
@@ -75,16 +75,16 @@ class CampaignPage(NamedTuple):
     next_cursor: str | None
 
 
-# First the page's place in its index, which holds all that is asked for here; then its rows, each by its primary key. So every
-# page costs the same: a walk of a few blocks, and four blocks a row.
+# First the page's place in its index, which holds all that is asked for; then its rows, each by its primary key: a few
+# blocks and four a row, for every page. Text, because SQLAlchemy takes 1 ms to build it of expressions.
+COLUMNS = ", ".join(f"c.{name} AS {name}" for name in Campaign._fields)
 SELECT = """
-SELECT {columns}, c.folded_name
+SELECT {columns}, c.folded_name AS folded_name
 FROM (SELECT {order} FROM {table} WHERE {conditions} ORDER BY {sorted_by} LIMIT :limit) AS page
 JOIN campaigns c ON c.campaign_id = page.campaign_id
 ORDER BY {shown_by}
 """
-BY_TIME = ("created_at", "campaign_id")
-BY_NAME = ("folded_name", "campaign_id")
+BY_TIME, BY_NAME = ("created_at", "campaign_id"), ("folded_name", "campaign_id")
 # Behind each name that begins with the text, which has at most 100 characters more.
 LAST = "\U0010ffff" * 100
 
@@ -103,7 +103,8 @@ def list_campaigns(
     statement, values = select_campaigns(user_id, wanted, sort, limit=limit + 1, after=after)
     rows = connection.execute(statement, values).all()
     cursor = position_of(rows[limit - 1], sort).encode() if len(rows) > limit else None
-    return CampaignPage([Campaign._make(row[:-1]) for row in rows[:limit]], cursor)
+    found = [Campaign(**{name: getattr(row, name) for name in Campaign._fields}) for row in rows[:limit]]
+    return CampaignPage(found, cursor)
 
 
 def position_of(row: Row[Any], sort: Sort) -> Position:
@@ -121,13 +122,12 @@ def select_campaigns(
     table, order, conditions = _choose_index(wanted, sort)
     if after is not None:
         values |= {"campaign_id": after.campaign_id, "place": after.place}
-        place = "folded_name" if sort.is_by_name else "created_at"
-        kind = "text" if sort.is_by_name else "timestamptz"
+        place, kind = ("folded_name", "text") if sort.is_by_name else ("created_at", "timestamptz")
         conditions.append(f"({place}, campaign_id) {beyond} (CAST(:place AS {kind}), :campaign_id)")
     if wanted.search is not None:
         conditions += _search(sort, is_first=after is None)
     statement = SELECT.format(
-        columns=CAMPAIGN,
+        columns=COLUMNS,
         order=", ".join(order),
         table=table,
         conditions=" AND ".join(["user_id = :user_id", *conditions]),
@@ -152,13 +152,13 @@ def _choose_index(wanted: CampaignFilter, sort: Sort) -> tuple[str, tuple[str, .
 def _search(sort: Sort, *, is_first: bool) -> list[str]:
     """That the name begins with what is searched for.
 
-    A later page begins at its position alone: with a second bound on that side PostgreSQL may begin at the other one, and read
-    all that lies between. A position in another search has nothing after it.
+    A later page begins at its position alone: with a second bound on that side PostgreSQL may begin at the other one,
+    and read all that lies between. A position in another search has nothing after it.
     """
     at_least, at_most = "{} >= lower(:search)", "{} <= lower(:search) || :last"
     begin, end = (at_most, at_least) if sort.startswith("-") else (at_least, at_most)
-    position = 'CAST(:place AS text) COLLATE "C"'
-    return [begin.format("folded_name" if is_first else position), end.format("folded_name")]
+    position = "folded_name" if is_first else 'CAST(:place AS text) COLLATE "C"'
+    return [begin.format(position), end.format("folded_name")]
 
 
 def _is_place(place: object, sort: Sort) -> bool:

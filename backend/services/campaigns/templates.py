@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, Select, delete, func, insert, select, union_all, update
 
+from backend.database.rows import columns_of, read_row
 from backend.errors import AppError, ErrorCode
+from backend.models import CampaignTemplate
 from backend.services.plans.quotas import quota_exceeded
 
 # A script that makes templates in a loop stops here (OWASP API6).
@@ -16,7 +18,7 @@ Kind = Literal["own", "shared"]
 
 
 class Template(NamedTuple):
-    """The fields are the columns of TEMPLATE, in order. `user_id` is None for a shared one."""
+    """What is seen of it. The fields are columns of its model; `user_id` is None for a shared one."""
 
     template_id: int
     user_id: int | None
@@ -38,32 +40,7 @@ class TemplatePage(NamedTuple):
 
 
 PRESET = ("name", "description", "channel", "budget_minor", "budget_currency", "tags")
-TEMPLATE = ", ".join(Template._fields)
-# All of the SQL below is ours; values are parameters.
-FIND = f"""
-SELECT {TEMPLATE} FROM campaign_templates
-WHERE template_id = :template_id AND (user_id = :user_id OR user_id IS NULL)
-"""  # noqa: S608
-READ = text(FIND)
-LOCK = text(f"{FIND} FOR UPDATE")
-OWNED_BY: Mapping[Kind, str] = {"own": "user_id = :user_id", "shared": "user_id IS NULL"}
-PART = """
-(SELECT {columns} FROM campaign_templates WHERE {owned_by} AND template_id < :before ORDER BY template_id DESC LIMIT :limit)
-"""
-COUNT_OWN = text("SELECT count(*) FROM campaign_templates WHERE user_id = :user_id")
-INSERT = text(f"""
-INSERT INTO campaign_templates (user_id, name, description, channel, budget_minor, budget_currency, tags)
-VALUES (:user_id, :name, :description, :channel, :budget_minor, :budget_currency, CAST(:tags AS text[]))
-RETURNING {TEMPLATE}
-""")  # noqa: S608
-UPDATE = text(f"""
-UPDATE campaign_templates
-SET name = :name, description = :description, channel = :channel, budget_minor = :budget_minor,
-    budget_currency = :budget_currency, tags = CAST(:tags AS text[]), updated_at = clock_timestamp()
-WHERE template_id = :template_id
-RETURNING {TEMPLATE}
-""")  # noqa: S608
-DELETE = text("DELETE FROM campaign_templates WHERE template_id = :template_id")
+COLUMNS = columns_of(CampaignTemplate, Template)
 
 
 def create_template(
@@ -74,36 +51,37 @@ def create_template(
     Raises AppError: 402 for one who has enough of his own.
     """
     if not is_shared:
-        used = connection.execute(COUNT_OWN, {"user_id": user_id}).scalar_one()
+        own = select(func.count()).select_from(CampaignTemplate).where(CampaignTemplate.user_id == user_id)
+        used = connection.execute(own).scalar_one()
         if used >= MAX_OWN:
             raise quota_exceeded(
                 f"A user has at most {MAX_OWN} templates. Delete one first.", limit=MAX_OWN, used=used
             )
-    values = dict.fromkeys(PRESET) | {"tags": [], **given, "user_id": None if is_shared else user_id}
-    return Template._make(connection.execute(INSERT, values).one())
+    inserted = insert(CampaignTemplate).values({**given, "user_id": None if is_shared else user_id})
+    return read_row(Template, connection.execute(inserted.returning(*COLUMNS)).one())
 
 
 def read_template(connection: Connection, user_id: int, template_id: int) -> Template:
     """Raises AppError (404): the same for another user's as for none."""
-    return _find(connection, READ, user_id, template_id)
+    return _read(connection, _select(user_id, template_id))
 
 
 def change_template(
     connection: Connection, user_id: int, template_id: int, changes: Mapping[str, Any], *, may_share: bool
 ) -> Template:
     """Set the named columns. Raises AppError: 404; 403 for a shared one, unless `may_share`."""
-    template = _find(connection, LOCK, user_id, template_id)
-    _check_shared(template, may_share=may_share)
-    wanted = template._replace(**changes)
-    if wanted == template:
+    template = _lock(connection, user_id, template_id, may_share=may_share)
+    if template._replace(**changes) == template:
         return template
-    return Template._make(connection.execute(UPDATE, wanted._asdict()).one())
+    written = update(CampaignTemplate).where(CampaignTemplate.template_id == template_id)
+    written = written.values({**changes, "updated_at": func.clock_timestamp()})
+    return read_row(Template, connection.execute(written.returning(*COLUMNS)).one())
 
 
 def delete_template(connection: Connection, user_id: int, template_id: int, *, may_share: bool) -> None:
     """Campaigns made from it stay as they are. Raises AppError: 404; 403 for a shared one, unless `may_share`."""
-    _check_shared(_find(connection, LOCK, user_id, template_id), may_share=may_share)
-    connection.execute(DELETE, {"template_id": template_id})
+    _lock(connection, user_id, template_id, may_share=may_share)
+    connection.execute(delete(CampaignTemplate).where(CampaignTemplate.template_id == template_id))
 
 
 def list_templates(
@@ -111,35 +89,45 @@ def list_templates(
 ) -> TemplatePage:
     """At most `limit` of the user's own and the shared ones, or of one kind: those with the highest ids below `before`."""
     # One more than asked for tells whether there is a next page.
-    values = {"user_id": user_id, "limit": limit + 1, "before": before}
-    found = [Template._make(row) for row in connection.execute(select_page(kind), values)]
+    page = select_page(user_id, kind, limit=limit + 1, before=before)
+    found = [read_row(Template, row) for row in connection.execute(page)]
     return TemplatePage(found[:limit], found[limit - 1].template_id if len(found) > limit else None)
 
 
-def select_page(kind: Kind | None) -> TextClause:
+def select_page(user_id: int, kind: Kind | None, *, limit: int, before: int) -> Select[*tuple[Any, ...]]:
     """The statement of one page: each kind is a walk through the index of its own."""
-    kinds = [owned_by for name, owned_by in OWNED_BY.items() if kind in {None, name}]
-    parts = " UNION ALL ".join(PART.format(columns=TEMPLATE, owned_by=owned_by) for owned_by in kinds)
-    return text(f"SELECT * FROM ({parts}) AS page ORDER BY template_id DESC LIMIT :limit")  # noqa: S608
+    kinds = {"own": CampaignTemplate.user_id == user_id, "shared": CampaignTemplate.user_id.is_(None)}
+    below = select(*COLUMNS).where(CampaignTemplate.template_id < before)
+    newest_first = below.order_by(CampaignTemplate.template_id.desc()).limit(limit)
+    parts = [newest_first.where(is_kind) for name, is_kind in kinds.items() if kind in {None, name}]
+    page = union_all(*parts).subquery("page")
+    return select(page).order_by(page.c.template_id.desc()).limit(limit)
 
 
 def read_preset(connection: Connection, user_id: int, template_id: int) -> dict[str, Any]:
     """What a campaign takes over. Raises AppError (422): the same for another user's template as for none."""
-    row = connection.execute(READ, {"user_id": user_id, "template_id": template_id}).first()
+    row = connection.execute(_select(user_id, template_id)).first()
     if row is None:
         errors = [{"path": "template_id", "message": "There is no such template."}]
         raise AppError(ErrorCode.VALIDATION, "The template is not there.", members={"errors": errors})
-    template = Template._make(row)._asdict()
-    return {name: template[name] for name in PRESET}
+    return {name: getattr(row, name) for name in PRESET}
 
 
-def _find(connection: Connection, statement: TextClause, user_id: int, template_id: int) -> Template:
-    row = connection.execute(statement, {"user_id": user_id, "template_id": template_id}).first()
+def _select(user_id: int, template_id: int) -> Select[*tuple[Any, ...]]:
+    """The statement that finds a template the user may use."""
+    is_usable = (CampaignTemplate.user_id == user_id) | CampaignTemplate.user_id.is_(None)
+    return select(*COLUMNS).where(CampaignTemplate.template_id == template_id, is_usable)
+
+
+def _read(connection: Connection, found: Select[*tuple[Any, ...]]) -> Template:
+    row = connection.execute(found).first()
     if row is None:
         raise AppError(ErrorCode.NOT_FOUND, "There is no such template: the list shows which there are.")
-    return Template._make(row)
+    return read_row(Template, row)
 
 
-def _check_shared(template: Template, *, may_share: bool) -> None:
+def _lock(connection: Connection, user_id: int, template_id: int, *, may_share: bool) -> Template:
+    template = _read(connection, _select(user_id, template_id).with_for_update())
     if template.user_id is None and not may_share:
         raise AppError(ErrorCode.FORBIDDEN, "A shared template is changed by admins alone, in a session.")
+    return template

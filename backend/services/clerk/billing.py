@@ -8,7 +8,6 @@ that an item was canceled or ended is told by an event of the item only. So is i
 says counts only when all of it is over.
 """
 
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text, update
@@ -19,8 +18,9 @@ from backend.models import ClerkBilling, Subscription, User
 from backend.models.choices import Plan
 from backend.models.subscription import HAS_LAPSED
 from backend.services.audit import SYNC
-from backend.services.clerk.billing_payloads import GRANTING, STAGES, Item, Report, State, read_report
+from backend.services.clerk.billing_payloads import GRANTING, STAGES, Item, State, read_report
 from backend.services.clerk.mirror.apply import Mirror, Outcome
+from backend.services.clerk.payloads import to_instant
 from backend.services.plans.catalogue import CLERK_SLUGS
 from backend.services.plans.subscriptions import change_plan
 
@@ -42,32 +42,30 @@ class Term(NamedTuple):
     period_end: int | None
 
 
-def apply_list(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
-    """A subscription with the list of its items."""
-    return _apply(mirror, connection, read_report(data, is_list=True))
+def apply(mirror: Mirror, connection: Connection, data: dict[str, Any], *, is_list: bool) -> Outcome:
+    """Add what an event says of a subscription with the list of its items, or of one item.
 
-
-def apply_item(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
-    """One item of a subscription."""
-    return _apply(mirror, connection, read_report(data, is_list=False))
-
-
-def _apply(mirror: Mirror, connection: Connection, report: Report | None) -> Outcome:
-    """Add what an event says. Stale when it was known or is out of date, or the user was deleted."""
+    Stale when it was known or is out of date, or the user was deleted.
+    """
+    report = read_report(data, is_list=is_list)
     if report is None:
         return Outcome.IGNORED
-    lock_user(connection, report.clerk_user_id)
-    mirror.ensure_user(connection, report.clerk_user_id)
+    clerk_user_id, said = report
+    lock_user(connection, clerk_user_id)
+    mirror.ensure_user(connection, clerk_user_id)
     # As changes of admins do: the user's row first, then its subscription.
-    live = select(User.user_id).where(User.clerk_user_id == report.clerk_user_id, User.deleted_at.is_(None))
+    live = select(User.user_id).where(User.clerk_user_id == clerk_user_id, User.deleted_at.is_(None))
     user_id = connection.execute(live.with_for_update(key_share=True)).scalar()
     if user_id is None:
         return Outcome.STALE
     known = read_state(connection, user_id)
-    state = merge(known, report.state)
+    state = merge(known, said)
     if state == known:
         return Outcome.STALE
-    _write_state(connection, report.clerk_user_id, state)
+    values = state._asdict() | {"items": {item_id: item._asdict() for item_id, item in state.items.items()}}
+    statement = insert(ClerkBilling).values(values | {"clerk_user_id": clerk_user_id})
+    newest = {name: statement.excluded[name] for name in values} | {"updated_at": func.now()}
+    connection.execute(statement.on_conflict_do_update(index_elements=["clerk_user_id"], set_=newest))
     follow(connection, user_id, state)
     return Outcome.APPLIED
 
@@ -123,8 +121,8 @@ def follow(connection: Connection, user_id: int, state: State) -> None:
     # stripe_customer_id is of the time before Clerk Billing: it is kept whatever happens here.
     values = {
         "status": term.status,
-        "period_start": _to_time(term.period_start),
-        "period_end": None if term.period_end is None else _to_time(term.period_end),
+        "period_start": to_instant(term.period_start),
+        "period_end": None if term.period_end is None else to_instant(term.period_end),
         "clerk_subscription_id": None if is_free else state.subscription_id,
         "updated_at": func.now(),
     }
@@ -141,18 +139,3 @@ def read_state(connection: Connection, user_id: int) -> State | None:
     # `_mapping`: a row has a method of the name `items`.
     items = {item_id: Item(**item) for item_id, item in row._mapping["items"].items()}  # noqa: SLF001
     return State(row.subscription_id, row.listed_at, items)
-
-
-def _write_state(connection: Connection, clerk_user_id: str, state: State) -> None:
-    said = {
-        "subscription_id": state.subscription_id,
-        "listed_at": state.listed_at,
-        "items": {item_id: item._asdict() for item_id, item in state.items.items()},
-    }
-    statement = insert(ClerkBilling).values(said | {"clerk_user_id": clerk_user_id})
-    newest = {name: statement.excluded[name] for name in said} | {"updated_at": func.now()}
-    connection.execute(statement.on_conflict_do_update(index_elements=["clerk_user_id"], set_=newest))
-
-
-def _to_time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)

@@ -4,9 +4,14 @@ import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator
-
-from backend.services.clerk.payloads import Identifier, Milliseconds, Payload, Unprocessable, read_payload
+from backend.services.clerk.payloads import (
+    Identifier,
+    Milliseconds,
+    Payload,
+    Unprocessable,
+    read_payload,
+    refusing,
+)
 from backend.services.plans.catalogue import CLERK_SLUGS
 
 # In the order of an item's life: of two events of the same millisecond the later stage counts.
@@ -59,20 +64,7 @@ class State(NamedTuple):
     items: Mapping[str, Item]
 
 
-class Report(NamedTuple):
-    """What one event says of a user's subscription."""
-
-    clerk_user_id: str
-    state: State
-
-
-def _check_status(status: str) -> str:
-    if status not in STAGES:
-        raise ValueError("is not a status of Clerk Billing")
-    return status
-
-
-Status = Annotated[str, AfterValidator(_check_status)]
+Status = Annotated[str, refusing(lambda value: value not in STAGES, "is not a status of Clerk Billing")]
 
 
 class _Payer(Payload):
@@ -119,27 +111,25 @@ class _Subscription(Payload):
     items: list[dict[str, Any]]
 
 
-def read_report(data: dict[str, Any], *, is_list: bool) -> Report | None:
-    """Read the `data` of an event. None: not for us, an organization pays. Raises Unprocessable."""
+def read_report(data: dict[str, Any], *, is_list: bool) -> tuple[str, State] | None:
+    """Read the `data` of an event: the Clerk id of the user, and what it says of the user's subscription.
+
+    None: not for us, an organization pays. Raises Unprocessable.
+    """
     if read_payload(_Paid, data).payer.organization_id:
         return None
     clerk_user_id = read_payload(_PaidByUser, data).payer.user_id
-    return Report(clerk_user_id, _read_list(data) if is_list else _read_single(data))
-
-
-def _read_single(data: dict[str, Any]) -> State:
-    item = read_payload(_SingleItem, data)
-    return State(item.subscription_id, 0, {item.id: _to_item(item, data, listed_at=0)})
-
-
-def _read_list(data: dict[str, Any]) -> State:
+    if not is_list:
+        item = read_payload(_SingleItem, data)
+        only = {item.id: _to_item(item, data, listed_at=0)}
+        return clerk_user_id, State(item.subscription_id, 0, only)
     subscription = read_payload(_Subscription, data)
     listed_at = subscription.updated_at
     items = {}
     for entry in subscription.items if subscription.status not in OVER else ():
-        item = read_payload(_Item, entry)
-        items[item.id] = _to_item(item, entry, listed_at=listed_at)
-    return State(subscription.id, listed_at, items)
+        listed = read_payload(_Item, entry)
+        items[listed.id] = _to_item(listed, entry, listed_at=listed_at)
+    return clerk_user_id, State(subscription.id, listed_at, items)
 
 
 def _to_item(item: _Item, data: dict[str, Any], *, listed_at: int) -> Item:

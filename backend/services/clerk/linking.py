@@ -9,8 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, text, update
 
+from backend.models import User
 from backend.models.base import read_id
 from backend.services import audit
 from backend.services.clerk.payloads import ClerkUser
@@ -25,9 +26,9 @@ WHERE u.clerk_user_id = :clerk_user_id
 FOR UPDATE OF u
 """)
 
-# A user's row that holds nothing: no key, no campaign, no use, no plan, no word of his own or of an admin's. Requests that were
-# counted are no use: reading `/auth/me` until the profile comes must not prevent the link. Their number is lost with it, and
-# the stored answers of requests: what those made and left is looked at here.
+# Deletes a user's row that holds nothing: no API key, campaign, template, usage or plan, nothing that the user or an admin
+# set. Counted requests do not hold it: reading `/auth/me` until the profile comes must not prevent the link. Their number
+# goes with the row, and so do stored responses: what those requests made, if anything, is looked for here.
 TAKE_PLACEHOLDER = text("""
 DELETE FROM users u
 WHERE clerk_user_id = :clerk_user_id
@@ -41,14 +42,6 @@ WHERE clerk_user_id = :clerk_user_id
                   WHERE user_id = u.user_id
                     AND (plan <> 'free' OR num_nonnulls(stripe_customer_id, clerk_subscription_id) > 0))
 RETURNING user_id, last_login_at, last_logout_at
-""")
-
-LINK = text("""
-UPDATE users
-SET clerk_user_id = :clerk_user_id, updated_at = now(),
-    last_login_at = greatest(last_login_at, :last_login_at),
-    last_logout_at = greatest(last_logout_at, :last_logout_at)
-WHERE user_id = :user_id
 """)
 
 
@@ -162,8 +155,13 @@ def link(connection: Connection, clerk_user_id: str, wanted: Link) -> Link | Ref
     placeholder = connection.execute(TAKE_PLACEHOLDER, values).first()
     if placeholder is None:
         return Refusal(wanted.by, (wanted.user_id,), Reason.OWN_ROW_IN_USE)
-    times = {"last_login_at": placeholder.last_login_at, "last_logout_at": placeholder.last_logout_at}
-    connection.execute(LINK, values | times | {"user_id": wanted.user_id})
+    linked = {
+        "clerk_user_id": clerk_user_id,
+        "last_login_at": func.greatest(User.last_login_at, placeholder.last_login_at),
+        "last_logout_at": func.greatest(User.last_logout_at, placeholder.last_logout_at),
+        "updated_at": func.now(),
+    }
+    connection.execute(update(User).where(User.user_id == wanted.user_id).values(linked))
     return wanted if is_ours else wanted._replace(replaced=placeholder.user_id)
 
 

@@ -38,9 +38,11 @@ def read_payload(model: type[M], data: object) -> M:
         raise Unprocessable(f"{path}: {fault['msg'].removeprefix('Value error, ')}") from None
 
 
-def _refusing(check: Callable[[Any], bool], message: str) -> AfterValidator:
+def refusing(is_wrong: Callable[[Any], bool], message: str) -> AfterValidator:
+    """Refuses a text that is wrong; None is no text, and passes."""
+
     def validate(value: Any) -> Any:  # noqa: ANN401 - of whatever type it is attached to
-        if not check(value):
+        if value is not None and is_wrong(value):
             raise ValueError(message)
         return value
 
@@ -54,18 +56,17 @@ def to_instant(value: object) -> datetime:
     return datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000)
 
 
-Identifier = Annotated[str, _refusing(lambda value: IDENTIFIER.fullmatch(value) is not None, "is not an id")]
+Identifier = Annotated[str, refusing(lambda value: not IDENTIFIER.fullmatch(value), "is not an id")]
 # PostgreSQL holds no NUL; pydantic refuses lone surrogates itself.
 Text = Annotated[
     str | None,
-    _refusing(lambda value: value is None or "\x00" not in value, "has a NUL"),
+    refusing(lambda value: "\x00" in value, "has a NUL"),
     AfterValidator(lambda value: value or None),
 ]
 Milliseconds = Annotated[int, Field(ge=0, le=LAST_MILLISECOND)]
 Instant = Annotated[datetime, BeforeValidator(to_instant)]
-Email = Annotated[
-    Text, _refusing(lambda value: value is None or len(value) <= MAX_EMAIL_LENGTH, "is too long")
-]
+Flag = Annotated[bool | None, AfterValidator(bool)]
+Email = Annotated[Text, refusing(lambda value: len(value) > MAX_EMAIL_LENGTH, "is too long")]
 
 
 class Profile(NamedTuple):
@@ -79,23 +80,6 @@ class Profile(NamedTuple):
     image_url: str | None
 
 
-class ClerkUser(NamedTuple):
-    """The part of a Clerk user that Clerk owns and we copy. Its fields, and those of its profile, are columns of `users`."""
-
-    clerk_user_id: str
-    profile: Profile
-    external_id: str | None
-    banned: bool
-    locked: bool
-    clerk_updated_at: datetime
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        values = self._asdict()
-        profile: Profile = values.pop("profile")
-        return values | profile._asdict()
-
-
 class _Verification(Payload):
     status: str | None = None
 
@@ -106,9 +90,11 @@ class _EmailAddress(Payload):
     verification: _Verification | None = None
 
 
-class _User(Payload):
-    id: Identifier
-    updated_at: Instant
+class ClerkUser(Payload):
+    """A Clerk User object: the part that Clerk owns and we copy."""
+
+    clerk_user_id: Identifier = Field(alias="id")
+    clerk_updated_at: Instant = Field(alias="updated_at")
     primary_email_address_id: str | None = None
     email_addresses: list[_EmailAddress] | None = None
     username: Text = None
@@ -116,17 +102,26 @@ class _User(Payload):
     last_name: Text = None
     image_url: Text = None
     external_id: Text = None
-    banned: bool | None = None
-    locked: bool | None = None
+    banned: Flag = False
+    locked: Flag = False
 
     @property
-    def primary_email(self) -> tuple[str | None, bool]:
-        """The address whose id is primary_email_address_id, and whether Clerk verified it. The list may be empty."""
+    def columns(self) -> dict[str, Any]:
+        """What Clerk owns of a row in `users`."""
+        own = {"clerk_user_id", "clerk_updated_at", "external_id", "banned", "locked"}
+        return self.model_dump(include=own) | self.profile._asdict()
+
+    @property
+    def profile(self) -> Profile:
+        """With the address whose id is primary_email_address_id, when it is in the list."""
+        email, is_verified = None, False
         for address in self.email_addresses or ():
             if address.id is not None and address.id == self.primary_email_address_id:
+                email = address.email_address
                 is_verified = address.verification is not None and address.verification.status == "verified"
-                return address.email_address, address.email_address is not None and is_verified
-        return None, False
+                break
+        is_verified = is_verified and email is not None
+        return Profile(email, is_verified, self.username, self.first_name, self.last_name, self.image_url)
 
 
 class SessionStart(Payload):
@@ -157,20 +152,4 @@ class Subject(Payload):
 
 def read_user(data: object) -> ClerkUser:
     """Read a Clerk User object (webhook `data` or a response of the Backend API). Raises Unprocessable."""
-    user = read_payload(_User, data)
-    email, email_verified = user.primary_email
-    return ClerkUser(
-        clerk_user_id=user.id,
-        profile=Profile(
-            email=email,
-            email_verified=email_verified,
-            username=user.username,
-            first_name=user.first_name,
-            last_name=user.last_name,
-            image_url=user.image_url,
-        ),
-        external_id=user.external_id,
-        banned=user.banned is True,
-        locked=user.locked is True,
-        clerk_updated_at=user.updated_at,
-    )
+    return read_payload(ClerkUser, data)

@@ -1,8 +1,9 @@
 """Sessions: whether one is alive at this moment, asked of Clerk; and what Clerk tells of those that begin and end."""
 
+import contextlib
 import logging
+import math
 import re
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -35,12 +36,14 @@ log = logging.getLogger(__name__)
 
 
 class LiveSessions:
-    """Asks Clerk whether a session goes on, for routes that must not trust a token's minute. One a worker. A session that is over stays over, so that is remembered for a moment; nothing else is."""
+    """Asks Clerk whether a session goes on, for routes that must not trust a token's minute. One a worker.
+
+    A session that is over stays over, so that is remembered for a moment; nothing else is.
+    """
 
     def __init__(self, api: BackendApi, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._clock = clock
-        self._lock = threading.Lock()
         self._over_until: OrderedDict[str, float] = OrderedDict()
 
     def check(self, session_id: str, clerk_user_id: str) -> None:
@@ -49,7 +52,8 @@ class LiveSessions:
         Raises AppError: `session-pending`; `session-revoked` with one text for every other session, so that nobody
         learns which exist; `clerk-unavailable` (503) when Clerk could not say.
         """
-        if not SESSION_ID.fullmatch(session_id) or self._is_over(session_id):
+        is_over = self._over_until.get(session_id, -math.inf) > self._clock()
+        if is_over or not SESSION_ID.fullmatch(session_id):
             raise _ended()
         try:
             session = _read_session(self._api.get_session(session_id))
@@ -59,17 +63,14 @@ class LiveSessions:
             if error.status == HTTPStatus.NOT_FOUND:
                 self._remember(session_id)
             raise _ended() from None
-        if session["id"] != session_id:
-            raise _ended()
-        if session["status"] in OVER:
+        status = session["status"]
+        if session["id"] == session_id and status in OVER:
             self._remember(session_id)
-        if session["user_id"] != clerk_user_id:
-            raise _ended()
-        if session["status"] == "pending":
-            raise AppError(
-                ErrorCode.SESSION_PENDING, "The session is not complete: a task is left at sign-in."
-            )
-        if session["status"] != "active":
+        is_theirs = (session["id"], session["user_id"]) == (session_id, clerk_user_id)
+        if is_theirs and status == "pending":
+            detail = "The session is not complete: a task is left at sign-in."
+            raise AppError(ErrorCode.SESSION_PENDING, detail)
+        if not is_theirs or status != "active":
             raise _ended()
 
     def revoke(self, session_id: str) -> dict[str, object] | None:
@@ -90,17 +91,12 @@ class LiveSessions:
         self._remember(session_id)
         return session
 
-    def _is_over(self, session_id: str) -> bool:
-        with self._lock:
-            return self._over_until.get(session_id, float("-inf")) > self._clock()
-
     def _remember(self, session_id: str) -> None:
         """Bounded: the oldest goes first."""
-        with self._lock:
-            self._over_until[session_id] = self._clock() + NEGATIVE_SECONDS
-            self._over_until.move_to_end(session_id)
-            if len(self._over_until) > MAX_NEGATIVE:
-                self._over_until.popitem(last=False)
+        self._over_until.pop(session_id, None)
+        self._over_until[session_id] = self._clock() + NEGATIVE_SECONDS
+        if len(self._over_until) > MAX_NEGATIVE:
+            self._over_until.popitem(last=False)
 
     def _unavailable(self, error: FetchError) -> AppError:
         log.warning("Clerk could not be asked about a session: %s.", error)
@@ -115,23 +111,20 @@ class LiveSessions:
         return AppError(ErrorCode.CLERK_UNAVAILABLE, detail, retry_after=error.retry_after)
 
 
-def _read_session(answer: object) -> dict[str, object]:
-    """The answer, when it has a session's form. Raises FetchError."""
-    if not isinstance(answer, dict) or not all(
-        isinstance(answer.get(name), str) for name in ("id", "user_id", "status")
-    ):
-        raise FetchError("answered with something other than a session")
-    return answer
+def _read_session(response: object) -> dict[str, object]:
+    """The response, when it has a session's form. Raises FetchError."""
+    if isinstance(response, dict) and {str} == {
+        type(response.get(name)) for name in ("id", "user_id", "status")
+    }:
+        return response
+    raise FetchError("answered with something other than a session")
 
 
 def _is_about_session(error: FetchError) -> bool:
     """Whether Clerk itself refused this one session. A 404 without Clerk's code comes from another server."""
-    return (
-        error.status is not None
-        and HTTPStatus.BAD_REQUEST <= error.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        and error.status not in OUR_OWN
-        and error.code is not None
-    )
+    status = error.status or 0
+    is_refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_refusal and status not in OUR_OWN and error.code is not None
 
 
 def _ended() -> AppError:
@@ -151,8 +144,11 @@ def start_session(mirror: Mirror, connection: Connection, data: dict[str, Any]) 
 def end_session(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
     """Refuse the session's tokens from now on: they would be good for up to 60 s more. `data`: Clerk's Session."""
     session = read_payload(SessionEnd, data)
+    expires_at = None
+    with contextlib.suppress(ValueError):
+        expires_at = to_instant(session.expire_at)
     lock_user(connection, session.user_id)
-    is_news = revoke_session(connection, session.id, _expiry(session))
+    is_news = revoke_session(connection, session.id, expires_at)
     if session.actor is None:
         mirror.ensure_user(connection, session.user_id, session.user)
         is_noted = _note_time(connection, session.user_id, User.last_logout_at, session.updated_at)
@@ -177,10 +173,3 @@ def _note_time(
     live = (User.clerk_user_id == clerk_user_id) & User.deleted_at.is_(None)
     noted = update(User).where(live, or_(column.is_(None), column < at))
     return connection.execute(noted.values({column: at, User.updated_at: func.now()})).rowcount > 0
-
-
-def _expiry(session: SessionEnd) -> datetime | None:
-    try:
-        return to_instant(session.expire_at)
-    except ValueError:
-        return None

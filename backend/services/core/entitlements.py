@@ -22,19 +22,10 @@ ORGANIZATION_SCOPES = frozenset({"o", "ou", "uo"})
 USER_SCOPES = frozenset({"u", "ou", "uo"})
 
 
-class Organization(NamedTuple):
-    """The active organization; `role` as Clerk's SDK exposes it, `permissions` by their full names."""
-
-    id: str | None = None
-    slug: str | None = None
-    role: str | None = None
-    permissions: frozenset[str] = NOTHING
-
-
 class Entitlements(NamedTuple):
     """What a session may do, by its token.
 
-    Without `org_id` the other `org_*` are empty too. `org_permissions` are full names (`org:invoices:read`).
+    Without `org_id` the other `org_*` are empty too. `org_role` is as Clerk's SDK exposes it, `org_permissions` are full names (`org:invoices:read`).
     `features` and `plans` carry one scope each (`u:gold`, `o:gold`): what holds for both stands there twice.
     `factor_verification_age` is minutes since the first and since the second factor, -1 where there is none.
     """
@@ -48,7 +39,6 @@ class Entitlements(NamedTuple):
     factor_verification_age: tuple[int, int] | None = None
 
 
-NO_ORGANIZATION = Organization()
 NO_ENTITLEMENTS = Entitlements()
 
 
@@ -65,7 +55,9 @@ def read_entitlements(claims: Mapping[str, object]) -> Entitlements:
     else:
         organization = _read_flat_organization(claims)
     plans = _scoped_names(_read_scoped(claims.get("pla")))
-    return Entitlements(*organization, _shared(_scoped_names(features)), _shared(plans), ages)
+    return organization._replace(
+        features=_shared(_scoped_names(features)), plans=_shared(plans), factor_verification_age=ages
+    )
 
 
 @lru_cache(maxsize=1_000)
@@ -77,11 +69,11 @@ def _shared(names: frozenset[str]) -> frozenset[str]:
     return names
 
 
-def _read_organization(claim: object, features: list[tuple[str, str]]) -> Organization:
+def _read_organization(claim: object, features: list[tuple[str, str]]) -> Entitlements:
     if not isinstance(claim, dict) or (org_id := _read_name(claim.get("id"))) is None:
-        return NO_ORGANIZATION
+        return NO_ENTITLEMENTS
     role = _read_name(claim.get("rol"))
-    return Organization(
+    return Entitlements(
         org_id,
         _read_name(claim.get("slg")),
         f"org:{role}" if role else None,
@@ -89,14 +81,14 @@ def _read_organization(claim: object, features: list[tuple[str, str]]) -> Organi
     )
 
 
-def _read_flat_organization(claims: Mapping[str, object]) -> Organization:
+def _read_flat_organization(claims: Mapping[str, object]) -> Entitlements:
     if (org_id := _read_name(claims.get("org_id"))) is None:
-        return NO_ORGANIZATION
+        return NO_ENTITLEMENTS
     listed = claims.get("org_permissions")
     if not isinstance(listed, list) or len(listed) > MAX_ENTRIES:
         listed = []
     names = map(_read_name, listed)
-    return Organization(
+    return Entitlements(
         org_id,
         _read_name(claims.get("org_slug")),
         _read_name(claims.get("org_role")),
@@ -114,7 +106,7 @@ def _read_permissions(features: list[tuple[str, str]], names: list[str], masks: 
     if len(masks) not in (len(positions), len(features)):
         return NOTHING
     usable = sum(1 << index for index, name in enumerate(names) if _is_slug(name))
-    bits = [_read_mask(mask) & usable for mask in masks]
+    bits = [int(mask) & usable if len(mask) <= MAX_MASK_DIGITS and mask.isdecimal() else 0 for mask in masks]
     bits += [0] * (len(features) - len(bits))
     granted = [(features[place][1], bits[nth] & bits[place]) for nth, place in enumerate(positions)]
     if sum(both.bit_count() for _, both in granted) > MAX_ENTRIES:
@@ -122,10 +114,6 @@ def _read_permissions(features: list[tuple[str, str]], names: list[str], masks: 
     return frozenset(
         f"org:{slug}:{names[index]}" for slug, both in granted if _is_slug(slug) for index in _set_bits(both)
     )
-
-
-def _read_mask(text: str) -> int:
-    return int(text) if len(text) <= MAX_MASK_DIGITS and text.isdecimal() else 0
 
 
 def _set_bits(mask: int) -> list[int]:
@@ -178,8 +166,5 @@ def _read_ages(claim: object) -> tuple[int, int] | None:
     if not isinstance(claim, list) or len(claim) != 2:  # noqa: PLR2004 - one age a factor
         return None
     first, second = claim
-    return (first, second) if _is_age(first) and _is_age(second) else None
-
-
-def _is_age(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and -1 <= value <= MAX_AGE
+    are_ages = all(type(age) is int and -1 <= age <= MAX_AGE for age in claim)
+    return (first, second) if are_ages else None

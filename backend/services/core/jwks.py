@@ -1,11 +1,10 @@
 """Where verification keys come from: one PEM, or Clerk's JWK set cached for an hour."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -26,15 +25,6 @@ Fetch = Callable[[str], object]
 log = logging.getLogger(__name__)
 
 
-class KeySource(Protocol):
-    """Gives the key for a key id, or raises AppError: 401 for an id that does not exist, 503 without keys."""
-
-    def get(self, kid: str | None) -> RSAPublicKey: ...
-
-    def check(self) -> None:
-        """Raise AppError (503) unless tokens can be verified."""
-
-
 class PemKey:
     """One key from CLERK_JWT_KEY. No network, and like Clerk's SDKs it ignores the key id."""
 
@@ -46,22 +36,6 @@ class PemKey:
 
     def check(self) -> None:
         return
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A JWK set as it was loaded; `loaded_at` on the clock of the key set, in seconds."""
-
-    keys: Keys
-    loaded_at: float
-
-
-@dataclass(eq=False, slots=True)
-class RunningFetch:
-    """One running fetch, for all who need its result."""
-
-    started_at: float
-    done: threading.Event = field(default_factory=threading.Event)
 
 
 class RemoteKeySet:
@@ -84,16 +58,22 @@ class RemoteKeySet:
         self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
-        self._snapshot: Snapshot | None = None
-        self._running: RunningFetch | None = None
-        self._failed_at: float | None = None
-        self._cooldown_from = -UNKNOWN_KID_COOLDOWN
+        self._keys: Keys = {}
+        self._loaded_at = -math.inf
+        self._failed_at: float | None = None  # None once a fetch has succeeded since
+        self._started_at = -math.inf
+        self._running: threading.Event | None = None  # set when the fetch that is running has ended
 
     def get(self, kid: str | None) -> RSAPublicKey:
-        snapshot = self._current()
-        key = _find(snapshot.keys, kid)
+        """The key with this id. Raises AppError: 401 when Clerk has none, 503 without keys."""
+        key = _find(self._current(), kid)
         if key is None:
-            key = _find(self._after_unknown_kid().keys, kid)
+            # Perhaps it is new: ask again, unless the set is. After a failure nobody knows: 503.
+            self._start_fetch(min_age=UNKNOWN_KID_COOLDOWN)
+            self._wait()
+            if self._failed_at is not None:
+                raise _unavailable()
+            key = _find(self._keys, kid)
         if key is None:
             raise AppError(
                 ErrorCode.JWK_KID_MISMATCH,
@@ -102,102 +82,71 @@ class RemoteKeySet:
         return key
 
     def check(self) -> None:
+        """Raise AppError (503) without keys."""
         self._current()
 
-    def _current(self) -> Snapshot:
-        """The set to use now. Within 80 % of its lifetime this is one comparison."""
-        snapshot = self._snapshot
-        if snapshot is None:
-            return self._load_first()
-        age = self._clock() - snapshot.loaded_at
+    def _current(self) -> Keys:
+        """The keys to use now. Within 80 % of their lifetime this is one comparison."""
+        age = self._clock() - self._loaded_at
         if age < self._lifetime * REFRESH_AHEAD:
-            return snapshot
-        running = self._start_fetch()
-        if age >= self._lifetime and running is not None:
-            # Past the lifetime the one who refreshes waits for it; the rest use the old set meanwhile.
-            self._wait(running)
-        snapshot = self._snapshot or snapshot
-        if self._clock() - snapshot.loaded_at > self._lifetime + STALE_SECONDS:
-            raise self._unavailable()
-        return snapshot
+            return self._keys
+        is_started = self._start_fetch()
+        # Past the lifetime the one who refreshes waits for it, while the rest use the old set. Without one all wait.
+        if not self._keys or (is_started and age >= self._lifetime):
+            self._wait()
+        if self._clock() - self._loaded_at > self._lifetime + STALE_SECONDS:
+            raise _unavailable()
+        return self._keys
 
-    def _load_first(self) -> Snapshot:
-        running = self._start_fetch() or self._running
-        if running is not None:
-            self._wait(running)
-        if self._snapshot is None:
-            raise self._unavailable()
-        return self._snapshot
-
-    def _after_unknown_kid(self) -> Snapshot:
-        """The set once more, fetched anew if none was in the last 30 s. After a failure nobody knows: 503."""
+    def _start_fetch(self, min_age: float = 0) -> bool:
+        """Start one, unless another is running, the last failure is too fresh or the set is younger than `min_age`."""
         now = self._clock()
+        backoff = WARM_BACKOFF if self._keys else COLD_BACKOFF
         with self._lock:
-            is_due = now - self._cooldown_from >= UNKNOWN_KID_COOLDOWN
-            if is_due:
-                self._cooldown_from = now
-        running = (self._start_fetch() if is_due else None) or self._running
-        if running is not None:
-            self._wait(running)
-        if self._snapshot is None or self._failed_at is not None:
-            raise self._unavailable()
-        return self._snapshot
-
-    def _start_fetch(self) -> RunningFetch | None:
-        """Start a fetch. None when another is running or the last failure is too fresh."""
-        now = self._clock()
-        with self._lock:
-            if self._running is not None and now - self._running.started_at <= FETCH_SECONDS:
-                return None
-            backoff = COLD_BACKOFF if self._snapshot is None else WARM_BACKOFF
-            if self._failed_at is not None and now - self._failed_at < backoff:
-                return None
-            running = self._running = RunningFetch(now)
+            is_running = self._running is not None and now - self._started_at <= FETCH_SECONDS
+            has_just_failed = self._failed_at is not None and now - self._failed_at < backoff
+            if is_running or has_just_failed or now - self._loaded_at < min_age:
+                return False
+            self._started_at = now
+            self._running = running = threading.Event()
         threading.Thread(target=self._load, args=(running,), name="jwks", daemon=True).start()
-        return running
+        return True
 
-    def _wait(self, running: RunningFetch) -> None:
-        """Wait for the fetch, at most FETCH_SECONDS; one that is late is abandoned and counts as failed."""
-        if not running.done.wait(FETCH_SECONDS):
-            self._finish(running, None)
+    def _wait(self) -> None:
+        """Wait for the fetch that is running, at most FETCH_SECONDS; a late one is abandoned and counts as failed."""
+        running = self._running
+        if running is not None and not running.wait(FETCH_SECONDS):
+            self._finish(running, {})
 
-    def _load(self, running: RunningFetch) -> None:
-        keys: Keys | None = None
+    def _load(self, running: threading.Event) -> None:
+        keys: Keys = {}
         try:
-            keys = usable_keys(self._fetch(self._url)) or None
-            if keys is None:
+            keys = usable_keys(self._fetch(self._url))
+            if not keys:
                 log.warning("The JWK set at %s holds no usable key.", self._url)
         except OSError as error:
             log.warning("The JWK set at %s could not be fetched: %s.", self._url, error)
         finally:
             self._finish(running, keys)
 
-    def _finish(self, running: RunningFetch, keys: Keys | None) -> None:
-        """Take over the keys, or note the failure: an empty answer never empties the set."""
+    def _finish(self, running: threading.Event, keys: Keys) -> None:
+        """Take over the keys; without any note the failure: an empty response never empties the set."""
         with self._lock:
             if self._running is running:
                 self._running = None
                 now = self._clock()
-                if keys is None:
-                    self._failed_at = now
-                else:
-                    self._failed_at = None
-                    self._cooldown_from = now
-                    self._snapshot = Snapshot(self._keep_known(keys), now)
-        running.done.set()
+                self._failed_at = None if keys else now
+                if keys:
+                    # The objects of keys that are still the same are kept: remembered tokens are tied to them.
+                    known = self._keys
+                    self._keys = {
+                        kid: known[kid] if known.get(kid) == key else key for kid, key in keys.items()
+                    }
+                    self._loaded_at = now
+        running.set()
 
-    def _keep_known(self, keys: Keys) -> Keys:
-        """Keep the objects of keys that are still the same: remembered tokens are tied to them."""
-        known = self._snapshot.keys if self._snapshot is not None else {}
-        return {
-            kid: known[kid] if kid in known and known[kid].public_numbers() == key.public_numbers() else key
-            for kid, key in keys.items()
-        }
 
-    def _unavailable(self) -> AppError:
-        return AppError(
-            ErrorCode.JWKS_UNAVAILABLE, "Clerk's public keys cannot be fetched at the moment. Try again."
-        )
+KeySource = PemKey | RemoteKeySet
 
 
 def _find(keys: Keys, kid: str | None) -> RSAPublicKey | None:
@@ -205,3 +154,9 @@ def _find(keys: Keys, kid: str | None) -> RSAPublicKey | None:
     if kid is None:
         return next(iter(keys.values())) if len(keys) == 1 else None
     return keys.get(kid)
+
+
+def _unavailable() -> AppError:
+    return AppError(
+        ErrorCode.JWKS_UNAVAILABLE, "Clerk's public keys cannot be fetched at the moment. Try again."
+    )

@@ -58,13 +58,9 @@ def _usable_key(jwk: Mapping[str, object]) -> RSAPublicKey | None:
     try:
         n = int.from_bytes(decode_base64url(modulus.encode("ascii")))
         e = int.from_bytes(decode_base64url(exponent.encode("ascii")))
-    except ValueError:
-        return None
-    if not (
-        MIN_RSA_BITS <= n.bit_length() <= MAX_BITS and n % 2 == 1 and MIN_EXPONENT <= e < 2**32 and e % 2 == 1
-    ):
-        return None
-    try:
+        is_sound = n % 2 == 1 and e % 2 == 1 and MIN_EXPONENT <= e < 2**32
+        if not is_sound or not MIN_RSA_BITS <= n.bit_length() <= MAX_BITS:
+            return None
         key = RSAAlgorithm.from_jwk({"kty": "RSA", "n": modulus, "e": exponent})
     except (InvalidKeyError, ValueError):
         return None

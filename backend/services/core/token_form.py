@@ -9,6 +9,7 @@ from backend.errors import AppError, ErrorCode
 from backend.services.core.encoding import decode_base64url, decode_json_object
 from backend.services.core.public_keys import ALGORITHM
 
+MAX_TOKEN_LENGTH = 8192
 MAX_KID_LENGTH = 256
 
 # Clerk's token categories (header `cat`, @clerk/backend jwtCategories): session tokens, and the category of
@@ -19,8 +20,11 @@ OAUTH_TYPES = ("at+jwt", "application/at+jwt")
 MACHINE_SUBJECT_PREFIX = "mch_"
 
 
-class SplitToken(NamedTuple):
-    """The three parts of a compact JWS (RFC 7515), decoded, and the octets that are signed."""
+class UnverifiedToken(NamedTuple):
+    """The three parts of a compact JWS (RFC 7515), decoded, and the octets that are signed.
+
+    Nothing in it is true until the signature is checked.
+    """
 
     header: dict[str, object]
     payload: bytes
@@ -28,59 +32,50 @@ class SplitToken(NamedTuple):
     signed: bytes
 
 
-class UnverifiedToken(NamedTuple):
-    """A well-formed token. Nothing in it is true until the signature is checked."""
-
-    kid: str | None
-    signed: bytes
-    signature: bytes
-    payload: bytes
-
-
-def split_token(token: str) -> SplitToken:
+def split_token(token: str) -> UnverifiedToken:
     """Decode the three segments, the header as JSON. Raises AppError (401)."""
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise AppError(ErrorCode.TOKEN_INVALID, f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
     try:
         header_part, payload_part, signature_part = token.encode("ascii").split(b".")
         header, payload, signature = map(decode_base64url, (header_part, payload_part, signature_part))
-        return SplitToken(decode_json_object(header), payload, signature, header_part + b"." + payload_part)
+        signed = header_part + b"." + payload_part
+        return UnverifiedToken(decode_json_object(header), payload, signature, signed)
     except ValueError:
         raise AppError(
             ErrorCode.TOKEN_INVALID, "The token is not a JWT: three base64url parts, dots between."
         ) from None
 
 
-def parse_token(token: str) -> UnverifiedToken:
-    """Split and check the form and the header. Raises AppError (401)."""
+def parse_token(token: str) -> tuple[str | None, UnverifiedToken]:
+    """Split a session token and check its form and header, in Clerk's order. Returns its key id and its parts.
+
+    Raises AppError (401).
+    """
     parts = split_token(token)
-    kid = _check_header(parts.header)
-    _refuse_machine_subject(parts.payload)
-    return UnverifiedToken(kid, parts.signed, parts.signature, parts.payload)
-
-
-def refuse_extensions(header: dict[str, object]) -> None:
-    """RFC 7515 section 4.1.11: an extension that is not understood makes the token invalid. None is."""
-    if "crit" in header or "b64" in header:
-        raise AppError(ErrorCode.TOKEN_INVALID, "The token demands a JWS extension that is not supported.")
-
-
-def _check_header(header: dict[str, object]) -> str | None:
-    """Check `typ`, `cat`, `alg` and extensions; return the key id. The order is Clerk's."""
+    header = parts.header
     if header.get("typ") in OAUTH_TYPES or header.get("cat", SESSION_CATEGORY) not in SESSION_CATEGORIES:
         raise AppError(
             ErrorCode.TOKEN_TYPE_MISMATCH,
             "This is not a session token. Send the one that Clerk's getToken() gives.",
         )
-    if header.get("typ", "JWT") != "JWT":
-        raise AppError(ErrorCode.TOKEN_INVALID, "The token's header has an unknown typ.")
-    if header.get("alg") != ALGORITHM:
-        raise AppError(
-            ErrorCode.TOKEN_INVALID_ALGORITHM, f"Only tokens signed with {ALGORITHM} are accepted."
-        )
-    refuse_extensions(header)
+    check_signing(header, ALGORITHM, f"Only tokens signed with {ALGORITHM} are accepted.")
     kid = header.get("kid")
     if kid is not None and not (isinstance(kid, str) and len(kid) <= MAX_KID_LENGTH):
         raise AppError(ErrorCode.TOKEN_INVALID, "The token's key id is not a short text.")
-    return kid
+    _refuse_machine_subject(parts.payload)
+    return kid, parts
+
+
+def check_signing(header: dict[str, object], algorithm: str, refusal: str) -> None:
+    """Check `typ`, `alg` and extensions. `refusal`: what is said of another algorithm. Raises AppError (401)."""
+    if header.get("typ", "JWT") != "JWT":
+        raise AppError(ErrorCode.TOKEN_INVALID, "The token's header has an unknown typ.")
+    if header.get("alg") != algorithm:
+        raise AppError(ErrorCode.TOKEN_INVALID_ALGORITHM, refusal)
+    # RFC 7515 section 4.1.11: an extension that is not understood makes the token invalid. None is.
+    if "crit" in header or "b64" in header:
+        raise AppError(ErrorCode.TOKEN_INVALID, "The token demands a JWS extension that is not supported.")
 
 
 def _refuse_machine_subject(payload: bytes) -> None:

@@ -17,13 +17,24 @@ SELECT s.plan FROM subscriptions s WHERE s.user_id = :user_id AND {HAS_LAPSED} F
 
 
 def set_plan(connection: Connection, actor: Actor, user_id: int, plan: Plan) -> None:
-    """Give a live user a plan, from now on and without an end. What is so already is no change.
+    """Give a live user a plan, from now on and without an end; it is none of Clerk's. What is so already is no change.
 
     Clerk Billing replaces it by one that is bought there later, but not by its free one.
     """
     settle(connection, user_id)  # also: a legacy user may have no subscription yet
     is_new = change_plan(connection, actor, user_id, plan)
-    if _reset_term(connection, user_id, is_new=is_new) and not is_new:
+    term = {
+        "status": "active",
+        "period_start": func.now(),
+        "period_end": None,
+        "clerk_subscription_id": None,
+        "updated_at": func.now(),
+    }
+    reset = update(Subscription).where(Subscription.user_id == user_id)
+    if not is_new:  # it may have been one that was to end
+        reset = reset.where(Subscription.plan != Plan.FREE, Subscription.status != "active")
+    is_reset = connection.execute(reset.values(term)).rowcount > 0
+    if is_reset and not is_new:
         audit.record(connection, actor, Action.USER_PLAN_CHANGED, user_id, **{"from": plan, "to": plan})
 
 
@@ -54,18 +65,3 @@ def read_plan(connection: Connection, user_id: int) -> Plan:
     end_lapsed(connection, user_id)
     written = select(Subscription.plan).where(Subscription.user_id == user_id)
     return Plan(connection.execute(written).scalar() or Plan.FREE)
-
-
-def _reset_term(connection: Connection, user_id: int, *, is_new: bool) -> bool:
-    """A plan that somebody gives has no end, and is none of Clerk's. One that is so already and was not to end stays."""
-    term = {
-        "status": "active",
-        "period_start": func.now(),
-        "period_end": None,
-        "clerk_subscription_id": None,
-        "updated_at": func.now(),
-    }
-    reset = update(Subscription).where(Subscription.user_id == user_id)
-    if not is_new:
-        reset = reset.where(Subscription.plan != Plan.FREE, Subscription.status != "active")
-    return connection.execute(reset.values(term)).rowcount > 0

@@ -109,7 +109,6 @@ FROM users u {JOINED}
 WHERE u.clerk_user_id = $1
 """,  # noqa: S608
     *(Account, Profile),
-    parameters=2,
 )
 
 # $1: key_hash.
@@ -123,14 +122,12 @@ FROM api_keys k JOIN users u ON u.user_id = k.user_id {JOINED}
 WHERE k.key_hash = $1
 """,  # noqa: S608
     *(AccountByKey, Account, Profile),
-    parameters=1,
 )
 
 # $1: users.user_id, as text.
 FIND_BY_USER_ID = PreparedRead[Account](
     f"SELECT {account_columns()} FROM users u {JOINED} WHERE u.user_id = $1::bigint",  # noqa: S608
     *(Account, Profile),
-    parameters=1,
 )
 
 # $1: the address of a legacy user who has not come to Clerk yet. Once linked, the address is Clerk's to give to
@@ -148,7 +145,6 @@ SELECT {account_columns()} FROM users u {JOINED}
 WHERE u.user_id = (SELECT min(user_id) FROM held HAVING count(*) = 1)
 """,  # noqa: S608
     *(Account, Profile),
-    parameters=1,
 )
 
 

@@ -85,22 +85,16 @@ def read_user_record(connection: Connection, user_id: int) -> UserRecord:
         .order_by(AuditEvent.audit_id.desc())
         .limit(EVENTS_SHOWN)
     )
-    return UserRecord(
-        account=read_account(row),
-        locked=row.locked,
-        external_id=row.external_id,
-        provisioned_by=row.provisioned_by,
-        last_logout_at=row.last_logout_at,
-        clerk_updated_at=row.clerk_updated_at,
-        usable_api_keys=row.usable_api_keys,
-        events=[read_row(AuditEntry, event) for event in connection.execute(newest)],
-    )
+    events = [read_row(AuditEntry, event) for event in connection.execute(newest)]
+    others = {name: getattr(row, name) for name in UserRecord._fields if name not in {"account", "events"}}
+    return UserRecord(account=read_account(row), events=events, **others)
 
 
 def change_user(connection: Connection, actor: Actor, user_id: int, changes: Changes) -> None:
     """Set what is not so already, with one audit event for each change.
 
-    Raises AppError: 404 for an unknown user; 409 for a deleted one, and for an admin who would lose the own access.
+    Raises AppError: 403 for somebody who is no admin any more; 404 for an unknown user; 409 for a deleted one, and for an
+    admin who would lose the own access.
     """
     # Both in one order, so that two admins who change each other do not wait for each other.
     states = (
@@ -110,8 +104,10 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
         .with_for_update(key_share=True)
     )
     locked = {row.user_id: row for row in connection.execute(states)}
-    if actor.user_id is not None:
-        _check_still_admin(locked.get(actor.user_id))
+    admin = locked.get(actor.user_id)
+    if actor.user_id is not None and (admin is None or admin.role != Role.ADMIN or not admin.is_active):
+        # Two admins who demote each other at once would leave none.
+        raise AppError(ErrorCode.FORBIDDEN, "You are no admin any more.")
     user = _live(locked.get(user_id))
     if user_id == actor.user_id and (changes.role not in {None, user.role} or changes.is_active is False):
         raise AppError(
@@ -163,37 +159,26 @@ def set_banned(
 
 def _ask_clerk(api: BackendApi, clerk_user_id: str, *, banned: bool) -> ClerkUser:
     """The user after Clerk did it. Raises AppError (409, 503)."""
+    # No reason repeats anything of the response, and none holds a key.
+    reason, retry_after = "answered with something else than was asked for", None
     try:
         user = read_user((api.ban_user if banned else api.unban_user)(clerk_user_id))
     except FetchError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             raise AppError(ErrorCode.CONFLICT, f"Clerk does not know this user. {WITHOUT_CLERK}") from None
-        raise _clerk_unavailable(str(error), error.retry_after) from None
+        reason, retry_after = str(error), error.retry_after
     except Unprocessable as error:
-        raise _clerk_unavailable(str(error)) from None
-    if (user.clerk_user_id, user.banned) != (clerk_user_id, banned):
-        raise _clerk_unavailable("answered with something else than was asked for")
-    return user
-
-
-def _clerk_unavailable(reason: str, retry_after: float | None = None) -> AppError:
-    """`reason`: of a FetchError or Unprocessable, which repeat nothing of the answer and no key."""
-    return AppError(
-        ErrorCode.CLERK_UNAVAILABLE,
-        f"Clerk, which keeps the bans, could not be used: {reason}. {WITHOUT_CLERK}",
-        retry_after=retry_after,
-    )
+        reason = str(error)
+    else:
+        if (user.clerk_user_id, user.banned) == (clerk_user_id, banned):
+            return user
+    detail = f"Clerk, which keeps the bans, could not be used: {reason}. {WITHOUT_CLERK}"
+    raise AppError(ErrorCode.CLERK_UNAVAILABLE, detail, retry_after=retry_after)
 
 
 def _set(connection: Connection, user_id: int, **values: object) -> None:
     changed = values | {"updated_at": func.now()}
     connection.execute(update(User).where(User.user_id == user_id).values(changed))
-
-
-def _check_still_admin(actor: Any) -> None:  # noqa: ANN401 - a row of some columns
-    """Two admins who demote each other at once would leave none. Raises AppError (403)."""
-    if actor is None or actor.role != Role.ADMIN or not actor.is_active:
-        raise AppError(ErrorCode.FORBIDDEN, "You are no admin any more.")
 
 
 def _live(user: Any) -> Any:  # noqa: ANN401 - a row of some columns

@@ -65,10 +65,9 @@ class UserPage(NamedTuple):
 
 
 # Nobody writes down that a plan has ended until its user comes again (end_lapsed): a list changes nothing.
+COLUMNS = ", ".join(f"{PLAN_NOW} AS plan" if name == "plan" else f"u.{name}" for name in ListedUser._fields)
 LIST = f"""
-SELECT u.user_id, u.clerk_user_id, u.email, u.email_verified, u.username, u.first_name, u.last_name, u.role,
-       {PLAN_NOW} AS plan,
-       u.is_active, u.banned, u.locked, u.last_login_at, u.created_at, u.deleted_at
+SELECT {COLUMNS}
 FROM users u LEFT JOIN subscriptions s ON s.user_id = u.user_id
 WHERE {{conditions}}
 ORDER BY u.user_id DESC

@@ -1,4 +1,5 @@
-// One call of Clerk's Node SDK: `node sdk.mjs NAME JSON` prints what came of it as JSON.
+// Calls of Clerk's Node SDK: for each line `[name, given]` of JSON on stdin, one with what came of it.
+import { createInterface } from "node:readline";
 import { createClerkClient, verifyToken } from "@clerk/backend";
 import { verifyWebhook } from "@clerk/backend/webhooks";
 
@@ -40,11 +41,13 @@ const calls = {
   },
 };
 
-const [name, given] = process.argv.slice(2);
-try {
-  console.log(JSON.stringify({ result: await calls[name](JSON.parse(given)) }));
-} catch (error) {
-  // An Error has no JSON of its own.
-  const { reason, status, errors, message } = error;
-  console.log(JSON.stringify({ error: { reason, status, codes: errors?.map(({ code }) => code), message } }));
+for await (const line of createInterface({ input: process.stdin })) {
+  const [name, given] = JSON.parse(line);
+  try {
+    console.log(JSON.stringify({ result: await calls[name](given) }));
+  } catch (error) {
+    // An Error has no JSON of its own.
+    const { reason, status, errors, message } = error;
+    console.log(JSON.stringify({ error: { reason, status, codes: errors?.map(({ code }) => code), message } }));
+  }
 }

@@ -1,1 +1,1 @@
-"""Asking Clerk."""
+"""Requests to Clerk."""

@@ -1,6 +1,7 @@
 """Clerk's Backend API: the few calls that this application makes.
 
-Not Clerk's Python SDK: its models refuse values that Clerk added later, and it waits for minutes when nobody answers.
+Not Clerk's Python SDK: its models refuse values that Clerk added later, and it waits for minutes when nobody
+answers.
 """
 
 import time
@@ -11,16 +12,16 @@ from urllib.parse import quote
 
 from backend.services.clerk.client.http import FetchError, HttpClient
 
-MAX_ANSWER_BYTES = 262_144
-# Named, so that a version which Clerk makes later cannot change our answers; Clerk's own SDK names this one. The versions
-# up to it differ in billing and in PATCH: users and sessions keep the form of a webhook's `data`.
+MAX_RESPONSE_BYTES = 262_144
+# Named, so that a version which Clerk makes later cannot change the responses. Clerk's own SDK names this one.
+# Versions up to it differ in billing and in PATCH: users and sessions keep the form of a webhook's `data`.
 API_VERSION = "2026-05-12"
-MAX_PAUSE = 60.0  # Clerk counts calls by ten seconds; an hour would be a mistake of somebody's
+MAX_PAUSE = 60.0  # Clerk counts calls over ten seconds, so a longer pause can only be a mistake
 ASKED_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Pause(NamedTuple):
-    """`until` on the client's clock; `status` of the answer that asked for it."""
+    """`until` on the client's clock; `status`: of the response that asked for it."""
 
     until: float
     status: int
@@ -30,10 +31,11 @@ NO_PAUSE = Pause(float("-inf"), 0)
 
 
 class BackendApi:
-    """One a worker. Every call takes at most 3 s, gives the parsed JSON as it came, and raises FetchError.
+    """One a worker. Every call returns the parsed JSON as it came, or raises FetchError.
 
-    While Clerk asks us to wait (Retry-After), every call of the same method fails at once, as the refused one did, and
-    nothing is sent: who asks too much about sessions does not keep others from ending theirs.
+    A call takes at most 3 s, but for the exceptions of `HttpClient.request_json`. While Clerk asks us to wait
+    (Retry-After), every call of the same HTTP method fails at once, as the refused one did, and nothing is
+    sent. GET and POST wait apart: many checks of sessions keep nobody from ending theirs.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class BackendApi:
         if not self.is_configured:
             raise FetchError("no CLERK_SECRET_KEY is set")
         if identifier in {"", ".", ".."}:
-            # No quoting keeps these from naming another resource: the library resolves %2E%2E as well.
+            # Quoting does not help: urllib3 resolves %2E%2E as it does .., and another resource is named.
             raise FetchError("asked for an id that is none", HTTPStatus.NOT_FOUND, code="resource_not_found")
         pause = self._pauses.get(method)
         if pause is not None and (remaining := pause.until - self._clock()) > 0:
@@ -84,10 +86,10 @@ class BackendApi:
         headers = {"Authorization": f"Bearer {self._secret_key}", "Clerk-API-Version": API_VERSION}
         url = f"{self._base_url}/v1/{collection}/{quote(identifier, safe='')}{action}"
         try:
-            return self._client.exchange(method, url, max_bytes=MAX_ANSWER_BYTES, headers=headers)
+            return self._client.request_json(method, url, max_bytes=MAX_RESPONSE_BYTES, headers=headers)
         except FetchError as error:
             if error.status in ASKED_TO_WAIT and error.retry_after is not None:
                 until = self._clock() + min(error.retry_after, MAX_PAUSE)
-                # Of two calls that were refused at once the longer time counts.
+                # Two calls may be refused at the same time. The longer pause counts.
                 self._pauses[method] = max(self._pauses.get(method, NO_PAUSE), Pause(until, error.status))
             raise

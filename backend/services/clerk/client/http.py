@@ -1,34 +1,39 @@
-"""Bounded exchanges of JSON over HTTP, for calls to Clerk."""
+"""JSON over HTTP with limits on time and size, for requests to Clerk."""
 
 import contextlib
 import json
-import queue
 import re
-import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 import urllib3
 
-from backend.services.clerk.client.line import Line
+from backend.deadline import remaining_seconds
 from backend.version import VERSION
 
-DEADLINE_SECONDS = 3.0
-MAX_IDLE = 16  # connections that a client keeps: more calls at once are rare, and each holds a socket
+TIMEOUT_SECONDS = 3.0
+# Idle connections that are kept, each with a socket. urllib3 logs a warning for each that finds no room.
+MAX_IDLE = 64
 MAX_RETRY_AFTER = 3600.0
 CLERK_CODE = re.compile(r"[a-z0-9_]{1,64}")
-# Clerk's edge answers 403 to requests without a User-Agent of their own.
-USER_AGENT = f"counterfoil/{VERSION}"
+HEADERS = {
+    # Clerk's edge answers 403 to requests without a User-Agent of their own.
+    "User-Agent": f"counterfoil/{VERSION}",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",  # a compressed response could unpack to any size
+}
 
 
-class FetchError(Exception):
-    """The document could not be had. The text holds nothing of the answer and no credential.
+class FetchError(OSError):
+    """There is no document. The text repeats nothing of the response and no credential.
 
-    `status`: the HTTP status where there was an answer. `retry_after`: seconds from now, at most an hour, where the
-    server named a time. `code`: the first error code of an answer in Clerk's form.
+    `status`: the HTTP status, if there was a response. `retry_after`: seconds from now, at most an hour, if
+    the server named a time. `code`: the first error code of a response in Clerk's form.
     """
 
     def __init__(
@@ -46,104 +51,110 @@ class FetchError(Exception):
 
 
 def get_json(url: str, *, max_bytes: int, headers: Mapping[str, str] | None = None) -> object:
-    """One GET, as `HttpClient.exchange`, on a connection that is not kept. Raises FetchError."""
-    with contextlib.closing(HttpClient()) as client:
-        return client.exchange("GET", url, max_bytes=max_bytes, headers=headers)
+    """One GET, as `HttpClient.request_json`, on a connection that is not kept. Raises FetchError."""
+    with HttpClient() as client:
+        return client.request_json("GET", url, max_bytes=max_bytes, headers=headers)
 
 
-class HttpClient:
-    """Keeps connections from one call to the next. For any number of threads.
+class HttpClient(requests.Session):
+    """Keeps connections from one request to the next. Threads and greenlets may share it.
 
-    Each call has a connection to itself, and only the call that waits for it cuts it: an idle one has no timer.
+    requests itself does not promise that. It holds here because no request changes the session: no cookie is
+    kept, no redirect followed. What they share is urllib3's pool, which is thread-safe and lends a connection
+    to one request at a time.
     """
 
     def __init__(self) -> None:
-        self._idle: list[Line] = []
+        super().__init__()
+        self.headers.update(HEADERS)
+        self.auth = _keep_headers  # else a ~/.netrc would replace the Authorization header
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=MAX_IDLE))
 
-    def exchange(
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """None: requests reads the body of a redirect, however long, even if it is not to follow it."""
+        return None
+
+    def request_json(
         self, method: str, url: str, *, max_bytes: int, headers: Mapping[str, str] | None = None
     ) -> object:
-        """Send a request without a body; return the JSON of a 200 answer. Follows no redirect, keeps no cookie.
+        """Send a request without a body; return the JSON of a 200 response. Raises FetchError.
 
-        Takes at most DEADLINE_SECONDS and reads at most `max_bytes`. A request is sent a second time only when it is a
-        GET and its kept connection turned out to be closed. Raises FetchError.
+        A GET is sent once more if its connection was closed before the response, because a kept one can end
+        at any moment. A POST is not, because it may have arrived.
+
+        Reads at most `max_bytes`. The time limit is 3 s, or what is left of the current request if that is
+        less. It covers connecting and the wait for the response together, and is checked between reads of the
+        body. A server that is silent from the beginning ends the call within the limit. These do not:
+        * a server that drips the body: after the last check in time, one more read may take as long again;
+        * a server that drips TLS or headers: the limit holds for each read, not for all of them;
+        * looking up the name, which has no limit, and each address of the name, which has a whole one.
+        For these the end is the request's own deadline, which the gevent worker enforces. Outside a request
+        there is none.
         """
-        line = self._take_line()
-        outcomes: queue.SimpleQueue[object] = queue.SimpleQueue()
-
-        def run() -> None:
-            outcomes.put(_exchange(line, method, url, headers or {}, max_bytes))
-
-        # In a thread of its own, because nothing else bounds the whole: names, several addresses, TLS, a proxy.
-        threading.Thread(target=run, name="fetch", daemon=True).start()
-        is_over = False
+        remaining = remaining_seconds()
+        limit = TIMEOUT_SECONDS if remaining is None else min(remaining, TIMEOUT_SECONDS)
+        ends_at = time.monotonic() + limit
         try:
-            outcome = outcomes.get(timeout=DEADLINE_SECONDS)
-            is_over = True
-        except queue.Empty:
-            raise FetchError(f"took longer than {DEADLINE_SECONDS:g} s") from None
-        finally:
-            # Also when the deadline of the request that waits here comes first.
-            self._put_back(line, is_over=is_over)
-        if isinstance(outcome, FetchError):
-            raise outcome
-        return outcome
+            with self._send(method, url, headers, ends_at, may_repeat=method == "GET") as response:
+                if response.status_code != requests.codes.ok:
+                    raise _refusal(response, ends_at, max_bytes)
+                return json.loads(_read_body(response, ends_at, max_bytes))
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+            reason = "answered with something other than JSON"
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            reason = type(error).__name__
+        # Not inside `except`: that error holds the request with our key, and would become the context of ours.
+        raise FetchError(reason)
 
-    def close(self) -> None:
-        """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().close()
-
-    def _take_line(self) -> Line:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str] | None, ends_at: float, *, may_repeat: bool
+    ) -> requests.Response:
+        # A pair of seconds would count them apart. requests takes this too, though its type stubs do not.
+        timeout: Any = urllib3.Timeout(total=_time_left(ends_at))
         try:
-            return self._idle.pop()
-        except IndexError:
-            return Line()
-
-    def _put_back(self, line: Line, *, is_over: bool) -> None:
-        if is_over and line.is_connected and len(self._idle) < MAX_IDLE:
-            self._idle.append(line)
-        else:
-            line.close()
-
-
-def _exchange(line: Line, method: str, url: str, headers: Mapping[str, str], max_bytes: int) -> object:
-    """Return the document, or a FetchError: returned, so that the library's own, which holds the request, stays here."""
-    # identity: a compressed answer could unpack to any size.
-    sent = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity", **headers}
-    try:
-        with line.send(method, url, sent, DEADLINE_SECONDS) as response:
-            if response.status_code != requests.codes.ok:
-                return _refusal(response, max_bytes)
-            body = _read_body(response.raw, max_bytes)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-        return FetchError(type(error).__name__)
-    if body is None:
-        return FetchError(f"answered with more than {max_bytes} bytes")
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return FetchError("answered with something other than JSON")
+            return self.request(
+                method, url, headers=headers, timeout=timeout, allow_redirects=False, stream=True
+            )
+        except requests.ConnectionError as error:
+            # ProtocolError: a connection that was closed. Other errors mean that there was none.
+            if not may_repeat or not isinstance(error.args[0], urllib3.exceptions.ProtocolError):
+                raise
+        return self._send(method, url, headers, ends_at, may_repeat=False)
 
 
-def _read_body(raw: urllib3.HTTPResponse, max_bytes: int) -> bytes | None:
-    """The whole body; None when it is longer than `max_bytes`."""
+def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _time_left(ends_at: float) -> float:
+    """Raises FetchError when none is left."""
+    left = ends_at - time.monotonic()
+    if left <= 0:
+        raise FetchError("took too long")
+    return left
+
+
+def _read_body(response: requests.Response, ends_at: float, max_bytes: int) -> bytes:
     body = bytearray()
-    while chunk := raw.read1(max_bytes):
+    # read1 returns what has come; read would wait, over any number of reads, until it has `max_bytes`.
+    while chunk := response.raw.read1(max_bytes):
         body += chunk
         if len(body) > max_bytes:
-            return None
+            raise FetchError(f"answered with more than {max_bytes} bytes")
+        _time_left(ends_at)
     return bytes(body)
 
 
-def _refusal(response: requests.Response, max_bytes: int) -> FetchError:
-    """The error for an answer that is not 200. Its body is read, so that the connection can be kept."""
+def _refusal(response: requests.Response, ends_at: float, max_bytes: int) -> FetchError:
+    """The error for a response that is not 200. Its body is read, so that the connection can be kept."""
     code = None
-    # A body in another form changes nothing: the status is what counts.
+    # Whatever the body is, the status counts.
     with contextlib.suppress(
-        urllib3.exceptions.HTTPError, ValueError, RecursionError, LookupError, TypeError
+        FetchError, urllib3.exceptions.HTTPError, ValueError, RecursionError, LookupError, TypeError
     ):
-        code = json.loads(_read_body(response.raw, max_bytes) or b"")["errors"][0]["code"]
+        code = json.loads(_read_body(response, ends_at, max_bytes))["errors"][0]["code"]
     return FetchError(
         f"answered {response.status_code}",
         response.status_code,

@@ -3,6 +3,7 @@
 Order of arrival means nothing: a profile counts by Clerk's `updated_at`, and a delete is final.
 """
 
+import contextlib
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Self
@@ -62,7 +63,9 @@ class Mirror:
         """
         profile = user.profile
         lock_user(connection, user.clerk_user_id, profile.email if profile.email_verified else None)
-        rows = _lock_rows(connection, user)
+        values = {"clerk_user_id": user.clerk_user_id, "email": profile.email}
+        found = connection.execute(LOCK_ROWS, values | {"named_user_id": read_id(user.external_id)})
+        rows = [read_row(LockedUser, row) for row in found]
         own = next((row for row in rows if row.clerk_user_id == user.clerk_user_id), None)
         if own is not None and not _is_newer(user, own, wins_ties=wins_ties):
             return False
@@ -72,9 +75,8 @@ class Mirror:
             decision = linking.decide(user, rows, by_email=self._link_by_email)
             if isinstance(decision, Link):
                 decision = linking.link(connection, user.clerk_user_id, decision)
-        if not _may_hold_email(connection, user, rows):
-            user = user._replace(profile=profile._replace(email_verified=False))
-        user_id = _upsert(connection, user)
+        email_verified = profile.email_verified and _may_hold_email(connection, user, rows)
+        user_id = _upsert(connection, user, email_verified=email_verified)
         if decision is not None:
             linking.record(connection, user.clerk_user_id, user_id, decision)
         complete_user(connection, user.clerk_user_id)
@@ -83,12 +85,9 @@ class Mirror:
     def ensure_user(self, connection: Connection, clerk_user_id: str, copy: object = None) -> None:
         """An event may come before its user's: make the user then, from the copy that the event carries."""
         if isinstance(copy, dict) and copy.get("id") == clerk_user_id:
-            try:
-                user = read_user(copy)
-            except Unprocessable:
-                pass  # the copy is a courtesy; without it the event still counts
-            else:
-                self.apply_user(connection, user, wins_ties=False)
+            # The copy is a courtesy; without it the event still counts.
+            with contextlib.suppress(Unprocessable):
+                self.apply_user(connection, read_user(copy), wins_ties=False)
                 return
         insert_user(connection, clerk_user_id, "webhook")
         complete_user(connection, clerk_user_id)
@@ -102,15 +101,6 @@ def apply_update(mirror: Mirror, connection: Connection, data: dict[str, Any]) -
     return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=True))
 
 
-def _lock_rows(connection: Connection, user: ClerkUser) -> list[LockedUser]:
-    values = {
-        "clerk_user_id": user.clerk_user_id,
-        "email": user.profile.email,
-        "named_user_id": read_id(user.external_id),
-    }
-    return [read_row(LockedUser, row) for row in connection.execute(LOCK_ROWS, values)]
-
-
 def _is_newer(user: ClerkUser, own: LockedUser, *, wins_ties: bool) -> bool:
     if own.deleted_at is not None:
         return False
@@ -120,28 +110,28 @@ def _is_newer(user: ClerkUser, own: LockedUser, *, wins_ties: bool) -> bool:
 
 
 def _may_hold_email(connection: Connection, user: ClerkUser, rows: Iterable[LockedUser]) -> bool:
-    """Decide who of live users holds a verified address: the newest. The others keep it unverified.
+    """Whether the user holds a verified address: of live users the newest does. The others keep it unverified.
 
     Clerk's ids grow with time, so they decide between equal times.
     """
-    if not user.profile.email_verified:
-        return True
     for row in rows:
         if not row.has_address or not row.email_verified or row.clerk_user_id == user.clerk_user_id:
             continue
-        is_ours_newer = row.clerk_updated_at is None or (
-            (user.clerk_updated_at, user.clerk_user_id) > (row.clerk_updated_at, row.clerk_user_id or "")
+        ours, theirs = (
+            (user.clerk_updated_at, user.clerk_user_id),
+            (row.clerk_updated_at, row.clerk_user_id or ""),
         )
-        if not is_ours_newer:
+        if row.clerk_updated_at is not None and ours <= theirs:
             return False
         released = {User.email_verified: False, User.updated_at: func.now()}
         connection.execute(update(User).where(User.user_id == row.user_id).values(released))
     return True
 
 
-def _upsert(connection: Connection, user: ClerkUser) -> int:
+def _upsert(connection: Connection, user: ClerkUser, *, email_verified: bool) -> int:
     """Write the columns that Clerk owns; return the user_id."""
-    owned = {name: user.columns[name] for name in OWNED_BY_CLERK}
+    columns = user.columns | {"email_verified": email_verified}
+    owned = {name: columns[name] for name in OWNED_BY_CLERK}
     statement = insert(User).values(
         owned | {"clerk_user_id": user.clerk_user_id, "provisioned_by": "webhook"}
     )

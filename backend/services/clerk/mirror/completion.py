@@ -11,22 +11,17 @@ from backend.services.clerk.payloads import Unprocessable, read_user
 log = logging.getLogger(__name__)
 
 
-class Completion:
-    """Asks once for a user's profile. A failure is harmless: the webhook will come."""
+def complete_profile(transact: Transact, backend_api: BackendApi, mirror: Mirror, clerk_user_id: str) -> None:
+    """Ask once for a user's profile. A failure is harmless: the webhook will come.
 
-    def __init__(self, transact: Transact, backend_api: BackendApi, mirror: Mirror) -> None:
-        self._transact = transact
-        self._backend_api = backend_api
-        self._mirror = mirror
-
-    def complete(self, clerk_user_id: str) -> None:
-        """Takes as long as a call to Clerk, at most 3 s. Without a secret key it does nothing. Raises database errors."""
-        if not self._backend_api.is_configured:
-            return
-        try:
-            user = read_user(self._backend_api.get_user(clerk_user_id))
-        except (FetchError, Unprocessable) as error:
-            log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
-            return
-        if user.clerk_user_id == clerk_user_id:
-            self._transact(lambda connection: self._mirror.apply_user(connection, user, wins_ties=True))
+    Takes as long as a call to Clerk, at most 3 s. Without a secret key it does nothing. Raises database errors.
+    """
+    if not backend_api.is_configured:
+        return
+    try:
+        user = read_user(backend_api.get_user(clerk_user_id))
+    except (FetchError, Unprocessable) as error:
+        log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
+        return
+    if user.clerk_user_id == clerk_user_id:
+        transact(lambda connection: mirror.apply_user(connection, user, wins_ties=True))

@@ -27,9 +27,16 @@ def delete_user(_mirror: Mirror, connection: Connection, data: dict[str, Any]) -
     """Make a tombstone of the user, also of one that was never seen."""
     clerk_user_id = read_payload(Subject, data).id
     lock_user(connection, clerk_user_id)
-    user_id = _make_tombstone(connection, clerk_user_id)
+    deleted = {"deleted_at": func.now(), "is_active": False}
+    made = insert(User).values(deleted | {"clerk_user_id": clerk_user_id, "provisioned_by": "webhook"})
+    erased = made.on_conflict_do_update(
+        index_elements=[User.clerk_user_id],
+        set_=without_personal_data(User) | deleted | {"updated_at": func.now()},
+        where=User.deleted_at.is_(None),
+    )
+    user_id = connection.execute(erased.returning(User.user_id)).scalar()
     if user_id is None:
-        return Outcome.STALE
+        return Outcome.STALE  # there was a tombstone already
     canceled = {"status": "canceled", "updated_at": func.now()}
     connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(canceled))
     # The keys themselves stay: whoever still sends one is told that the user was deleted.
@@ -46,26 +53,9 @@ def delete_user(_mirror: Mirror, connection: Connection, data: dict[str, Any]) -
     return Outcome.APPLIED
 
 
-def _make_tombstone(connection: Connection, clerk_user_id: str) -> int | None:
-    """Returns its user_id; None when there was one already."""
-    deleted = {"deleted_at": func.now(), "is_active": False}
-    made = insert(User).values(deleted | {"clerk_user_id": clerk_user_id, "provisioned_by": "webhook"})
-    erased = made.on_conflict_do_update(
-        index_elements=[User.clerk_user_id],
-        set_=without_personal_data(User) | deleted | {"updated_at": func.now()},
-        where=User.deleted_at.is_(None),
-    )
-    user_id: int | None = connection.execute(erased.returning(User.user_id)).scalar()
-    return user_id
-
-
 def without_personal_data(model: type[Base]) -> dict[str, Any]:
     """What to set in a row that stays: nothing, the column's default, or a word where neither is possible."""
     table: Table = model.__table__  # type: ignore[assignment] # every model here is a table
-    return {column.name: _empty(column) for column in table.c if column.info.get("personal")}
-
-
-def _empty(column: Any) -> object:  # noqa: ANN401 - a Column of any type
-    if column.nullable:
-        return null()
-    return ERASED if column.server_default is None else text("DEFAULT")
+    personal = [column for column in table.c if column.info.get("personal")]
+    empty = {column.name: ERASED if column.server_default is None else text("DEFAULT") for column in personal}
+    return empty | {column.name: null() for column in personal if column.nullable}

@@ -2,7 +2,6 @@
 
 import logging
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, case, func, null, select, update
@@ -59,20 +58,21 @@ def receive_event(transact: Transact, mirror: Mirror, event_id: str, source: str
 
     Everything but "failed" is settled and committed. Raises what the database raises while it is away.
     """
-    event: ClerkEvent | None = None
+    row: dict[str, Any] = {"event_id": event_id, "source": source}
     try:
-        event = readable = read_event(body)
-        status = transact(lambda connection: _apply_once(connection, mirror, event_id, source, readable))
+        event = read_event(body)
+        row |= {"type": event.type, "subject_id": event.subject_id, "occurred_at": event.occurred_at}
+        status = transact(lambda connection: _apply_once(connection, mirror, row, event))
     except (OperationalError, InterfaceError, InternalError, PoolTimeout, UnknownOutcomeError):
         raise
     except (Unprocessable, DataError) as error:
         reason = str(error) if isinstance(error, Unprocessable) else type(error.orig).__name__
-        status = _record_trouble(transact, _row(event_id, source, event), body, DEAD, reason)
+        status = _record_trouble(transact, row, body, DEAD, reason)
     except Exception as error:  # noqa: BLE001 - it is logged, and the event is kept
         # A bug of ours must not lose the event: it is kept, and Svix delivers it again after the fix.
         _log_fault(event_id, error)
-        status = _record_trouble(transact, _row(event_id, source, event), body, FAILED, type(error).__name__)
-    log.info("Event %s (%s): %s.", event_id, event.type if event else "unreadable", status)
+        status = _record_trouble(transact, row, body, FAILED, type(error).__name__)
+    log.info("Event %s (%s): %s.", event_id, row.get("type", "unreadable"), status)
     return status
 
 
@@ -84,72 +84,57 @@ def _log_fault(event_id: str, error: Exception) -> None:
         log.error("Event %s could not be applied.", event_id, exc_info=error)
 
 
-def _row(event_id: str, source: str, event: ClerkEvent | None) -> dict[str, Any]:
-    """The columns that do not depend on the outcome. `event` is None when the body could not be read."""
-    return {
-        "event_id": event_id,
-        "source": source,
-        "type": event.type if event else None,
-        "subject_id": event.subject_id if event else None,
-        "occurred_at": event.occurred_at if event else None,
-    }
-
-
-def _apply_once(connection: Connection, mirror: Mirror, event_id: str, source: str, event: ClerkEvent) -> str:
+def _apply_once(connection: Connection, mirror: Mirror, row: dict[str, Any], event: ClerkEvent) -> str:
     """Claim and apply in one transaction: a crash leaves neither, and of parallel deliveries one waits."""
-    if not _claim(connection, _row(event_id, source, event)):
+    claimed = {"status": "applied", "attempts": WebhookEvent.attempts + 1, "error": null(), "payload": null()}
+    if _write_unresolved(connection, row | {"status": "applied"}, claimed) is None:
         return DUPLICATE
     outcome = apply_event(mirror, connection, event)
     # now() is the time at which the transaction began, which is that of received_at.
     result = {"status": outcome.value, "processed_at": func.clock_timestamp()}
-    connection.execute(update(WebhookEvent).where(WebhookEvent.event_id == event_id).values(result))
+    connection.execute(update(WebhookEvent).where(WebhookEvent.event_id == row["event_id"]).values(result))
     return outcome.value
 
 
-def _claim(connection: Connection, row: dict[str, Any]) -> bool:
-    """What could not be applied is taken up again when it is sent again; any other that is here was dealt with."""
-    fresh = insert(WebhookEvent).values(row | {"status": "applied"})
-    again = {
-        "status": "applied",
-        "attempts": WebhookEvent.attempts + 1,
-        "error": null(),
-        "payload": null(),
-    }
-    claimed = fresh.on_conflict_do_update(
-        index_elements=["event_id"], set_=again, where=WebhookEvent.status.in_(UNRESOLVED)
-    )
-    return connection.execute(claimed.returning(WebhookEvent.event_id)).first() is not None
-
-
 def _record_trouble(transact: Transact, row: dict[str, Any], body: bytes, status: str, reason: str) -> str:
-    """Keep the event with its reason, in a transaction of its own that survives the rollback of the work."""
-    payload = body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+    """Keep the event with its reason, in a transaction of its own that survives the rollback of the work.
+
+    Returns the status that it has now.
+    """
     trouble = row | {"status": status, "error": reason, "processed_at": func.now()}
-    return transact(partial(_insert_trouble, trouble=trouble, payload=payload)) or DUPLICATE
-
-
-def _insert_trouble(connection: Connection, trouble: dict[str, Any], payload: str) -> str | None:
-    """Returns the status that it has now; None when it was dealt with meanwhile."""
-    subject_id = trouble["subject_id"]
-    if subject_id is None or not _is_deleted(connection, subject_id):
-        trouble = trouble | {"payload": payload}
-    statement = insert(WebhookEvent).values(trouble)
+    payload = body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
     attempts = WebhookEvent.attempts + 1
     again = {
         "attempts": attempts,
-        "error": statement.excluded.error,
+        "error": reason,
         "processed_at": func.now(),
-        "status": case((attempts >= MAX_ATTEMPTS, DEAD), else_=statement.excluded.status),
+        "status": case((attempts >= MAX_ATTEMPTS, DEAD), else_=status),
     }
-    recorded = statement.on_conflict_do_update(
+
+    def record(connection: Connection) -> str | None:
+        is_kept = not _is_deleted(connection, row.get("subject_id"))
+        return _write_unresolved(connection, trouble | ({"payload": payload} if is_kept else {}), again)
+
+    return transact(record) or DUPLICATE
+
+
+def _write_unresolved(connection: Connection, row: dict[str, Any], again: dict[str, Any]) -> str | None:
+    """Insert the event, or change what could not be applied before as `again` says. Returns its status.
+
+    None when it was dealt with already.
+    """
+    inserted = insert(WebhookEvent).values(row)
+    written = inserted.on_conflict_do_update(
         index_elements=["event_id"], set_=again, where=WebhookEvent.status.in_(UNRESOLVED)
     )
-    status: str | None = connection.execute(recorded.returning(WebhookEvent.status)).scalar()
+    status: str | None = connection.execute(written.returning(WebhookEvent.status)).scalar()
     return status
 
 
-def _is_deleted(connection: Connection, clerk_user_id: str) -> bool:
+def _is_deleted(connection: Connection, clerk_user_id: str | None) -> bool:
     """Whether the payload would be personal data of a deleted user, which is not kept."""
+    if clerk_user_id is None:
+        return False
     # Locked, or a delete between this check and the insert would leave the payload.
     lock_user(connection, clerk_user_id)
     tombstone = select(User.user_id).where(User.clerk_user_id == clerk_user_id, User.deleted_at.is_not(None))

@@ -1,0 +1,78 @@
+"""What is left of a deleted user: nothing personal, in no table. Which columns are personal the models say."""
+
+import json
+from typing import Any
+
+import pytest
+
+from backend.models import Base, User
+from backend.services.clerk.payloads import read_user
+from tests.conftest import Deliver
+from tests.support.clerk import Instance, user_data
+from tests.support.database import Sql
+from tests.support.server import Server
+
+MARK = "nobody-else-says-this"
+USER = "user_1"
+PERSONAL = [
+    (table.name, column.name)
+    for table in Base.metadata.sorted_tables
+    for column in table.columns
+    if column.info.get("personal")
+]
+
+
+@pytest.fixture
+def marked(server: Server, clerk: Instance, deliver: Deliver) -> None:
+    """A user who wrote the mark wherever a user can, and of whom Clerk told it wherever it can."""
+    names = dict.fromkeys(("username", "first_name", "last_name", "external_id"), MARK)
+    data = user_data(USER, email=f"{MARK}@example.com", image_url=f"https://img.clerk.com/{MARK}", **names)
+    assert deliver("user.created", data).json() == {"status": "applied"}
+    # Signed, of this user, and not applied: it is kept with its payload.
+    assert deliver("session.ended", {"user_id": USER, "note": MARK}).json() == {"status": "dead"}
+
+    def send(method: str, path: str, **body: Any) -> None:
+        answer = server.request(
+            method, path, clerk.token(sub=USER), json=body, headers={"Idempotency-Key": path}
+        )
+        assert answer.ok, answer.text
+
+    links = {"github": f"https://github.com/{MARK}"}
+    send("PATCH", "/api/me", bio=MARK, website=f"https://example.com/{MARK}", social_links=links)
+    send("POST", "/api/keys", name=MARK, scopes=["profile:read"])
+    preset = {"name": MARK, "description": MARK, "channel": "email", "tags": [MARK]}
+    send("POST", "/api/templates", **preset)
+    send("POST", "/api/campaigns", **preset)
+
+
+def holding(sql: Sql, table: str, column: str) -> int:
+    """How many rows hold the mark, or a truth about the user, there."""
+    return int(
+        sql.value(
+            f"SELECT count(*) FROM {table} WHERE {column}::text LIKE %s OR {column}::text = 'true'",
+            f"%{MARK}%",
+        )
+    )
+
+
+@pytest.mark.usefixtures("marked")
+def test_nothing_personal_is_left(sql: Sql, deliver: Deliver) -> None:
+    tables = [
+        row["table_name"]
+        for row in sql.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+    ]
+    filled = {place for place in PERSONAL if holding(sql, *place)}
+    assert filled == set(PERSONAL), "a column is personal that this test does not fill"
+    assert deliver("user.deleted", {"id": USER, "object": "user", "deleted": True}).json() == {
+        "status": "applied"
+    }
+    assert {place for place in PERSONAL if holding(sql, *place)} == set()
+    for table in tables:
+        assert sql.value(f"SELECT count(*) FROM {table} AS row WHERE row::text LIKE %s", f"%{MARK}%") == 0, (
+            table
+        )
+
+
+def test_what_clerk_owns_is_what_is_read_of_it() -> None:
+    owned = {column.name for column in User.__table__.columns if column.info.get("clerk")}
+    assert owned == read_user(json.loads(json.dumps(user_data(USER)))).columns.keys() - {"clerk_user_id"}

@@ -1,0 +1,96 @@
+"""How many campaigns a plan has room for, one after the other and all at once; and what is counted."""
+
+from collections import Counter
+from functools import partial
+
+from tests.support.caller import is_problem
+from tests.support.campaigns import Owner, check_counts, set_plan
+from tests.support.database import Sql
+from tests.support.traffic import in_parallel
+
+
+class TestQuota:
+    def test_deleted_ones_do_not_count(self, owner: Owner, sql: Sql) -> None:
+        made = [owner.create() for _ in range(3)]
+        owner.archive(made[0])
+        body = is_problem(owner.post(), 402, "quota-exceeded")
+        assert (body["limit"], body["used"]) == (3, 3)
+        owner.delete(made[1])
+        owner.create()
+        is_problem(owner.restore(made[1]), 402, "quota-exceeded")
+        owner.delete(made[0])
+        assert owner.restore(made[1]).status_code == 200
+        check_counts(sql)
+
+    def test_downgrade(self, owner: Owner, sql: Sql) -> None:
+        """Above the limit nothing is taken away, and nothing new comes."""
+        owner.create()
+        set_plan(sql, "enterprise")
+        made = [owner.create() for _ in range(4)]
+        set_plan(sql, "free")
+        body = is_problem(owner.post(), 402, "quota-exceeded")
+        assert (body["limit"], body["used"]) == (3, 5)
+        assert owner.patch(made[0], name="still mine").status_code == 200
+        assert len(owner.names()) == 5
+
+
+class TestManyAtOnce:
+    def test_fifty_at_once(self, owner: Owner, sql: Sql) -> None:
+        owner.page()
+        answers = in_parallel([partial(owner.post, tags=["x"])] * 50)
+        assert Counter(answer.status_code for answer in answers) == {201: 3, 402: 47}
+        for answer in answers:
+            if not answer.ok:
+                body = is_problem(answer, 402, "quota-exceeded")
+                assert (body["limit"], body["used"]) == (3, 3)
+        assert sql.value("SELECT count(*) FROM campaigns") == 3
+        check_counts(sql)
+
+    def test_the_first_request_of_a_user(self, owner: Owner, sql: Sql) -> None:
+        """The user, the plan and the month are made by the same requests."""
+        answers = in_parallel([owner.post] * 20)
+        assert Counter(answer.status_code for answer in answers) == {201: 3, 402: 17}
+        check_counts(sql)
+
+    def test_restoring_at_once(self, owner: Owner, sql: Sql) -> None:
+        owner.page()
+        set_plan(sql, "enterprise")
+        gone = [owner.create() for _ in range(10)]
+        for campaign in gone:
+            owner.delete(campaign)
+        set_plan(sql, "free")
+        answers = in_parallel([partial(owner.restore, one) for one in gone] + [partial(owner.post)] * 10)
+        codes = Counter(answer.status_code for answer in answers)
+        assert codes[402] == 17
+        assert sql.value("SELECT count(*) FROM campaigns WHERE deleted_at IS NULL") == 3
+        check_counts(sql)
+
+    def test_deleting_and_creating_in_loops(self, owner: Owner, sql: Sql) -> None:
+        """Also with refused requests between them: what is counted is what was made."""
+
+        def loop(number: int) -> int:
+            done = 0
+            for turn in range(6):
+                owner.post(name="")
+                answer = owner.post(key=f"{number}-{turn}", tags=[f"t{number}"])
+                again = owner.post(key=f"{number}-{turn}", tags=[f"t{number}"])
+                if answer.status_code == 201:
+                    assert again.json() == answer.json()
+                    done += 1
+                    assert owner.delete(answer.json()).status_code == 204
+                elif again.status_code == 201:
+                    done += 1
+                    assert owner.delete(again.json()).status_code == 204
+            return done
+
+        made = sum(in_parallel([partial(loop, number) for number in range(6)]))
+        assert sql.value("SELECT sum(campaigns_created) FROM usage_metrics") == made
+        assert sql.value("SELECT count(*) FROM campaigns WHERE deleted_at IS NULL") == 0
+        check_counts(sql)
+
+    def test_a_month_that_begins_while_the_request_is_on_its_way(self, owner: Owner, sql: Sql) -> None:
+        owner.create()
+        sql.rows("UPDATE usage_metrics SET period_start = period_start - interval '1 month'")
+        owner.create()
+        counts = sql.rows("SELECT campaigns_created FROM usage_metrics ORDER BY period_start")
+        assert [row["campaigns_created"] for row in counts] == [1, 1]

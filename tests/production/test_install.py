@@ -1,0 +1,140 @@
+"""The README's lines for production, where only Python and the files of the project are installed."""
+
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.clerk import Instance
+from tests.support.database import Sql, driver_url
+from tests.support.ports import free_port
+from tests.support.project import DEVELOPMENT, copy_project
+from tests.support.server import PROJECT, clean_environment
+
+SERVING = "0.0.0.0:8000"
+START_SECONDS = 30
+
+Run = Callable[[str], str]
+
+
+def production_lines() -> tuple[str, str, str, str]:
+    """Of the README: make the environment, fill it, migrate, serve."""
+    section = (PROJECT / "README.md").read_text().partition("## In production")[2]
+    block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
+    assert block
+    make, fill, migrate, serve = block[1].splitlines()
+    return make, fill, migrate, serve
+
+
+def pins(requirements: str) -> set[str]:
+    return set(re.findall(r"(?m)^[a-z0-9-]+==\S+", (PROJECT / requirements).read_text()))
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project without what only development needs, and `.venv` as the README makes it."""
+    project = tmp_path_factory.mktemp("production") / "counterfoil"
+    copy_project(project, without=DEVELOPMENT)
+    make, fill, _, _ = production_lines()
+    assert make == "python3 -m venv .venv"
+    assert fill.startswith(".venv/bin/pip ")
+    # Its own pip would take as long to install as it takes to migrate and serve: this one's pip fills it.
+    subprocess.run((sys.executable, "-m", "venv", "--without-pip", ".venv"), cwd=project, check=True)
+    pip = (sys.executable, "-m", "pip", "--python", ".venv/bin/python", "--retries", "1", "--no-input")
+    result = subprocess.run(
+        (*pip, *shlex.split(fill)[1:]),
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0 and "Retrying (" in result.stdout:
+        pytest.skip("pip reaches no package index, so requirements.txt cannot be installed")
+    assert result.returncode == 0, result.stdout[-2000:]
+    return project
+
+
+@pytest.fixture(scope="module")
+def environment(postgres_url: str, clerk: Instance) -> dict[str, str]:
+    """The settings that production needs, with an empty database."""
+    admin = Sql(postgres_url)
+    admin.rows("DROP DATABASE IF EXISTS production WITH (FORCE)")
+    admin.rows("CREATE DATABASE production")
+    admin.close()
+    return clean_environment(
+        ENV="production",
+        DATABASE_URL=driver_url(postgres_url, "production"),
+        CLERK_JWT_KEY=clerk.pem,
+        CLERK_ISSUER=clerk.issuer,
+        CLERK_WEBHOOK_SECRET=clerk.webhook_secret,
+        API_KEY_PEPPER="0123456789abcdef",
+        WEB_CONCURRENCY="1",
+    )
+
+
+@pytest.fixture(scope="module")
+def run(installed: Path, environment: dict[str, str]) -> Run:
+    """A command in the project, as typed; what it prints."""
+
+    def run(line: str) -> str:
+        result = subprocess.run(
+            shlex.split(line), cwd=installed, env=environment, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def url(installed: Path, environment: dict[str, str], run: Run) -> Iterator[str]:
+    """Migrated and served; the log is shown when it does not become ready."""
+    _, _, migrate, serve = production_lines()
+    run(migrate)
+    assert SERVING in serve
+    address = f"127.0.0.1:{free_port()}"
+    log = installed / "gunicorn.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            shlex.split(serve.replace(SERVING, address)),
+            cwd=installed, env=environment, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        wait_until_ready(process, f"http://{address}/readyz", log)
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < give_up:
+        try:
+            if requests.get(url, timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.1)
+    process.kill()
+    raise AssertionError(f"gunicorn did not serve:\n{log.read_text()}")
+
+
+def test_it_serves_and_its_commands_work(url: str, run: Run, clerk: Instance) -> None:
+    token = clerk.token(sub="user_production")
+    me = requests.get(f"{url}/auth/me", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    assert me.status_code == 200, me.text
+    assert me.json()["user"]["clerk_user_id"] == "user_production"
+    assert "user_production" in run(".venv/bin/flask --app wsgi users list")
+    assert run(".venv/bin/flask --app wsgi purge --dry-run")
+
+
+def test_the_other_tests_run_on_what_production_installs() -> None:
+    assert pins("requirements.txt") - pins("requirements-dev.txt") == set()

@@ -1,0 +1,303 @@
+"""Every wrong setting is refused, with a line that names its key and shows nothing of its value."""
+
+import base64
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+import config
+from config import (
+    DEVELOPMENT_PEPPER,
+    LOCAL_CLERK_HOST,
+    LOCAL_CLERK_SECRET_PREFIX,
+    LOCAL_CLERK_WEBHOOK_MARK,
+    ConfigError,
+    Settings,
+    load_settings,
+)
+from tests.support.clerk import Instance
+from tests.support.server import PROJECT, setting_names
+
+INSTANCE = Instance()
+# Never in an output, whichever setting it is part of.
+SECRET = "hunter2hunter2hunter2"
+DATABASE = "postgresql://u:p@db.example/counterfoil"
+
+
+def _pem(key: Any) -> str:
+    return str(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+
+def _private_pem() -> str:
+    return INSTANCE.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _publishable(host: str, kind: str = "test") -> str:
+    return f"pk_{kind}_" + base64.b64encode(f"{host}$".encode()).decode()
+
+
+# The name of each setting with a wrong value, and such values.
+WRONG: dict[str, list[str]] = {
+    "ENV": ["staging", "prod", "Production", SECRET],
+    "DATABASE_URL": [
+        *(f"mysql://u:{SECRET}@h/d", f"sqlite:///{SECRET}.db", SECRET, f"postgresql://u:{SECRET}@h:port/d"),
+        *(f"postgresql+asyncpg://u:{SECRET}@h/d", f"http://{SECRET}"),
+    ],
+    "CLERK_PUBLISHABLE_KEY": [
+        *("pk_test_", SECRET, f"sk_test_{SECRET}", f"pk_test_{SECRET}", "pk_prod_Y2xlcmsuY2xlcmsuZGV2JA"),
+        "pk_test_" + base64.b64encode(b"no-dollar.example").decode(),
+        *map(_publishable, ("evil.example/path", "user@evil.example", "localhost", "é.example")),
+    ],
+    "CLERK_SECRET_KEY": [f"sk_live_{SECRET} x", f"sk_live_{SECRET}é", f"sk_live_\n{SECRET}"],
+    "CLERK_WEBHOOK_SECRET": [
+        *(SECRET, f"whsec_{SECRET}!", "whsec_", "whsec_" + base64.b64encode(b"x" * 15).decode()),
+        *(f"{INSTANCE.webhook_secret},{SECRET}", base64.b64encode(b"x" * 24).decode()),
+    ],
+    "CLERK_JWT_KEY": [
+        *(SECRET, "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----"),
+        *(INSTANCE.pem[:200], INSTANCE.pem.replace("M", "?", 3), _private_pem()),
+        _pem(ec.generate_private_key(ec.SECP256R1()).public_key()),
+        _pem(ed25519.Ed25519PrivateKey.generate().public_key()),
+        _pem(rsa.generate_private_key(65_537, 1024).public_key()),
+        _pem(rsa.generate_private_key(3, 2048).public_key()),
+    ],
+    "CLERK_JWKS_URL": ["ftp://h/keys", "file:///etc/passwd", SECRET, "https://", "//h/keys", "http://["],
+    "CLERK_API_URL": ["ftp://h", "api.clerk.com", SECRET, "https://"],
+    "CLERK_ISSUER": [SECRET, "clerk.example.com", "https://a.example,b.example", "ftp://clerk.example"],
+    "CLERK_AUTHORIZED_PARTIES": [
+        *("*", "https://*.example.com", "https://app.example.com/", "https://app.example.com/path"),
+        *("portal.example", "null", f"https://ok.example,{SECRET}"),
+    ],
+    "CLERK_MISSING_AZP": ["yes", "Allow", "true", SECRET],
+    "CLERK_JWKS_TTL": ["-1", "86401", "1.5", "an hour", SECRET],
+    "CORS_ORIGINS": [
+        *("*", "null", "https://*.example.com", "https://a.example/", "https://a.example:80/x", SECRET)
+    ],
+    "API_KEY_PREFIX": [
+        *("ak", "mt", "oat", "sk_test", "sk_live", "Sk", "sk-app", "sk_", "_sk", "sk__app", "1sk", "a" * 21),
+        SECRET,
+    ],
+    "API_KEY_PEPPER": ["fifteen letters", f"base64:{SECRET}"],
+    "LEGACY_JWT_SECRET": [SECRET, f"base64:{SECRET}", "x" * 40],
+    "LEGACY_JWT_SUNSET": ["soon", "2027-13-01", "2027-01-01T00:00:00", SECRET],
+    "LEGACY_LINK_BY_EMAIL": ["maybe", SECRET],
+    "TRUSTED_PROXIES": ["-1", "11", "all", SECRET],
+    "REQUEST_TIMEOUT": ["0", "-1", "0.4", "301", "nan", "inf", SECRET],
+    "LOG_LEVEL": ["loud", "debug", "TRACE", SECRET],
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the environment nor a developer's `.env` says anything."""
+    monkeypatch.setattr(config, "PROJECT", tmp_path)
+    monkeypatch.setattr(config, "LOCAL_CLERK_KEYS", tmp_path / "keys.env")
+    monkeypatch.setattr(config, "LOCAL_DATABASE", tmp_path / "database.env")
+    for name in setting_names():
+        monkeypatch.delenv(name, raising=False)
+
+
+def _load(monkeypatch: pytest.MonkeyPatch, **settings: str) -> Settings:
+    for name, value in {"DATABASE_URL": DATABASE, **settings}.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def _refusal(monkeypatch: pytest.MonkeyPatch, **settings: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        _load(monkeypatch, **settings).check_complete()
+    return str(caught.value)
+
+
+class TestWrongValue:
+    @pytest.mark.parametrize("name", WRONG)
+    def test_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        good = {"CLERK_JWT_KEY": INSTANCE.pem, "CLERK_ISSUER": INSTANCE.issuer}
+        for value in WRONG[name]:
+            text = _refusal(monkeypatch, **good | {name: value})
+            assert text.startswith(f"{name}: "), value
+            assert "\n" not in text
+            assert SECRET not in text
+            assert len(value) < 10 or value not in text
+
+    def test_each_has_a_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines = _refusal(monkeypatch, ENV="x", LOG_LEVEL="x", CLERK_JWKS_TTL="x").splitlines()
+        assert [line.split(":")[0] for line in lines] == ["ENV", "CLERK_JWKS_TTL", "LOG_LEVEL"]
+
+    def test_every_setting_with_a_wrong_value_is_tried(self) -> None:
+        any_text_is_good = {
+            "CLERK_AUDIENCE",
+            "LEGACY_JWT_ISSUER",
+            "LEGACY_JWT_AUDIENCE",
+            "LEGACY_JWT_EMAIL_CLAIM",
+        }
+        aliases = {"CLERK_WEBHOOK_SIGNING_SECRET", "JWT_KEY"}
+        assert WRONG.keys() == set(setting_names()) - any_text_is_good - aliases
+
+
+LIVE = Instance("clerk.example.com")
+PRODUCTION = {
+    "ENV": "production",
+    "DATABASE_URL": f"postgresql://app:{SECRET}@127.0.0.1:9/counterfoil",
+    "CLERK_PUBLISHABLE_KEY": LIVE.publishable_key.replace("pk_test", "pk_live"),
+    "CLERK_SECRET_KEY": f"sk_live_{SECRET}",
+    "CLERK_WEBHOOK_SECRET": LIVE.webhook_secret,
+    "API_KEY_PEPPER": secrets.token_urlsafe(32),
+}
+EMULATOR_PUBLISHABLE_KEY = "pk_test_" + base64.b64encode(f"{LOCAL_CLERK_HOST}$".encode()).decode()
+EMULATOR_WEBHOOK_SECRET = "whsec_" + base64.b64encode(LOCAL_CLERK_WEBHOOK_MARK + b"x" * 16).decode()
+# What production is refused with, beside PRODUCTION: what is missing, what was made for development, what has no TLS.
+UNFIT = (
+    ("DATABASE_URL", {"DATABASE_URL": ""}),
+    ("CLERK_WEBHOOK_SECRET", {"CLERK_WEBHOOK_SECRET": ""}),
+    ("CLERK_WEBHOOK_SECRET", {"CLERK_WEBHOOK_SECRET": EMULATOR_WEBHOOK_SECRET}),
+    ("CLERK_WEBHOOK_SECRET", {"CLERK_WEBHOOK_SECRET": f"{LIVE.webhook_secret},{EMULATOR_WEBHOOK_SECRET}"}),
+    ("CLERK_PUBLISHABLE_KEY", {"CLERK_PUBLISHABLE_KEY": ""}),
+    ("CLERK_PUBLISHABLE_KEY", {"CLERK_PUBLISHABLE_KEY": EMULATOR_PUBLISHABLE_KEY}),
+    ("CLERK_PUBLISHABLE_KEY", {"CLERK_JWT_KEY": LIVE.pem, "CLERK_ISSUER": f"https://{LOCAL_CLERK_HOST}"}),
+    ("CLERK_SECRET_KEY", {"CLERK_SECRET_KEY": LOCAL_CLERK_SECRET_PREFIX + SECRET}),
+    ("CLERK_JWKS_URL", {"CLERK_JWKS_URL": "http://clerk.example.com/.well-known/jwks.json"}),
+    ("CLERK_API_URL", {"CLERK_API_URL": "http://api.clerk.example"}),
+    ("API_KEY_PEPPER", {"API_KEY_PEPPER": ""}),
+    ("API_KEY_PEPPER", {"API_KEY_PEPPER": DEVELOPMENT_PEPPER.decode()}),
+)
+
+
+class TestProduction:
+    def test_good(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert _load(monkeypatch, **PRODUCTION).check_complete().is_production
+
+    @pytest.mark.parametrize(("name", "changes"), UNFIT)
+    def test_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str, changes: dict[str, str]) -> None:
+        text = _refusal(monkeypatch, **PRODUCTION | changes)
+        assert text.startswith(f"{name}: ")
+        for secret in (SECRET, LIVE.webhook_secret, EMULATOR_WEBHOOK_SECRET):
+            assert secret not in text
+
+
+class TestIncomplete:
+    def test_no_clerk_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert _refusal(monkeypatch).startswith("CLERK_PUBLISHABLE_KEY: ")
+
+    def test_no_issuer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert _refusal(monkeypatch, CLERK_JWT_KEY=INSTANCE.pem).startswith("CLERK_ISSUER: ")
+
+
+class TestPublicKey:
+    def test_spelling(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines = INSTANCE.pem.splitlines()
+        ends = (INSTANCE.pem.replace("\n", end) for end in ("\r\n", "\\n", "\\r\\n", " ", ""))
+        bare = ("".join(lines[1:-1]), "\n".join(lines[1:-1]))
+        for spelling in (INSTANCE.pem, INSTANCE.pem.strip(), f"\n\n   {INSTANCE.pem}  \n", *ends, *bare):
+            assert _load(monkeypatch, CLERK_JWT_KEY=spelling).clerk_jwt_key == INSTANCE.pem, spelling
+
+
+class TestSecondName:
+    """Clerk's SDKs call two settings otherwise. The empty line of a copied example must not hide what is set."""
+
+    @pytest.mark.parametrize("first", [{}, {"CLERK_JWT_KEY": ""}], ids=["absent", "empty"])
+    def test_public_key(self, monkeypatch: pytest.MonkeyPatch, first: dict[str, str]) -> None:
+        assert _load(monkeypatch, **first, JWT_KEY=INSTANCE.pem).clerk_jwt_key == INSTANCE.pem
+
+    @pytest.mark.parametrize("first", [{}, {"CLERK_WEBHOOK_SECRET": ""}], ids=["absent", "empty"])
+    def test_webhook_secret(self, monkeypatch: pytest.MonkeyPatch, first: dict[str, str]) -> None:
+        settings = _load(monkeypatch, **first, CLERK_WEBHOOK_SIGNING_SECRET=INSTANCE.webhook_secret)
+        assert [secret.get_secret_value() for secret in settings.clerk_webhook_secret] == [
+            INSTANCE.webhook_secret
+        ]
+
+
+class TestDotEnv:
+    def test_environment_counts_before_it(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("LOG_LEVEL=DEBUG\nCLERK_JWKS_TTL=7\nUNKNOWN=1\n")
+        settings = _load(monkeypatch, LOG_LEVEL="ERROR")
+        assert (settings.log_level, settings.clerk_jwks_ttl) == ("ERROR", 7)
+
+    def test_is_checked_alike(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text(f"CLERK_WEBHOOK_SECRET={SECRET}\n")
+        text = _refusal(monkeypatch)
+        assert text.startswith("CLERK_WEBHOOK_SECRET: ")
+        assert SECRET not in text
+
+
+class TestLocalDatabase:
+    """What `make run` says of its database, in development."""
+
+    @pytest.fixture
+    def place(self) -> Iterator[str]:
+        with tempfile.TemporaryDirectory(prefix="sock et ") as place:  # tmp_path is too long for a socket
+            yield place
+
+    @pytest.fixture
+    def url(self, place: str, tmp_path: Path) -> str:
+        url = f"postgresql+psycopg2://postgres@/counterfoil?host={quote(place, safe='')}&port=5432"
+        (tmp_path / "database.env").write_text(f"DATABASE_URL={url}\n")
+        return url
+
+    @pytest.mark.parametrize("empty", [{}, {"DATABASE_URL": ""}], ids=["absent", "empty"])
+    def test_served(
+        self, monkeypatch: pytest.MonkeyPatch, place: str, url: str, empty: dict[str, str]
+    ) -> None:
+        for name, value in empty.items():
+            monkeypatch.setenv(name, value)
+        with closing(socket.socket(socket.AF_UNIX)) as server:
+            server.bind(f"{place}/.s.PGSQL.5432")
+            server.listen()
+            assert load_settings().database_url.get_secret_value() == url
+
+    @pytest.mark.usefixtures("url")
+    def test_what_is_set_counts_before_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "db.example" in _load(monkeypatch).database_url.get_secret_value()
+
+    @pytest.mark.usefixtures("url")
+    def test_not_in_production(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert _refusal(monkeypatch, ENV="production", DATABASE_URL="").startswith("DATABASE_URL: missing")
+
+    @pytest.mark.parametrize("left", ["nothing", "file", "socket", "empty"])
+    def test_none_served(
+        self, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path, left: str
+    ) -> None:
+        if left in {"file", "socket"}:
+            request.getfixturevalue("url")
+        if left == "socket":
+            with closing(socket.socket(socket.AF_UNIX)) as server:
+                server.bind(f"{request.getfixturevalue('place')}/.s.PGSQL.5432")
+        if left == "empty":
+            (tmp_path / "database.env").write_text("DATABASE_URL=\n")
+        text = _refusal(monkeypatch, DATABASE_URL="")
+        assert text.startswith("DATABASE_URL: not set, ")
+        assert "`make run`" in text
+        assert "\n" not in text
+
+
+class TestSecrets:
+    def test_stay_out_of_the_text_of_the_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = _load(
+            monkeypatch,
+            DATABASE_URL=f"postgresql://u:{SECRET}@h/d",
+            CLERK_SECRET_KEY=f"sk_test_{SECRET}",
+            CLERK_WEBHOOK_SECRET=INSTANCE.webhook_secret,
+        )
+        text = repr(settings) + str(settings) + repr(settings.model_dump())
+        assert SECRET not in text
+        assert INSTANCE.webhook_secret.removeprefix("whsec_") not in text
+
+
+class TestExampleFile:
+    def test_lists_exactly_the_settings(self) -> None:
+        """Set or commented out, each once."""
+        lines = (PROJECT / ".env.example").read_text(encoding="utf-8").splitlines()
+        named = [line.lstrip("# ").partition("=")[0] for line in lines if "=" in line]
+        named = [name for name in named if name.replace("_", "").isalnum() and name.isupper()]
+        assert len(named) == len(set(named))
+        aliases = {"CLERK_WEBHOOK_SIGNING_SECRET", "JWT_KEY"}
+        assert set(named) - aliases == set(setting_names()) - aliases

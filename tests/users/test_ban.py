@@ -1,0 +1,202 @@
+"""POST /api/users/<id>/ban and /unban: at Clerk, which owns bans, and here at once."""
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+import requests
+
+from tests.conftest import Deliver
+from tests.emulator.harness import EmulatorProcess, Receiver
+from tests.support.admins import Users, add_user, states
+from tests.support.caller import is_problem
+from tests.support.clerk import Instance, user_data
+from tests.support.clerk_api import SECRET_KEY, ApiServer, answer_with, hang_up, refuse_with
+from tests.support.database import Sql
+from tests.support.fixtures import StartServer
+from tests.support.server import Server
+
+EVENTS = "SELECT action, source, actor_user_id, subject_user_id, details FROM audit_events ORDER BY audit_id"
+NO_USERS: list[object] = [{}, [], None, b"<html>", b"", {"id": "user_ada"}]
+
+
+class Clerk(NamedTuple):
+    """A local Clerk instance, whose webhooks go to `receiver` and no further, and a server that calls it."""
+
+    server: Server
+    emulator: EmulatorProcess
+    receiver: Receiver
+
+
+@pytest.fixture(scope="module")
+def local(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clerk]:
+    receiver = Receiver()
+    emulator = EmulatorProcess(tmp_path_factory.mktemp("emulator") / "state", receiver.url)
+    emulator.start()
+    names = ("CLERK_SECRET_KEY", "CLERK_API_URL", "CLERK_WEBHOOK_SECRET")
+    with start_server(**{name: emulator.keys[name] for name in names}) as server:
+        yield Clerk(server, emulator, receiver)
+    emulator.stop()
+    receiver.close()
+
+
+@pytest.fixture(scope="module")
+def calling(start_server: StartServer, api: ApiServer) -> Iterator[Server]:
+    with start_server(CLERK_SECRET_KEY=SECRET_KEY, CLERK_API_URL=api.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[ApiServer]:
+    """Clerk's Backend API. A test says what it answers."""
+    with ApiServer() as running:
+        yield running
+
+
+class Bans(Users):
+    def ban(self, user_id: int, action: str = "ban") -> requests.Response:
+        return self.call("POST", f"/{user_id}/{action}")
+
+
+class TestAtClerk:
+    @pytest.fixture
+    def bans(self, local: Clerk, clerk: Instance, users: Users) -> Bans:  # noqa: ARG002 - the admin is there
+        return Bans(local.server, clerk)
+
+    def test_ban_and_unban(self, bans: Bans, local: Clerk, clerk: Instance, sql: Sql) -> None:
+        at_clerk = local.emulator.create_user("ada@example.com", first_name="Ada")["id"]
+        session = local.emulator.create_session(at_clerk)["id"]
+        ada = add_user(sql, clerk_user_id=at_clerk)
+        theirs = clerk.token(sub=at_clerk, sid=session)
+        assert local.server.get("/auth/me", theirs).status_code == 200
+
+        user = bans.ban(ada).json()["user"]
+        assert (user["banned"], user["is_active"], user["first_name"]) == (True, True, "Ada")
+        is_problem(local.server.get("/auth/me", theirs), 403, "user-banned")
+        assert local.emulator.call("GET", f"/v1/users/{at_clerk}")["banned"]
+        assert local.emulator.call("GET", f"/v1/sessions/{session}")["status"] == "revoked"
+
+        assert bans.ban(ada, "unban").json()["user"]["banned"] is False
+        assert local.server.get("/auth/me", clerk.token(sub=at_clerk)).status_code == 200
+        assert not local.emulator.call("GET", f"/v1/users/{at_clerk}")["banned"]
+        told = {"source": "api", "actor_user_id": 1, "subject_user_id": ada, "details": {}}
+        assert sql.rows(EVENTS) == [{"action": f"user.{done}", **told} for done in ("banned", "unbanned")]
+
+    def test_its_webhook_says_nothing_new(self, bans: Bans, local: Clerk, sql: Sql) -> None:
+        at_clerk = local.emulator.create_user("bob@example.com")["id"]
+        bob = add_user(sql, clerk_user_id=at_clerk)
+        local.receiver.wait_for(1)
+        local.receiver.deliveries.clear()
+        bans.ban(bob)
+        bans.ban(bob)
+        (delivery, *_) = local.receiver.wait_for(1)
+        told = local.server.request("POST", "/api/webhooks", data=delivery.body, headers=delivery.headers)
+        # Of the first ban: the second one may have been in the same millisecond, or later.
+        assert told.json()["status"] in {"applied", "stale"}
+        assert sql.user(at_clerk)["banned"]
+        assert [row["action"] for row in sql.rows(EVENTS)] == ["user.banned"]
+
+    def test_first_profile_that_links(self, bans: Bans, local: Clerk, sql: Sql) -> None:
+        """Clerk's answer is the first profile we see, and belongs to an older row: that one is banned, shown and noted."""
+        old = add_user(sql, clerk_user_id=None)
+        at_clerk = local.emulator.create_user("carol@example.com", external_id=str(old))["id"]
+        answer = bans.ban(add_user(sql, clerk_user_id=at_clerk))
+        assert (answer.status_code, answer.json()["user"]["user_id"]) == (200, old)
+        assert sql.user(at_clerk)["banned"]
+        banned = [row["subject_user_id"] for row in sql.rows(EVENTS) if row["action"] == "user.banned"]
+        assert banned == [old]
+
+    def test_unknown_at_clerk(self, bans: Bans, sql: Sql) -> None:
+        stranger = add_user(sql, clerk_user_id="user_of_another_instance")
+        before = states(sql)
+        assert "PATCH is_active" in is_problem(bans.ban(stranger), 409, "conflict")["detail"]
+        assert states(sql) == before
+
+
+@pytest.fixture
+def bans(calling: Server, clerk: Instance, api: ApiServer) -> Bans:
+    api.asked.clear()
+    return Bans(calling, clerk)
+
+
+@pytest.mark.parametrize("action", ["ban", "unban"])
+class TestUnasked:
+    """What is refused before Clerk is asked."""
+
+    def test_nobody_at_clerk(
+        self, bans: Bans, api: ApiServer, sql: Sql, deliver: Deliver, ada: int, action: str
+    ) -> None:
+        deliver("user.deleted", {"id": "user_ada", "object": "user", "deleted": True})
+        is_problem(bans.ban(ada, action), 409, "conflict")
+        legacy = add_user(sql, clerk_user_id=None)
+        assert "PATCH is_active" in is_problem(bans.ban(legacy, action), 409, "conflict")["detail"]
+        assert api.asked == []
+
+    def test_body(self, bans: Bans, api: ApiServer, ada: int, action: str) -> None:
+        for body in ({"reason": "spam"}, {"user_id": 1}, {"banned": False}):
+            assert bans.call("POST", f"/{ada}/{action}", json=body).status_code == 422
+        assert api.asked == []
+        api.answer = answer_with(user_data("user_ada", banned=action == "ban"))
+        assert bans.call("POST", f"/{ada}/{action}", json={}).status_code == 200
+        (asked,) = api.asked
+        assert (asked.method, asked.path) == ("POST", f"/v1/users/user_ada/{action}")
+
+
+def test_oneself(bans: Bans, api: ApiServer, sql: Sql, ada: int) -> None:
+    before = states(sql)
+    is_problem(bans.ban(ada - 1), 409, "conflict")
+    assert (api.asked, states(sql)) == ([], before)
+
+
+@pytest.mark.parametrize("updated_at", [4_999, 5_000, 5_001])
+def test_age_of_the_answer(bans: Bans, api: ApiServer, sql: Sql, ada: int, updated_at: int) -> None:
+    """Of Clerk's profile and ours the newer one counts, and of two of the same time the answer."""
+    sql.rows("UPDATE users SET clerk_updated_at = to_timestamp(5) WHERE user_id = %s", ada)
+    api.answer = answer_with(user_data("user_ada", updated_at=updated_at, banned=True))
+    answer = bans.ban(ada)
+    assert (answer.status_code, answer.json()["user"]["banned"]) == (200, updated_at >= 5_000)
+
+
+def slow(_handler: object) -> None:
+    time.sleep(5)
+
+
+class TestClerkIsAway:
+    def test_nothing_changes(self, bans: Bans, api: ApiServer, sql: Sql, ada: int) -> None:
+        before = states(sql)
+        for answer in (
+            *(refuse_with("x", status) for status in (400, 401, 403, 422, 500, 502)),
+            *map(answer_with, NO_USERS),
+            answer_with(user_data("user_ada", banned=True, first_name="\x00")),
+            answer_with(user_data("user_of_somebody_else", banned=True)),
+            answer_with(user_data("user_ada", banned=False)),
+            answer_with({}, 302, Location="/"),
+            hang_up,
+            slow,
+        ):
+            api.answer = answer
+            api.asked.clear()
+            told = bans.ban(ada)
+            assert "PATCH is_active" in is_problem(told, 503, "clerk-unavailable")["detail"]
+            assert told.headers["Retry-After"] == "5"
+            assert states(sql) == before
+            assert len(api.asked) == 1
+            assert "sk_test" not in told.text + bans.server.log.read_text()
+
+    def test_asked_to_wait(self, bans: Bans, api: ApiServer, ada: int) -> None:
+        api.answer = refuse_with("too_many_requests", 429, Retry_After="1")
+        told = bans.ban(ada)
+        assert (told.status_code, told.headers["Retry-After"]) == (503, "1")
+        api.answer = answer_with(user_data("user_ada", banned=True))
+        time.sleep(1)
+        assert bans.ban(ada).status_code == 200
+
+    def test_no_secret_key(self, server: Server, clerk: Instance, sql: Sql, ada: int) -> None:
+        """What is told to do instead needs no Clerk."""
+        before = states(sql)
+        bans = Bans(server, clerk)
+        assert "CLERK_SECRET_KEY" in is_problem(bans.ban(ada), 503, "clerk-unavailable")["detail"]
+        assert states(sql) == before
+        assert bans.patch(ada, is_active=False).status_code == 200
+        assert server.get("/auth/me", clerk.token(sub="user_ada")).status_code == 403
