@@ -1,6 +1,6 @@
 """What gunicorn cannot read as a request. Imported by gunicorn.conf.py alone.
 
-gunicorn's own answer repeats the broken line, in the answer and in the log: a token in the wrong place with it.
+gunicorn's own response repeats the broken line, and so does its log: a token in the wrong place with it.
 """
 
 import json
@@ -21,6 +21,7 @@ from backend.errors import AppError, ErrorCode
 # Of ours, not of the client.
 OURS = (InvalidResponseHeader, InvalidResponseHeaderName)
 TOO_LONG = {LimitRequestLine: "414 URI Too Long", LimitRequestHeaders: "431 Request Header Fields Too Large"}
+UNREADABLE = AppError(ErrorCode.MALFORMED_BODY, "This is not a request in HTTP that can be read.")
 
 HandleError = Callable[[Any, socket.socket, Any, BaseException], None]
 
@@ -34,19 +35,13 @@ def install(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
             handle_error(request, client, address, error)
             return
         worker.log.warning("A broken request: %s.", type(error).__name__)
-        client.sendall(_answer(TOO_LONG.get(type(error), "400 Bad Request")))
+        status = TOO_LONG.get(type(error), "400 Bad Request")
+        problem = UNREADABLE.problem("") | {"status": int(status[:3])}
+        body = json.dumps(problem).encode()
+        head = (
+            f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        client.sendall(head.encode() + body)
 
     worker.handle_error = handle
-
-
-def _answer(status: str) -> bytes:
-    number, _, _ = status.partition(" ")
-    problem = AppError(ErrorCode.MALFORMED_BODY, "This is not a request in HTTP that can be read.").problem(
-        ""
-    )
-    body = json.dumps(problem | {"status": int(number)}).encode()
-    head = (
-        f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body

@@ -63,10 +63,8 @@ def _wait_once(connection: psycopg2.extensions.connection, state: int) -> None:
     """Wait until the socket is ready. Inside a request its deadline ends the wait; elsewhere a limit of our own does."""
     if state not in {psycopg2.extensions.POLL_READ, psycopg2.extensions.POLL_WRITE}:
         raise psycopg2.OperationalError("the connection is broken")
-    remaining = remaining_seconds()
-    if remaining is None:
-        limit: float | None = DEFAULT_WAIT_SECONDS
-    else:
+    limit: float | None = DEFAULT_WAIT_SECONDS
+    if (remaining := remaining_seconds()) is not None:
         limit = None if remaining > 0 else LAST_WAIT_SECONDS
     is_reading = state == psycopg2.extensions.POLL_READ
     is_connecting = connection.status == psycopg2.extensions.STATUS_SETUP

@@ -52,10 +52,17 @@ def check_claims(payload: bytes, rules: ClaimRules, now: float) -> SessionClaims
         raise AppError(ErrorCode.SESSION_PENDING, "The session is pending: finish signing in first.")
     if status != "active":
         raise invalid_claim("sts")
+    session_id = _identifier(claims, "sid")
+    actor = None
+    if "act" in claims:  # somebody impersonates the user
+        act = claims["act"]
+        actor = _identifier(act, "sub") if isinstance(act, dict) else None
+        if actor is None:
+            raise invalid_claim("act")
     return SessionClaims(
         clerk_user_id=subject,
-        session_id=_identifier(claims, "sid"),
-        actor=_actor(claims),
+        session_id=session_id,
+        actor=actor,
         expires_at=expires_at,
         entitlements=read_entitlements(claims),
     )
@@ -132,14 +139,3 @@ def check_audience(audience: object, audiences: frozenset[str]) -> None:
     named = audience if isinstance(audience, list) else [audience]
     if not any(isinstance(name, str) and name in audiences for name in named):
         raise AppError(ErrorCode.TOKEN_INVALID_AUDIENCE, "The token was made for another audience.")
-
-
-def _actor(claims: dict[str, object]) -> str | None:
-    """Who impersonates the user (`act.sub`), when somebody does."""
-    if "act" not in claims:
-        return None
-    act = claims["act"]
-    actor = _identifier(act, "sub") if isinstance(act, dict) else None
-    if actor is None:
-        raise invalid_claim("act")
-    return actor

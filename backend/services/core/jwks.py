@@ -133,7 +133,6 @@ class RemoteKeySet:
         """Take over the keys; without any note the failure: an empty response never empties the set."""
         with self._lock:
             if self._running is running:
-                self._running = None
                 now = self._clock()
                 self._failed_at = None if keys else now
                 if keys:
@@ -143,6 +142,7 @@ class RemoteKeySet:
                         kid: known[kid] if known.get(kid) == key else key for kid, key in keys.items()
                     }
                     self._loaded_at = now
+                self._running = None  # last: whoever finds none running takes what is there
         running.set()
 
 

@@ -100,16 +100,32 @@ def read_account(row: Row[Any]) -> Account:
     return Account(**{name: values[name] for name in Account._fields[:-1]}, profile=profile)
 
 
-# One statement a request, index scans only: every authenticated call pays it. All of the SQL below is ours.
+def _find_account(where: str, **changes: str) -> PreparedRead[Account]:
+    query = f"SELECT {account_columns(**changes)} FROM users u {JOINED} WHERE {where}"  # noqa: S608 - all of it is ours
+    return PreparedRead(query, *(Account, Profile))
+
+
+# One statement a request, index scans only: every authenticated call pays it.
 # $1: Clerk user id, $2: session id.
-FIND_BY_CLERK_ID = PreparedRead[Account](
-    f"""
-SELECT {account_columns(session_revoked="EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = $2)")}
-FROM users u {JOINED}
-WHERE u.clerk_user_id = $1
-""",  # noqa: S608
-    *(Account, Profile),
+FIND_BY_CLERK_ID = _find_account(
+    "u.clerk_user_id = $1",
+    session_revoked="EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = $2)",
 )
+
+# $1: users.user_id, as text.
+FIND_BY_USER_ID = _find_account("u.user_id = $1::bigint")
+
+# $1: the address of a legacy user who has not come to Clerk yet. Once linked, the address is Clerk's to give to
+# somebody else, and names nobody here any more. Two rows of one address name nobody either. "C" folds ASCII letters
+# only: the Kelvin sign is no k.
+FIND_BY_LEGACY_EMAIL = _find_account("""
+u.user_id = (SELECT min(user_id) FROM (
+    SELECT user_id FROM users
+    WHERE lower(email) = lower($1) AND lower(email COLLATE "C") = lower($1 COLLATE "C")
+      AND clerk_user_id IS NULL AND deleted_at IS NULL
+    LIMIT 2
+) AS held HAVING count(*) = 1)
+""")
 
 # $1: key_hash.
 FIND_BY_KEY = PreparedRead[AccountByKey](
@@ -120,31 +136,8 @@ SELECT k.key_id, k.key_hash, k.scopes, k.revoked_at IS NOT NULL AS is_revoked,
        {account_columns()}
 FROM api_keys k JOIN users u ON u.user_id = k.user_id {JOINED}
 WHERE k.key_hash = $1
-""",  # noqa: S608
+""",  # noqa: S608 - all of it is ours
     *(AccountByKey, Account, Profile),
-)
-
-# $1: users.user_id, as text.
-FIND_BY_USER_ID = PreparedRead[Account](
-    f"SELECT {account_columns()} FROM users u {JOINED} WHERE u.user_id = $1::bigint",  # noqa: S608
-    *(Account, Profile),
-)
-
-# $1: the address of a legacy user who has not come to Clerk yet. Once linked, the address is Clerk's to give to
-# somebody else, and names nobody here any more. Two rows of one address name nobody either. "C" folds ASCII letters
-# only: the Kelvin sign is no k.
-FIND_BY_LEGACY_EMAIL = PreparedRead[Account](
-    f"""
-WITH held AS (
-    SELECT user_id FROM users
-    WHERE lower(email) = lower($1) AND lower(email COLLATE "C") = lower($1 COLLATE "C")
-      AND clerk_user_id IS NULL AND deleted_at IS NULL
-    LIMIT 2
-)
-SELECT {account_columns()} FROM users u {JOINED}
-WHERE u.user_id = (SELECT min(user_id) FROM held HAVING count(*) = 1)
-""",  # noqa: S608
-    *(Account, Profile),
 )
 
 
@@ -196,7 +189,7 @@ def provision_for_request(connection: Connection, clerk_user_id: str, session_id
     """
     lock_user(connection, clerk_user_id)
     revoked = select(RevokedSession.session_id).where(RevokedSession.session_id == session_id)
-    is_revoked = connection.execute(revoked).first() is not None
-    is_new = not is_revoked and insert_user(connection, clerk_user_id, "request")
+    is_alive = connection.execute(revoked).first() is None
+    is_new = is_alive and insert_user(connection, clerk_user_id, "request")
     complete_user(connection, clerk_user_id)
     return is_new

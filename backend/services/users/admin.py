@@ -117,16 +117,20 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
         raise AppError(
             ErrorCode.CONFLICT, "You would lock yourself out. Another admin can do this, or `flask users`."
         )
+    changed: dict[str, object] = {}
     if changes.role is not None and changes.role != user.role:
-        _set(connection, user_id, role=changes.role)
+        changed["role"] = changes.role
         moved = {"from": user.role, "to": changes.role}
         audit.record(connection, actor, Action.USER_ROLE_CHANGED, user_id, **moved)
     if changes.plan is not None:
         set_plan(connection, actor, user_id, changes.plan)
     if changes.is_active is not None and changes.is_active != user.is_active:
-        _set(connection, user_id, is_active=changes.is_active)
+        changed["is_active"] = changes.is_active
         action = Action.USER_ACTIVATED if changes.is_active else Action.USER_DEACTIVATED
         audit.record(connection, actor, action, user_id)
+    if changed:
+        written = update(User).where(User.user_id == user_id)
+        connection.execute(written.values(changed | {"updated_at": func.now()}))
 
 
 def set_banned(
@@ -178,11 +182,6 @@ def _ask_clerk(api: BackendApi, clerk_user_id: str, *, banned: bool) -> ClerkUse
             return user
     detail = f"Clerk, which keeps the bans, could not be used: {reason}. {WITHOUT_CLERK}"
     raise AppError(ErrorCode.CLERK_UNAVAILABLE, detail, retry_after=retry_after)
-
-
-def _set(connection: Connection, user_id: int, **values: object) -> None:
-    changed = values | {"updated_at": func.now()}
-    connection.execute(update(User).where(User.user_id == user_id).values(changed))
 
 
 def _live(user: Any) -> Any:  # noqa: ANN401 - a row of some columns

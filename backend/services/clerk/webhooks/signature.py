@@ -1,5 +1,6 @@
 """Checking that a webhook was signed by Clerk's sender, Svix (Standard Webhooks 1.0.0)."""
 
+import contextlib
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -56,12 +57,10 @@ class WebhookVerifier:
         from svix.webhooks import WebhookVerificationError  # noqa: PLC0415 - see above
 
         for webhook in self._webhooks:
-            try:
+            # ValueError: a body that is not UTF-8. Svix signs text, so it is not a delivery.
+            with contextlib.suppress(WebhookVerificationError, ValueError):
                 webhook.verify(body, headers)  # says yes by returning, its value is None since 1.84.1
-            except (WebhookVerificationError, ValueError):
-                # ValueError: a body that is not UTF-8. Svix signs text, so it is not a delivery.
-                continue
-            return True
+                return True
         return False
 
 
