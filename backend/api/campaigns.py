@@ -4,7 +4,7 @@ from flask import Blueprint, url_for
 from sqlalchemy import Connection
 
 from backend.access.policy import get_current_user_id
-from backend.api.http.etags import IF_MATCH, IF_NONE_MATCH, not_modified, read_if_match
+from backend.api.http.etags import IF_MATCH, IF_NONE_MATCH, read_if_match
 from backend.api.http.operation import Created, operation
 from backend.errors import ErrorCode
 from backend.schemas.base import Nothing
@@ -12,7 +12,6 @@ from backend.schemas.campaign import CampaignChanges, CampaignIn, CampaignOut, C
 from backend.services.campaigns import campaigns
 from backend.services.campaigns.campaigns import Campaign, Status
 from backend.services.campaigns.list import CampaignPage, list_campaigns
-from backend.services.idempotency import ApiResponse
 
 blueprint = Blueprint("campaigns", __name__)
 
@@ -37,10 +36,9 @@ def list_page(connection: Connection, query: CampaignQuery) -> CampaignPage:
 
 @blueprint.get("/<id:campaign_id>")
 @operation(CampaignOut, is_tagged=True, takes=[IF_NONE_MATCH])
-def show(connection: Connection, campaign_id: int) -> Campaign | ApiResponse:
+def show(connection: Connection, campaign_id: int) -> Campaign:
     """One campaign of the caller, or 304 when the caller has this version."""
-    campaign = campaigns.read_campaign(connection, get_current_user_id(), campaign_id)
-    return not_modified(campaign.version) or campaign
+    return campaigns.read_campaign(connection, get_current_user_id(), campaign_id)
 
 
 @blueprint.patch("/<id:campaign_id>")

@@ -103,11 +103,9 @@ def print_table(rows: Sequence[Sequence[object]]) -> None:
 
 
 def show(value: object) -> str:
-    if value is None:
-        return "-"
-    return (
-        f"{value.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if isinstance(value, datetime) else printable(str(value))
-    )
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+    return "-" if value is None else printable(str(value))
 
 
 def printable(text: str) -> str:

@@ -1,11 +1,7 @@
 """Conditional requests (RFC 9110 section 13). A tag is the version of what it tags."""
 
-from http import HTTPStatus
-
 from flask import Response, request
 from werkzeug.wrappers import Response as AnyResponse
-
-from backend.services.idempotency import ApiResponse
 
 IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
 
@@ -21,10 +17,9 @@ def read_if_match() -> frozenset[str] | None:
     return frozenset(request.if_match.as_set())
 
 
-def not_modified(version: int) -> ApiResponse | None:
-    """The 304 for a caller who has this version already."""
-    is_known = request.if_none_match.contains_weak(str(version))
-    return ApiResponse(HTTPStatus.NOT_MODIFIED, "", etag=tag(version)) if is_known else None
+def has_version(version: int) -> bool:
+    """Whether the caller has this version already."""
+    return request.if_none_match.contains_weak(str(version))
 
 
 def revalidated(response: Response) -> AnyResponse:

@@ -12,13 +12,13 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
 from backend.access.policy import READING, Policy, policies_of
-from backend.api.http.etags import IF_NONE_MATCH
+from backend.api.http.etags import IF_MATCH, IF_NONE_MATCH
+from backend.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from backend.api.http.openapi_parts import (
     HEADERS,
     INFO,
     NOT_MODIFIED,
     PROBLEM,
-    REFUSED_FOR,
     REPLAYED,
     REQUIRED_HEADER,
     SECURITY_SCHEMES,
@@ -49,6 +49,11 @@ OF_A_CALLER = OF_THE_DATABASE | {
     ErrorCode.USER_BANNED,
     ErrorCode.FORBIDDEN,
     ErrorCode.JWKS_UNAVAILABLE,
+}
+# By request header.
+REFUSED_FOR = {
+    IDEMPOTENCY_KEY: OF_A_BODY - {ErrorCode.UNSUPPORTED_MEDIA_TYPE} | {ErrorCode.CONFLICT},
+    IF_MATCH: {ErrorCode.PRECONDITION_FAILED},
 }
 
 

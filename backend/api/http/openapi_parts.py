@@ -58,16 +58,6 @@ HEADERS: dict[str, dict[str, Any]] = {
     IF_NONE_MATCH: {"description": "The ETag that you have.", "schema": STRING},
     **dict.fromkeys(SVIX_HEADERS, REQUIRED_HEADER),
 }
-# What may be refused because of them.
-REFUSED_FOR = {
-    IDEMPOTENCY_KEY: {
-        ErrorCode.VALIDATION,
-        ErrorCode.CONFLICT,
-        ErrorCode.MALFORMED_BODY,
-        ErrorCode.PAYLOAD_TOO_LARGE,
-    },
-    IF_MATCH: {ErrorCode.PRECONDITION_FAILED},
-}
 REPLAYED = {
     "description": "`true` where this is the answer of an earlier request.",
     "schema": {"const": "true"},

@@ -11,7 +11,7 @@ from flask import Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from backend.api.http.etags import tag
+from backend.api.http.etags import IF_NONE_MATCH, has_version, tag
 from backend.api.http.idempotency import HEADER, run_once
 from backend.api.http.parsing import read_body, read_query
 from backend.container import in_transaction
@@ -35,10 +35,10 @@ class Operation:
 
     `body` and `query` are read as the models that it annotates them with. `connection`: it runs in a transaction, which is
     committed when it returns; it may run again, so it changes nothing but through that connection. The view returns what
-    the model `response` is read from, by attribute or key (in a Created: with status 201); None for no body; an ApiResponse
-    for another status; or a whole Response.
+    the model `response` is read from, by attribute or key (in a Created: with status 201); None for no body; or a whole
+    Response.
 
-    `takes`: request headers that mean something. `refuses`: with which codes, besides those that follow from all the rest.
+    `takes`: request headers that mean something; with If-None-Match, 304 for a caller who has this version. `refuses`: with which codes, besides those that follow from all the rest.
     `media_type`: of a response that is no model; with `response`, of the other form that it may have. `raw_body`: one that
     the view reads itself, byte for byte. `is_tagged`: the response has an ETag, the `version` of what is returned.
     `is_idempotent`: the view runs as `run_once` says. `shows_secret`: the response does, and is kept encrypted.
@@ -91,12 +91,13 @@ class Operation:
 
     def write(self, returned: Any) -> ApiResponse:  # noqa: ANN401 - whatever the model is read from
         """The response to what the view returned."""
-        if isinstance(returned, ApiResponse):
-            return returned
         if isinstance(returned, Created):
             return self.write(returned.row)._replace(location=returned.location)
+        etag = tag(returned.version) if self.is_tagged else None
+        if IF_NONE_MATCH in self.takes and has_version(returned.version):
+            return ApiResponse(HTTPStatus.NOT_MODIFIED, "", etag=etag)
         body = self.response.model_validate(returned).model_dump_json() if self.response else ""
-        return ApiResponse(self.status, body, etag=tag(returned.version) if self.is_tagged else None)
+        return ApiResponse(self.status, body, etag=etag)
 
 
 operation = Operation  # its name as a decorator
