@@ -7,7 +7,7 @@ import pytest
 from click.testing import Result
 from flask import Blueprint
 
-from backend.access.policy import require_auth
+from backend.access.policy import Policy, policies_of, require_auth
 from backend.models.choices import Plan
 from backend.services.plans.catalogue import PLANS
 from tests.conftest import Deliver
@@ -165,6 +165,7 @@ def test_route_that_demands_a_plan(settings: dict[str, str], clerk: Instance, su
     blueprint = Blueprint("pro_only", __name__)
     blueprint.add_url_rule("/pro-only", view_func=require_auth(plan=Plan.PRO)(lambda: "welcome"))
     app.register_blueprint(blueprint)
+    policies_of(app)["pro_only"] = Policy()
 
     def ask() -> int:
         headers = {"Authorization": f"Bearer {clerk.token(sub=ADA)}"}
