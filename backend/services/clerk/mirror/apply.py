@@ -93,12 +93,10 @@ class Mirror:
         complete_user(connection, clerk_user_id)
 
 
-def apply_creation(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
-    return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=False))
-
-
-def apply_update(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
-    return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=True))
+def apply_profile(
+    mirror: Mirror, connection: Connection, data: dict[str, Any], *, wins_ties: bool
+) -> Outcome:
+    return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=wins_ties))
 
 
 def _is_newer(user: ClerkUser, own: LockedUser, *, wins_ties: bool) -> bool:
