@@ -88,7 +88,9 @@ class Authenticator:
         """
         token = next((value for name in self._cookie_names if (value := request.cookies.get(name))), None)
         origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-        is_allowed = origin in self._origins or origin == request.host_url.rstrip("/")
+        is_allowed = origin is not None and (
+            origin in self._origins or origin == request.host_url.rstrip("/")
+        )
         if token is not None and request.method not in SAFE_METHODS:
             # Silence is not enough for a change: what sends neither header is no browser of today, and can send the token
             # itself.
