@@ -18,7 +18,7 @@ class RequestTimeout(BaseException):
 
 
 class DatabaseTimeout(psycopg2.OperationalError):
-    """The database did not answer in time. psycopg2 has closed the connection: its answer may still be on the way."""
+    """The database did not respond in time. psycopg2 has closed the connection: the response may still be on the way."""
 
 
 _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)

@@ -45,8 +45,12 @@ class ApiKeys:
             api_key_id=found.key_id,
             scopes=scopes,
         )
-        if found.is_use_to_be_noted:
-            self._note_use(found.key_id)
+        if found.is_use_to_be_noted and self._database.has_free_writer():
+            # A courtesy to the owner: no request waits or fails for it.
+            try:
+                self._database.transact(lambda connection: note_use(connection, found.key_id))
+            except (SQLAlchemyError, psycopg2.Error) as error:
+                log.warning("The use of API key %s was not noted: %s.", found.key_id, type(error).__name__)
         return identity
 
     def _find(self, digest: str) -> AccountByKey:
@@ -58,12 +62,3 @@ class ApiKeys:
         if found.is_expired:
             raise AppError(ErrorCode.API_KEY_EXPIRED, "This API key has expired. Make a new one.")
         return found
-
-    def _note_use(self, key_id: int) -> None:
-        """A courtesy to the owner: no request waits or fails for it."""
-        if not self._database.has_free_writer():
-            return
-        try:
-            self._database.transact(lambda connection: note_use(connection, key_id))
-        except (SQLAlchemyError, psycopg2.Error) as error:
-            log.warning("The use of API key %s was not noted: %s.", key_id, type(error).__name__)

@@ -82,43 +82,32 @@ class Authenticator:
         return "clerk", value
 
     def _from_cookie(self, request: Request) -> str:
-        token = next((value for name in self._cookie_names if (value := request.cookies.get(name))), None)
-        if token is not None:
-            if request.method not in SAFE_METHODS:
-                self._check_own_page(request)
-                return token
-            if self._is_same_site(request):
-                return token
-        raise AppError(
-            ErrorCode.SESSION_TOKEN_MISSING, "Sign in: send Authorization: Bearer <session token>."
-        )
-
-    def _check_own_page(self, request: Request) -> None:
-        """Before a change, the browser must say that a page of ours asks for it: a foreign one cannot fake that.
-
-        Silence is not enough here: what sends neither header is no browser of today, and can send the token itself.
-        """
-        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-        is_own = site == "same-origin" if origin is None else self._is_allowed(origin, request)
-        if not is_own or site == "cross-site":
-            raise AppError(
-                ErrorCode.CSRF,
-                "A cookie is not enough for this request: send Authorization: Bearer <session token>.",
-            )
-
-    def _is_same_site(self, request: Request) -> bool:
-        """Whether the browser says that the request comes from this site or an allowed origin.
+        """The session token in the cookie, where the browser says that a page of ours sent it.
 
         A foreign page can make a browser send the cookie; it cannot make it hide where the request came from.
-        Programs send neither header, and hold the cookie only because somebody gave it to them.
         """
-        if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "same-site", "none"}:
-            return False
-        origin = request.headers.get("Origin")
-        return origin is None or self._is_allowed(origin, request)
-
-    def _is_allowed(self, origin: str, request: Request) -> bool:
-        return origin in self._origins or origin == request.host_url.rstrip("/")
+        token = next((value for name in self._cookie_names if (value := request.cookies.get(name))), None)
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+        is_allowed = origin is not None and (
+            origin in self._origins or origin == request.host_url.rstrip("/")
+        )
+        if token is not None and request.method not in SAFE_METHODS:
+            # Silence is not enough for a change: what sends neither header is no browser of today, and can send the token
+            # itself.
+            is_own = site == "same-origin" if origin is None else is_allowed
+            if not is_own or site == "cross-site":
+                raise AppError(
+                    ErrorCode.CSRF,
+                    "A cookie is not enough for this request: send Authorization: Bearer <session token>.",
+                )
+            return token
+        # Programs send neither header, and hold the cookie only because somebody gave it to them.
+        is_same_site = site in {None, "same-origin", "same-site", "none"} and (origin is None or is_allowed)
+        if token is None or not is_same_site:
+            raise AppError(
+                ErrorCode.SESSION_TOKEN_MISSING, "Sign in: send Authorization: Bearer <session token>."
+            )
+        return token
 
 
 def session_cookie_names(publishable_key: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from flask import g
 
@@ -36,32 +37,30 @@ class SessionTokens:
     def identify(self, token: str) -> Identity:
         """Raises AppError: 401 for the token, 503 for our own trouble."""
         claims = self._clerk.verify(token)
-        account = self._reads.fetch(FIND_BY_CLERK_ID, claims.clerk_user_id, claims.session_id)
+        find = partial(self._reads.fetch, FIND_BY_CLERK_ID, claims.clerk_user_id, claims.session_id)
+        account = find()
         if account is None:
-            account = self._provision(claims)
+            account = self._provision(claims, find)
         if claims.actor is not None:
             self._note_impersonation(account.user_id, claims, claims.actor)
         return admit(
             "clerk",
             account,
             self._transact,
-            lambda: self._read(claims),
+            find,
             session_id=claims.session_id,
             actor=claims.actor,
             entitlements=claims.entitlements,
         )
 
-    def _read(self, claims: SessionClaims) -> Account | None:
-        return self._reads.fetch(FIND_BY_CLERK_ID, claims.clerk_user_id, claims.session_id)
-
-    def _provision(self, claims: SessionClaims) -> Account:
+    def _provision(self, claims: SessionClaims, find: Callable[[], Account | None]) -> Account:
         """The token came before the webhook: make the user now, with what Clerk's API tells if it may be asked."""
         is_new = self._transact(
             lambda connection: provision_for_request(connection, claims.clerk_user_id, claims.session_id)
         )
         if is_new:
             self._complete(claims.clerk_user_id)
-        account = self._read(claims)
+        account = find()
         if account is None:
             # Only a session that was revoked before its user was ever seen leaves nothing behind.
             raise AppError(ErrorCode.SESSION_REVOKED, "The session has ended. Sign in again.")

@@ -79,5 +79,5 @@ def _resolve(address: Mapping[str, Any]) -> dict[str, str]:
         found = socket.getaddrinfo(host, address.get("port"), type=socket.SOCK_STREAM)
     except OSError as error:
         raise psycopg2.OperationalError(f"the database's host name was not resolved: {error}") from error
-    numbers = [str(answer[4][0]) for answer in found]
+    numbers = [str(address[4][0]) for address in found]
     return {"host": ",".join([host] * len(numbers)), "hostaddr": ",".join(numbers)}

@@ -41,7 +41,9 @@ class Database:
         the confirmation of a COMMIT is lost nobody knows what became of it. Raises UnknownOutcomeError then: a 503 follows,
         and whoever sends the request again is safe by the ledger of events or an Idempotency-Key.
         """
-        for tries_left in reversed(range(TRIES)):
+        tries = 0
+        while True:
+            tries += 1
             is_committing = False
             try:
                 with self._engine.begin() as connection:
@@ -50,23 +52,17 @@ class Database:
             except DBAPIError as error:
                 if is_committing and error.connection_invalidated:
                     raise UnknownOutcomeError from error
-                if is_committing or tries_left == 0 or not _is_passing(error):
+                is_dead = error.connection_invalidated and not isinstance(error.orig, DatabaseTimeout)
+                is_passing = is_dead or isinstance(error.orig, DeadlockDetected | SerializationFailure)
+                if is_committing or tries == TRIES or not is_passing:
                     raise
             else:
                 return result
-        raise AssertionError("unreachable")
 
     def has_free_writer(self) -> bool:
         """Whether a transaction could begin without waiting for another one to end."""
         pool = self._engine.pool
         return not isinstance(pool, QueuePool) or pool.checkedout() < pool.size()
-
-
-def _is_passing(error: DBAPIError) -> bool:
-    """Whether the work may succeed when it is tried again at once. The transaction was not committed."""
-    if isinstance(error.orig, DeadlockDetected | SerializationFailure):
-        return True
-    return error.connection_invalidated and not isinstance(error.orig, DatabaseTimeout)
 
 
 def describe_fault(error: Exception) -> str:

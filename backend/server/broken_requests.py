@@ -27,7 +27,7 @@ HandleError = Callable[[Any, socket.socket, Any, BaseException], None]
 
 
 def install(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
-    """Let this worker answer broken requests in our form, and log no more than what kind of fault it was."""
+    """Let this worker respond to broken requests in our form, and log no more than what kind of fault it was."""
     handle_error: HandleError = worker.handle_error
 
     def handle(request: Any, client: socket.socket, address: Any, error: BaseException) -> None:  # noqa: ANN401

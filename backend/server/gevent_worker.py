@@ -1,4 +1,4 @@
-"""What gunicorn's gevent worker adds to the application: deadlines, and a database driver that waits in turn.
+"""What gunicorn's gevent worker adds to the application: deadlines, and a database driver that lets others run while it waits.
 
 Imported by gunicorn.conf.py alone, after gevent has patched the standard library. A frozen PostgreSQL defeats
 statement_timeout, tcp_user_timeout and keepalives alike (measured): only giving up the wait helps.

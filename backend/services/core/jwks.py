@@ -46,12 +46,7 @@ class RemoteKeySet:
     """
 
     def __init__(
-        self,
-        url: str,
-        lifetime: float,
-        fetch: Fetch,
-        *,
-        clock: Callable[[], float] = time.monotonic,
+        self, url: str, lifetime: float, fetch: Fetch, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._url = url
         self._lifetime = lifetime

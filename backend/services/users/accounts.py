@@ -108,8 +108,7 @@ def _find_account(where: str, **changes: str) -> PreparedRead[Account]:
 # One statement a request, index scans only: every authenticated call pays it.
 # $1: Clerk user id, $2: session id.
 FIND_BY_CLERK_ID = _find_account(
-    "u.clerk_user_id = $1",
-    session_revoked="EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = $2)",
+    "u.clerk_user_id = $1", session_revoked="EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = $2)"
 )
 
 # $1: users.user_id, as text.

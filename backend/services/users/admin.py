@@ -136,9 +136,9 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
 def set_banned(
     transact: Transact, api: BackendApi, mirror: Mirror, actor: Actor, user_id: int, *, banned: bool
 ) -> int:
-    """Ban or unban at Clerk, which owns bans, then bring our copy up to Clerk's answer at once; return its user_id.
+    """Ban or unban at Clerk, which owns bans, then bring our copy up to Clerk's response at once; return its user_id.
 
-    It is another one when Clerk's answer is the first profile of the user, and links them to an older row.
+    It is another one when Clerk's response is the first profile of the user, and links them to an older row.
 
     Raises AppError: 404 for an unknown user; 409 for a deleted one, one that is not at Clerk, and for an admin who
     would ban themself; 503 while Clerk does not do it, and then nothing changes here.
@@ -150,13 +150,13 @@ def set_banned(
     if user.clerk_user_id is None:
         raise AppError(ErrorCode.CONFLICT, f"This user is not at Clerk. {WITHOUT_CLERK}")
     # Outside any transaction: Clerk may take 3 s, and no lock or connection waits with us.
-    answered = _ask_clerk(api, user.clerk_user_id, banned=banned)
+    changed = _ask_clerk(api, user.clerk_user_id, banned=banned)
 
     def follow(connection: Connection) -> int:
-        mirror.apply_user(connection, answered, wins_ties=True)
+        mirror.apply_user(connection, changed, wins_ties=True)
         own = select(User.user_id).where(User.clerk_user_id == user.clerk_user_id)
         found: int = connection.execute(own).scalar_one()
-        # Compared with what was here before Clerk was asked: its webhook may have been faster than its answer.
+        # Compared with what was here before Clerk was asked: its webhook may have been faster than its response.
         if user.banned != banned:
             action = Action.USER_BANNED if banned else Action.USER_UNBANNED
             audit.record(connection, actor, action, found)

@@ -93,12 +93,10 @@ class Mirror:
         complete_user(connection, clerk_user_id)
 
 
-def apply_creation(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
-    return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=False))
-
-
-def apply_update(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
-    return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=True))
+def apply_profile(
+    mirror: Mirror, connection: Connection, data: dict[str, Any], *, wins_ties: bool
+) -> Outcome:
+    return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=wins_ties))
 
 
 def _is_newer(user: ClerkUser, own: LockedUser, *, wins_ties: bool) -> bool:
@@ -117,11 +115,8 @@ def _may_hold_email(connection: Connection, user: ClerkUser, rows: Iterable[Lock
     for row in rows:
         if not row.has_address or not row.email_verified or row.clerk_user_id == user.clerk_user_id:
             continue
-        ours, theirs = (
-            (user.clerk_updated_at, user.clerk_user_id),
-            (row.clerk_updated_at, row.clerk_user_id or ""),
-        )
-        if row.clerk_updated_at is not None and ours <= theirs:
+        ours = user.clerk_updated_at, user.clerk_user_id
+        if row.clerk_updated_at is not None and ours <= (row.clerk_updated_at, row.clerk_user_id or ""):
             return False
         released = {User.email_verified: False, User.updated_at: func.now()}
         connection.execute(update(User).where(User.user_id == row.user_id).values(released))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from backend.services.clerk import billing, sessions
-from backend.services.clerk.mirror.apply import Mirror, Outcome, apply_creation, apply_update
+from backend.services.clerk.mirror.apply import Mirror, Outcome, apply_profile
 from backend.services.clerk.mirror.erase import delete_user
 from backend.services.clerk.payloads import LAST_MILLISECOND, Unprocessable
 from backend.services.core.claims import IDENTIFIER
@@ -33,8 +33,8 @@ _END = EventType(("user_id",), sessions.end_session)
 
 # Every other type is stored as ignored.
 EVENT_TYPES: Mapping[str, EventType] = {
-    "user.created": EventType(("id",), apply_creation),
-    "user.updated": EventType(("id",), apply_update),
+    "user.created": EventType(("id",), partial(apply_profile, wins_ties=False)),
+    "user.updated": EventType(("id",), partial(apply_profile, wins_ties=True)),
     "user.deleted": EventType(("id",), delete_user),
     "session.created": EventType(("user_id",), sessions.start_session),
     "session.ended": _END,
