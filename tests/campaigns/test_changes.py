@@ -104,7 +104,7 @@ class TestIfMatch:
         ("tags", "is_match"),
         [
             *(('"1"', True), ("*", True), ('"7", "1"', True), (None, True)),
-            *(('"2"', False), ('W/"1"', False), ("1", False), ('"01"', False), ("", False), ('"', False)),
+            *(('"2"', False), ('W/"1"', False), ("1", True), ('"01"', False), ("", False), ('"', False)),
             *(('"1', False), ('"11"', False), ('"1" "2"', False), ('W/"1", "3"', False), ('"*"', False)),
         ],
     )

@@ -10,11 +10,11 @@ from tests.support.database import Sql
 
 def test_not_modified(owner: Owner) -> None:
     path = f"/{owner.create()['campaign_id']}"
-    for tags in ('"1"', 'W/"1"', "*", '"0", "1"', '"x",W/"1"'):
+    for tags in ('"1"', 'W/"1"', "*", '"0", "1"', '"x",W/"1"', "1"):
         answer = owner.call("GET", path, headers={"If-None-Match": tags})
         assert (answer.status_code, answer.content) == (304, b""), tags
         assert answer.headers["ETag"] == '"1"'
-    for tags in ('"2"', "1", '"11"', '"1', "", '""'):
+    for tags in ('"2"', '"11"', '"1', "", '""'):
         assert owner.call("GET", path, headers={"If-None-Match": tags}).status_code == 200, tags
     answer = owner.call("HEAD", path)
     assert (answer.status_code, answer.headers["ETag"], answer.content) == (200, '"1"', b"")

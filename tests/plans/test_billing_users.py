@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.models.choices import Plan
-from backend.services.clerk import billing
+from backend.services.clerk import billing, billing_payloads
 from backend.services.plans.catalogue import CLERK_SLUGS
 from tests.conftest import Deliver
 from tests.support.admins import ADMIN, add_admin
@@ -176,7 +176,8 @@ class TestUnknownPlan:
         assert status(deliver("subscription.created", data, event_id="msg_1")) == "dead"
         row = sql.row("SELECT status, subject_id, payload FROM webhook_events")
         assert (row["status"], row["subject_id"], json.loads(row["payload"])["data"]) == ("dead", USER, data)
-        monkeypatch.setattr(billing, "CLERK_SLUGS", {**CLERK_SLUGS, "gold": Plan.PRO})  # a new release
+        for module in (billing, billing_payloads):  # a new release
+            monkeypatch.setattr(module, "CLERK_SLUGS", {**CLERK_SLUGS, "gold": Plan.PRO})
         body = row["payload"].encode()
         headers = clerk.webhook_headers(body, event_id="msg_1")
         answer = make_app(settings).test_client().post("/api/webhooks", data=body, headers=headers)
