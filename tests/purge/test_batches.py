@@ -78,10 +78,10 @@ class TestProcesses:
         assert sql.value("SELECT count(*) FROM revoked_sessions") == 0
 
     def test_interrupted_and_resumed(self, purge: Purge, settings: dict[str, str], sql: Sql) -> None:
-        put(sql, "revoked_sessions", number=3_000)
+        put(sql, "revoked_sessions", number=5_000)
         put(sql, "webhook_events", number=7)
         reading, terminal = os.openpty()
-        with after_each_delete(sql, "PERFORM pg_sleep(0.7)"):
+        with after_each_delete(sql, "PERFORM pg_sleep(1)"):
             process = self.start(settings, terminal)
             os.close(terminal)
             shown = ""
@@ -95,7 +95,7 @@ class TestProcesses:
         left = sql.value("SELECT count(*) FROM revoked_sessions")
         assert (left > 0, left % 1_000) == (True, 0)
         # It may have been stopped between a commit and the count of it.
-        assert 3_000 - left - deleted(stdout, "revoked_sessions") in {0, 1_000}
+        assert 5_000 - left - deleted(stdout, "revoked_sessions") in {0, 1_000}
         assert purge() == report({"revoked_sessions": left, "webhook_events": 7})
 
 
