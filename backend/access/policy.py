@@ -143,8 +143,9 @@ def get_caller() -> Identity:
     """
     known: Identity | AppError | None = g.get("caller")
     if known is None:
+        access: Access = current_app.extensions[_EXTENSION]
         try:
-            known = current_access().authenticator.authenticate(request)
+            known = access.authenticator.authenticate(request)
         except AppError as error:
             known = error
         g.caller = known

@@ -4,6 +4,11 @@ from enum import StrEnum
 from typing import Self
 
 
+def one_of(column: str, choices: type[StrEnum]) -> str:
+    """The condition that a column holds one of the choices, as SQL."""
+    return column + " IN (" + ", ".join(f"'{choice}'" for choice in choices) + ")"
+
+
 class _Ranked(StrEnum):
     def includes(self, other: Self) -> bool:
         """Whether this one may do all that the other may."""

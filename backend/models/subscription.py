@@ -4,6 +4,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import Base
+from backend.models.choices import Plan, one_of
 
 # Of `subscriptions s`: it was canceled and has come to its end, and the plan is not taken back yet.
 HAS_LAPSED = "(s.plan <> 'free' AND s.status = 'canceled' AND s.period_end <= now())"
@@ -14,7 +15,7 @@ class Subscription(Base):
 
     __tablename__ = "subscriptions"
     __table_args__ = (
-        CheckConstraint("plan IN ('free', 'pro', 'enterprise')", name="plan"),
+        CheckConstraint(one_of("plan", Plan), name="plan"),
         CheckConstraint("status IN ('active', 'past_due', 'canceled')", name="status"),
         Index("ix_subscriptions_paid", "plan", "user_id", postgresql_where=text("plan <> 'free'")),
         {"comment": "The plan of each user; made with the user, free at first."},

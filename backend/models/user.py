@@ -6,6 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import PERSONAL, Base
+from backend.models.choices import Role, one_of
 
 # What Clerk owns: written when Clerk tells of the user, and erased with the user where it is personal.
 STATE = {"clerk": True}
@@ -24,7 +25,7 @@ class User(Base):
     __tablename__ = "users"
     __table_args__ = (
         UniqueConstraint("clerk_user_id"),
-        CheckConstraint("role IN ('user', 'developer', 'admin')", name="role"),
+        CheckConstraint(one_of("role", Role), name="role"),
         CheckConstraint(
             "provisioned_by IN ('webhook', 'request', 'backfill', 'legacy')", name="provisioned_by"
         ),

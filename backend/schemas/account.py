@@ -94,7 +94,7 @@ class AccountOut(BaseModel):
                     "kind": identity.kind,
                     "session_id": identity.session_id,
                     "actor": identity.actor,
-                    "organization": identity.entitlements if identity.org_id else None,
+                    "organization": identity.entitlements if identity.entitlements.org_id else None,
                     "scopes": sorted(identity.scopes) if identity.kind == "api-key" else None,
                 },
             }

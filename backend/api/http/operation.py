@@ -107,7 +107,10 @@ def respond(written: ApiResponse, is_replayed: bool = False) -> Response:
     response = Response(written.body, written.status, content_type=JSON)
     if not written.body:
         del response.headers["Content-Type"]
-    replayed = "true" if is_replayed else None
-    headers = {"Location": written.location, "ETag": written.etag, "Idempotent-Replayed": replayed}
-    response.headers.update({name: value for name, value in headers.items() if value is not None})
+    if written.location is not None:
+        response.headers["Location"] = written.location
+    if written.etag is not None:
+        response.headers["ETag"] = written.etag
+    if is_replayed:
+        response.headers["Idempotent-Replayed"] = "true"
     return response

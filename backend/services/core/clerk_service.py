@@ -6,12 +6,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
 from backend.errors import AppError, ErrorCode
 from backend.services.core.claims import SKEW_SECONDS, ClaimRules, SessionClaims, check_claims
 from backend.services.core.jwks import Fetch, KeySource, PemKey, RemoteKeySet
-from backend.services.core.public_keys import is_signed
+from backend.services.core.public_keys import PublicKey, is_signed
 from backend.services.core.token_form import parse_token
 from config import Settings
 
@@ -23,7 +21,7 @@ class VerifiedToken(NamedTuple):
 
     claims: SessionClaims
     kid: str | None
-    key: RSAPublicKey
+    key: PublicKey
 
 
 class ClerkService:

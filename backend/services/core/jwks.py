@@ -6,10 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
+from backend.deadline import Deadline, RequestTimeout
 from backend.errors import AppError, ErrorCode
-from backend.services.core.public_keys import Keys, load_pem, usable_keys
+from backend.services.core.public_keys import Keys, PublicKey, load_pem, usable_keys
 
 MAX_SET_BYTES = 65_536
 FETCH_SECONDS = 3.0  # one that takes longer counts as failed, whatever the server at the other end does
@@ -31,7 +30,7 @@ class PemKey:
     def __init__(self, pem: str) -> None:
         self._key = load_pem(pem)
 
-    def get(self, kid: str | None) -> RSAPublicKey:  # noqa: ARG002
+    def get(self, kid: str | None) -> PublicKey:  # noqa: ARG002
         return self._key
 
     def check(self) -> None:
@@ -59,7 +58,7 @@ class RemoteKeySet:
         self._started_at = -math.inf
         self._running: threading.Event | None = None  # set when the fetch that is running has ended
 
-    def get(self, kid: str | None) -> RSAPublicKey:
+    def get(self, kid: str | None) -> PublicKey:
         """The key with this id. Raises AppError: 401 when Clerk has none, 503 without keys."""
         key = _find(self._current(), kid)
         if key is None:
@@ -115,13 +114,18 @@ class RemoteKeySet:
 
     def _load(self, running: threading.Event) -> None:
         keys: Keys = {}
+        # A server that sends one byte at a time is cut off too, where the worker can: else its threads would pile up.
+        deadline = Deadline(FETCH_SECONDS)
         try:
             keys = usable_keys(self._fetch(self._url))
             if not keys:
                 log.warning("The JWK set at %s holds no usable key.", self._url)
         except OSError as error:
             log.warning("The JWK set at %s could not be fetched: %s.", self._url, error)
+        except RequestTimeout:
+            log.warning("The JWK set at %s could not be fetched: it took too long.", self._url)
         finally:
+            deadline.end()
             self._finish(running, keys)
 
     def _finish(self, running: threading.Event, keys: Keys) -> None:
@@ -144,7 +148,7 @@ class RemoteKeySet:
 KeySource = PemKey | RemoteKeySet
 
 
-def _find(keys: Keys, kid: str | None) -> RSAPublicKey | None:
+def _find(keys: Keys, kid: str | None) -> PublicKey | None:
     """The key with this id. Every Clerk token names one; without a name only a lone key is no guess."""
     if kid is None:
         return next(iter(keys.values())) if len(keys) == 1 else None

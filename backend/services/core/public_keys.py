@@ -16,7 +16,8 @@ _RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 MAX_BITS = 8192  # a larger one only costs time: verification grows with the square of the size
 MAX_KEYS = 20
 
-Keys = Mapping[str, RSAPublicKey]
+PublicKey = RSAPublicKey
+Keys = Mapping[str, PublicKey]
 
 
 def is_signed(text: bytes, signature: bytes, key: RSAPublicKey) -> bool:
