@@ -3,6 +3,7 @@
 Unknown members pass: Clerk adds some. A member of a wrong type makes the whole unusable, and the reason names its path.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -38,7 +39,7 @@ def read_payload(model: type[M], data: object) -> M:
         raise Unprocessable(f"{path}: {fault['msg'].removeprefix('Value error, ')}") from None
 
 
-def refusing(is_wrong: Callable[[Any], bool], message: str) -> AfterValidator:
+def refusing(is_wrong: Callable[[Any], object], message: str) -> AfterValidator:
     """Refuses a text that is wrong; None is no text, and passes."""
 
     def validate(value: Any) -> Any:  # noqa: ANN401 - of whatever type it is attached to
@@ -57,10 +58,11 @@ def to_instant(value: object) -> datetime:
 
 
 Identifier = Annotated[str, refusing(lambda value: not IDENTIFIER.fullmatch(value), "is not an id")]
-# PostgreSQL holds no NUL; pydantic refuses lone surrogates itself.
+# PostgreSQL holds neither, and in Python values pydantic lets both pass.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 Text = Annotated[
     str | None,
-    refusing(lambda value: "\x00" in value, "has a NUL"),
+    refusing(UNSTORABLE.search, "has a NUL or half a character"),
     AfterValidator(lambda value: value or None),
 ]
 Milliseconds = Annotated[int, Field(ge=0, le=LAST_MILLISECOND)]
