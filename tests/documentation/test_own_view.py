@@ -35,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     named, imported, *_, route = line.splitlines()
     table = folder / named.removeprefix("# ")
     text = table.read_text()
-    for place, added in (("from backend.api.openapi", imported), ("    Route(webhooks,", f"    {route}")):
+    for place, added in (("from backend.api.openapi", imported), ("    Route(webhooks,", f"    {route},")):
         assert text.count(place) == 1
         if added not in text:  # somebody may have tried the example here
             text = text.replace(place, f"{added}\n{place}")

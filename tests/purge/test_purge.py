@@ -118,7 +118,7 @@ def test_deleted_user_with_more_than_goes_at_once(
     )
     sql.rows(
         "INSERT INTO idempotency_keys (user_id, method, path, key, body_hash, status, body, expires_at) "
-        "SELECT %s, 'POST', '/x', n, 'x', 201, '', now() + interval '1 d' FROM generate_series(2, %s) n",
+        "SELECT %s, 'POST', '/x', n, 'x', 201, '', now() + interval '1 d' FROM generate_series(1, %s) n",
         *(user_id, number),
     )
     deleted = {"id": "user_1", "object": "user", "deleted": True}

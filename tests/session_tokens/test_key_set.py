@@ -246,7 +246,7 @@ class TestFailure:
 class TestLateFetch:
     @pytest.fixture(autouse=True)
     def _short_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(jwks, "DEADLINE_SECONDS", 0.1)
+        monkeypatch.setattr(jwks, "FETCH_SECONDS", 0.1)
 
     def test_is_given_up(self, source: Source) -> None:
         source.gate.clear()

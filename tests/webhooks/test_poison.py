@@ -50,6 +50,12 @@ NO_PROFILES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"email_addresses": [{"id": "idn_1", "email_address": "a\x00@example.com"}]}, "email_address"),
     ({"email_addresses": [{"id": "idn_1", "email_address": 5}]}, "email_address"),
+    # A wrong type makes the whole unusable, and the reason names the member.
+    ({"email_addresses": "ada@example.com"}, "data.email_addresses: "),
+    ({"email_addresses": [None]}, "data.email_addresses.0: "),
+    ({"email_addresses": [{}, 5]}, "data.email_addresses.1: "),
+    ({"banned": "yes"}, "data.banned: "),
+    ({"locked": 1}, "data.locked: "),
 ]
 # Whatever a dead event could have done.
 COUNTS = "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM revoked_sessions)"
@@ -131,12 +137,11 @@ class TestOddButUsable:
     def test_user(self, deliver: Deliver, sql: Sql) -> None:
         odd: list[dict[str, object]] = [
             {"email_addresses": None},
-            {"email_addresses": "ada@example.com"},
-            {"email_addresses": [None, 5, {}, {"id": None}]},
+            {"email_addresses": [{}, {"id": None}]},
             {"email_addresses": [{"id": "idn_1", "email_address": None}]},
             {"email_addresses": [{"id": "idn_other", "email_address": "ada@example.com"}]},
             {"primary_email_address_id": None},
-            {"banned": "yes", "locked": 1},
+            {"banned": None, "locked": None},
             {"public_metadata": {"a": [1] * 1000}, "private_metadata": None, "birthday": "x"},
         ]
         for number, change in enumerate(odd):
