@@ -11,12 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -171,9 +166,7 @@ class Settings(BaseSettings):
                 "or use `make run`, which starts a local Clerk instance"
             )
         if not self.issuers:
-            raise ConfigError(
-                "CLERK_ISSUER: set it (or CLERK_PUBLISHABLE_KEY), every token's issuer is checked"
-            )
+            raise ConfigError("CLERK_ISSUER: set it (or CLERK_PUBLISHABLE_KEY), every token's issuer is checked")
         if self.is_production:
             self._check_production()
         return self
@@ -182,24 +175,18 @@ class Settings(BaseSettings):
         if not self.clerk_webhook_secret:
             raise ConfigError("CLERK_WEBHOOK_SECRET: missing, production needs it")
         if any(LOCAL_CLERK_HOST in text for text in (*self.issuers, self.jwks_url)):
-            raise ConfigError(
-                "CLERK_PUBLISHABLE_KEY: belongs to the local Clerk instance, not for production"
-            )
+            raise ConfigError("CLERK_PUBLISHABLE_KEY: belongs to the local Clerk instance, not for production")
         if self.clerk_secret_key.get_secret_value().startswith(LOCAL_CLERK_SECRET_PREFIX):
             raise ConfigError("CLERK_SECRET_KEY: belongs to the local Clerk instance, not for production")
         for secret in self.clerk_webhook_secret:
             if webhook_secret_bytes(secret).startswith(LOCAL_CLERK_WEBHOOK_MARK):
-                raise ConfigError(
-                    "CLERK_WEBHOOK_SECRET: belongs to the local Clerk instance, not for production"
-                )
+                raise ConfigError("CLERK_WEBHOOK_SECRET: belongs to the local Clerk instance, not for production")
         if self.jwks_url and not self.jwks_url.startswith("https://"):
             raise ConfigError("CLERK_JWKS_URL: must be https:// in production")
         if not self.clerk_api_url.startswith("https://"):
             raise ConfigError("CLERK_API_URL: must be https:// in production")
         if symmetric_secret_bytes(self.api_key_pepper) in {b"", DEVELOPMENT_PEPPER}:
-            raise ConfigError(
-                "API_KEY_PEPPER: missing, production needs it. Make one: openssl rand -base64 32"
-            )
+            raise ConfigError("API_KEY_PEPPER: missing, production needs it. Make one: openssl rand -base64 32")
 
 
 def load_settings() -> Settings:
@@ -246,7 +233,6 @@ def _local_database_url() -> SecretStr:
             connection.connect(f"{place['host']}/.s.PGSQL.{place['port']}")
     except (OSError, KeyError, ArgumentError):
         raise ConfigError(
-            "DATABASE_URL: not set, and no `make run` serves a database here. "
-            "Start `make run`, or set DATABASE_URL"
+            "DATABASE_URL: not set, and no `make run` serves a database here. Start `make run`, or set DATABASE_URL"
         ) from None
     return SecretStr(url)

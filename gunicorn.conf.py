@@ -42,7 +42,8 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
     broken_requests.install(worker)
     if counter := _request_counter(worker):
         counter.start()
-    # What is loaded by now stays. To go through it took a full collection 50-80 ms amid requests, and the end of a worker 0.4 s.
+    # What is loaded by now stays. To go through it took a full collection 50-80 ms amid requests, and the end of a
+    # worker 0.4 s.
     gc.collect()
     gc.freeze()
 

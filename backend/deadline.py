@@ -1,7 +1,7 @@
 """The time limit of a request, for whatever waits in it: the worker, the database, calls to Clerk.
 
-Every server knows when a request's time is up. Only the gevent worker can also interrupt what waits then; other servers,
-and tests in process, let it finish.
+Every server knows when a request's time is up. Only the gevent worker can also interrupt what waits then; other
+servers, and tests in process, let it finish.
 """
 
 import time
@@ -18,7 +18,7 @@ class RequestTimeout(BaseException):
 
 
 class DatabaseTimeout(psycopg2.OperationalError):
-    """The database did not respond in time. psycopg2 has closed the connection: the response may still be on the way."""
+    """The database did not respond in time. psycopg2 has closed the connection: the response may still come."""
 
 
 _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)

@@ -42,9 +42,7 @@ class Case(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="a few requests only")
     smoke = parser.parse_args().smoke
     rounds, requests = (1, 4 * CONNECTIONS) if smoke else (ROUNDS, REQUESTS)
@@ -62,12 +60,7 @@ def main() -> None:
                 Case("/auth/me, remembered token", counterfoil, "/auth/me", remembered),
                 Case("/auth/me, fresh token", counterfoil, "/auth/me", fresh),
                 Case("/auth/me, API key", counterfoil, "/auth/me", [credentials.key] * CONNECTIONS),
-                Case(
-                    "/auth/me, legacy token",
-                    accepting_legacy,
-                    "/auth/me",
-                    [credentials.legacy_token] * CONNECTIONS,
-                ),
+                Case("/auth/me, legacy token", accepting_legacy, "/auth/me", [credentials.legacy_token] * CONNECTIONS),
                 Case("  and remembered, beside legacy", accepting_legacy, "/auth/me", remembered),
             ):
                 costs.setdefault(case.name, []).append(_measure(case, requests))
@@ -83,7 +76,7 @@ class Credentials(NamedTuple):
 
 @contextmanager
 def _servers(clerk: Instance) -> Iterator[tuple[Server, Server, Server, Credentials]]:
-    """Bare Flask, Counterfoil, and Counterfoil with legacy tokens: a worker each, under the gunicorn.conf.py shipped."""
+    """Bare Flask, Counterfoil, the same with legacy tokens: a worker each, under the shipped gunicorn.conf.py."""
     with temporary_server() as url, tempfile.TemporaryDirectory() as folder:
         migrate(url)
         secret = secrets.token_urlsafe(32)

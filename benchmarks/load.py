@@ -13,19 +13,14 @@ class WrongAnswer(Exception):
 
 def cpu_seconds(pid: int) -> float:
     """CPU time of one process so far, all its threads, exact to the nanosecond (/proc/PID/stat counts in 10 ms)."""
-    return (
-        sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
-    )
+    return sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def run(port: int, path: str, tokens: list[str], count: int) -> None:
     """Send `count` requests over CONNECTIONS connections, the tokens in turn."""
     share = count // CONNECTIONS
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        jobs = [
-            pool.submit(_client, port, path, tokens[start::CONNECTIONS], share)
-            for start in range(CONNECTIONS)
-        ]
+        jobs = [pool.submit(_client, port, path, tokens[start::CONNECTIONS], share) for start in range(CONNECTIONS)]
         for job in jobs:
             job.result()
 

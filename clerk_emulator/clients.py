@@ -43,8 +43,7 @@ def active_sessions(db: sqlite3.Connection, client: sqlite3.Row) -> list[sqlite3
     """List who is signed in, oldest session first."""
     sessions.expire_overdue(db)
     return db.execute(
-        "SELECT * FROM sessions WHERE client_id = ? AND status = 'active' ORDER BY created_at, id",
-        (client["id"],),
+        "SELECT * FROM sessions WHERE client_id = ? AND status = 'active' ORDER BY created_at, id", (client["id"],)
     ).fetchall()
 
 
@@ -66,9 +65,7 @@ def refuse_second_session(change: Change, client: sqlite3.Row, user_id: str | No
     """Refuse to sign in where somebody is signed in; with several sessions a browser, only the same user again."""
     active = active_sessions(change.db, client)
     if active and not change.emulator.multi_session:
-        message = (
-            "You're currently in single session mode. You can only be signed into one account at a time."
-        )
+        message = "You're currently in single session mode. You can only be signed into one account at a time."
         raise ClerkError(HTTPStatus.BAD_REQUEST, "session_exists", "Session already exists", message)
     for session in active:
         if session["user_id"] == user_id:
@@ -107,6 +104,7 @@ def forget_idle(db: sqlite3.Connection) -> None:
     for table in ("sign_ups", "sign_ins"):
         db.execute(f"DELETE FROM {table} WHERE abandon_at <= ?", (now,))  # noqa: S608 - our own names
     db.execute(
-        "DELETE FROM clients WHERE updated_at <= ? AND id NOT IN (SELECT client_id FROM sessions WHERE status = 'active')",
+        "DELETE FROM clients WHERE updated_at <= ? "
+        "AND id NOT IN (SELECT client_id FROM sessions WHERE status = 'active')",
         (now - _IDLE,),
     )

@@ -15,8 +15,7 @@ STRATEGY = "email_code"
 def find(db: sqlite3.Connection, email_address_id: str, *, user_id: str | None = None) -> sqlite3.Row:
     """Find an address; with `user_id` only among that user's."""
     row: sqlite3.Row | None = db.execute(
-        "SELECT * FROM email_addresses WHERE id = ? AND user_id = coalesce(?, user_id)",
-        (email_address_id, user_id),
+        "SELECT * FROM email_addresses WHERE id = ? AND user_id = coalesce(?, user_id)", (email_address_id, user_id)
     ).fetchone()
     if row is None:
         raise not_found("email address", email_address_id)
@@ -33,7 +32,9 @@ def proved(db: sqlite3.Connection, user: sqlite3.Row) -> list[sqlite3.Row]:
 
 
 def add(change: Change, user: sqlite3.Row, address: str, *, verified_by: str | None = None) -> sqlite3.Row:
-    """Give the user another address, which nobody has yet; `verified_by` is the strategy that proved it, None for unproved."""
+    """Give the user another address, which nobody has yet; `verified_by` is the strategy that proved it, None for
+    unproved.
+    """
     users.refuse_taken_addresses(change.db, [address])
     now = now_ms()
     email_address_id = new_id("idn")

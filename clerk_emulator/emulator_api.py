@@ -80,10 +80,7 @@ def list_roles() -> Response:
 def define_role(key: str) -> Response:
     if not _ROLE_KEY.fullmatch(key):
         raise invalid_parameter(
-            "key",
-            "form_param_format_invalid",
-            "is invalid",
-            "A role's key is org: and small letters, digits or _.",
+            "key", "form_param_format_invalid", "is invalid", "A role's key is org: and small letters, digits or _."
         )
     body = read_body(RoleBody)
     with current_emulator().store.transaction() as db:

@@ -17,22 +17,14 @@ _EMAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 # pydantic's error types in Clerk's catalogue: code, message, long message.
 _REFUSALS = {
-    "extra_forbidden": (
-        "form_param_unknown",
-        "is unknown",
-        "{param} is not a valid parameter for this request.",
-    ),
+    "extra_forbidden": ("form_param_unknown", "is unknown", "{param} is not a valid parameter for this request."),
     "missing": ("form_param_missing", "is missing", "{param} must be included."),
     "value_error": ("form_param_format_invalid", "is invalid", "{param} is invalid: {reason}."),
     "string_pattern_mismatch": ("form_param_format_invalid", "is invalid", "{param} has an invalid format."),
     "literal_error": ("form_param_value_invalid", "is invalid", "{param} is invalid, or not emulated."),
     "string_too_long": ("form_param_max_length_exceeded", "exceeds maximum length", "{param} is too long."),
     "greater_than_equal": ("form_param_value_invalid", "is invalid", "{param} is too small."),
-    "less_than_equal": (
-        "form_param_value_too_large",
-        "Value too large",
-        "The value of {param} is too large.",
-    ),
+    "less_than_equal": ("form_param_value_too_large", "Value too large", "The value of {param} is too large."),
 }
 _WRONG_TYPE = ("form_param_type_invalid", "is invalid", "`{param}` has the wrong type.")
 

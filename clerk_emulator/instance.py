@@ -45,9 +45,4 @@ def _new_identity() -> tuple[str, str, str, str]:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     webhook_secret = base64.b64encode(_WEBHOOK_SECRET_PREFIX + secrets.token_bytes(24)).decode()
-    return (
-        new_id("ins"),
-        _SECRET_KEY_PREFIX + random_base62(40),
-        f"whsec_{webhook_secret}",
-        private_key_pem.decode(),
-    )
+    return (new_id("ins"), _SECRET_KEY_PREFIX + random_base62(40), f"whsec_{webhook_secret}", private_key_pem.decode())

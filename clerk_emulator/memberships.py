@@ -31,11 +31,7 @@ def of_user(db: sqlite3.Connection, user_id: str) -> list[sqlite3.Row]:
 
 
 def create(
-    change: Change,
-    organization: sqlite3.Row,
-    user: sqlite3.Row,
-    role_key: str,
-    metadata: dict[str, Any] | None = None,
+    change: Change, organization: sqlite3.Row, user: sqlite3.Row, role_key: str, metadata: dict[str, Any] | None = None
 ) -> sqlite3.Row:
     membership = add(change.db, organization, user, role_key, metadata)
     emit(change, "organizationMembership.created", membership)
@@ -83,8 +79,7 @@ def delete(change: Change, membership: sqlite3.Row) -> dict[str, Any]:
     """Take the user out of the organization, and their sessions with them; return the membership that was."""
     in_it = (membership["user_id"], membership["organization_id"])
     change.db.execute(
-        "UPDATE sessions SET last_active_organization_id = NULL"
-        " WHERE user_id = ? AND last_active_organization_id = ?",
+        "UPDATE sessions SET last_active_organization_id = NULL WHERE user_id = ? AND last_active_organization_id = ?",
         in_it,
     )
     change.db.execute("DELETE FROM organization_memberships WHERE id = ?", (membership["id"],))
@@ -100,8 +95,7 @@ def emit(change: Change, event_type: str, membership: sqlite3.Row) -> None:
 
 def _select(db: sqlite3.Connection, organization_id: str, user_id: str) -> sqlite3.Row | None:
     row: sqlite3.Row | None = db.execute(
-        "SELECT * FROM organization_memberships WHERE organization_id = ? AND user_id = ?",
-        (organization_id, user_id),
+        "SELECT * FROM organization_memberships WHERE organization_id = ? AND user_id = ?", (organization_id, user_id)
     ).fetchone()
     return row
 

@@ -30,8 +30,7 @@ def organization_payload(
         payload["created_by"] = organization["created_by"]
     if with_counts:
         members, admins = db.execute(
-            "SELECT count(*), count(*) FILTER (WHERE role = ?) FROM organization_memberships"
-            " WHERE organization_id = ?",
+            "SELECT count(*), count(*) FILTER (WHERE role = ?) FROM organization_memberships WHERE organization_id = ?",
             (roles.ADMIN, organization["id"]),
         ).fetchone()
         payload |= {
@@ -43,20 +42,13 @@ def organization_payload(
 
 
 def deleted_organization_payload(organization: sqlite3.Row) -> dict[str, Any]:
-    return {
-        "object": "organization",
-        "id": organization["id"],
-        "slug": organization["slug"],
-        "deleted": True,
-    }
+    return {"object": "organization", "id": organization["id"], "slug": organization["slug"], "deleted": True}
 
 
 def membership_payload(
     db: sqlite3.Connection, membership: sqlite3.Row, base_url: str, *, with_counts: bool = False
 ) -> dict[str, Any]:
-    organization = db.execute(
-        "SELECT * FROM organizations WHERE id = ?", (membership["organization_id"],)
-    ).fetchone()
+    organization = db.execute("SELECT * FROM organizations WHERE id = ?", (membership["organization_id"],)).fetchone()
     user = db.execute("SELECT * FROM users WHERE id = ?", (membership["user_id"],)).fetchone()
     role = roles.find(db, membership["role"])
     return {

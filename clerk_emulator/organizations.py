@@ -19,9 +19,7 @@ def find(db: sqlite3.Connection, id_or_slug: str) -> sqlite3.Row:
         "SELECT * FROM organizations WHERE id = :name OR slug = :name", {"name": id_or_slug}
     ).fetchone()
     if row is None:
-        raise ClerkError(
-            HTTPStatus.NOT_FOUND, "resource_not_found", "not found", "Given organization not found."
-        )
+        raise ClerkError(HTTPStatus.NOT_FOUND, "resource_not_found", "not found", "Given organization not found.")
     return row
 
 
@@ -110,9 +108,7 @@ def _find_creator(db: sqlite3.Connection, user_id: str | None) -> sqlite3.Row | 
 
 
 def _refuse_taken_slug(db: sqlite3.Connection, slug: str, organization_id: str = "") -> None:
-    if db.execute(
-        "SELECT 1 FROM organizations WHERE slug = ? AND id <> ?", (slug, organization_id)
-    ).fetchone():
+    if db.execute("SELECT 1 FROM organizations WHERE slug = ? AND id <> ?", (slug, organization_id)).fetchone():
         message = "That slug is taken. Please try another."
         raise invalid_parameter("slug", "form_identifier_exists", message, message)
 

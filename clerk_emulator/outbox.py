@@ -31,9 +31,7 @@ def emit(change: Change, event_type: str, data: dict[str, Any], *, user_id: str)
     now = now_ms()
     envelope = {
         "data": data,
-        "event_attributes": {
-            "http_request": {"client_ip": change.client_ip, "user_agent": change.user_agent}
-        },
+        "event_attributes": {"http_request": {"client_ip": change.client_ip, "user_agent": change.user_agent}},
         "instance_id": change.emulator.instance.id,
         "object": "event",
         "timestamp": now,
@@ -58,8 +56,7 @@ def due(db: sqlite3.Connection, now: int, limit: int) -> list[Message]:
 def next_attempt_at(db: sqlite3.Connection, now: int) -> int | None:
     """Tell when the first message that is not due yet will be."""
     row = db.execute(
-        "SELECT min(next_attempt_at) AS at FROM messages WHERE status = 'pending' AND next_attempt_at > ?",
-        (now,),
+        "SELECT min(next_attempt_at) AS at FROM messages WHERE status = 'pending' AND next_attempt_at > ?", (now,)
     ).fetchone()
     at: int | None = row["at"]
     return at

@@ -59,7 +59,7 @@ def user_payload(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> di
 
 
 def picture_url(base_url: str, image_id: str | None) -> str:
-    """Give where a picture is, or the one of everybody who has none: Clerk's screens know it by `avatar_placeholder`."""
+    """Where a picture is, or the one of everybody who has none: Clerk's screens know it by `avatar_placeholder`."""
     return f"{base_url}/emulator/" + (f"images/{image_id}" if image_id else "avatar_placeholder.svg")
 
 
@@ -112,9 +112,7 @@ def email_address_payload(db: sqlite3.Connection, email: sqlite3.Row) -> dict[st
 
 
 def _email_addresses(db: sqlite3.Connection, user_id: str) -> list[dict[str, Any]]:
-    rows = db.execute(
-        "SELECT * FROM email_addresses WHERE user_id = ? ORDER BY created_at, rowid", (user_id,)
-    )
+    rows = db.execute("SELECT * FROM email_addresses WHERE user_id = ? ORDER BY created_at, rowid", (user_id,))
     return [email_address_payload(db, row) for row in rows]
 
 

@@ -11,7 +11,8 @@ from clerk_emulator.ids import new_id
 
 MAX_BYTES = 10_000_000  # what Clerk's screens mean by 10 MB
 
-# What a file begins with, and not what its sender calls it: an SVG or a page could run scripts in the emulator's origin.
+# What a file begins with, and not what its sender calls it: an SVG or a page could run scripts in the emulator's
+# origin.
 _BEGINNINGS = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "image/jpeg": re.compile(rb"\xff\xd8\xff"),

@@ -37,8 +37,5 @@ def get_image(image_id: str) -> Response:
     """A user's picture. What was there once may be shown for ever: another picture has another address."""
     with current_emulator().store.transaction() as db:
         image = profile_images.find(db, image_id)
-    headers = {
-        "Cache-Control": "public, max-age=31536000, immutable",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     return Response(image["content"], mimetype=image["media_type"], headers=headers | _FOR_ANYBODY)

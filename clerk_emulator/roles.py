@@ -37,11 +37,7 @@ def find(db: sqlite3.Connection, key: str) -> Role:
     row = db.execute("SELECT name, permissions FROM roles WHERE key = ?", (key,)).fetchone()
     if row is None and key not in _SYSTEM_NAMES:
         raise ClerkError(
-            HTTPStatus.NOT_FOUND,
-            "resource_not_found",
-            "not found",
-            "Organization role not found",
-            param="role",
+            HTTPStatus.NOT_FOUND, "resource_not_found", "not found", "Organization role not found", param="role"
         )
     name = row["name"] if row else _SYSTEM_NAMES[key]
     custom = json.loads(row["permissions"]) if row else ()

@@ -60,9 +60,7 @@ class _QuietHandler(WSGIRequestHandler):
     show_default=True,
     help="Folder of @clerk/clerk-js and @clerk/ui, as `make frontend` fetches them or as a node_modules.",
 )
-@click.option(
-    "--application-name", default="My Application", show_default=True, help="What Clerk's screens say."
-)
+@click.option("--application-name", default="My Application", show_default=True, help="What Clerk's screens say.")
 @click.option("--multi-session", is_flag=True, help="Let several users be signed in on one browser.")
 @click.option(
     "--allow-origin",
@@ -83,9 +81,7 @@ def main(  # noqa: PLR0913 - one for each option
     seed: bool,
 ) -> None:
     if os.environ.get("ENV", "").strip().lower() == "production":
-        raise _ProductionRefusedError(
-            "this emulator is not for production; unset ENV or use Clerk's own keys"
-        )
+        raise _ProductionRefusedError("this emulator is not for production; unset ENV or use Clerk's own keys")
     _refuse_bad_url(webhook_url)
     logging.basicConfig(level=logging.INFO, format="clerk_emulator: %(message)s")
     os.umask(0o077)
@@ -96,9 +92,7 @@ def main(  # noqa: PLR0913 - one for each option
         is_new = not path.exists()
         store = _open_store(path)
         url = f"http://localhost:{port}"
-        emulator = Emulator(
-            load_instance(store), store, url, bundles, multi_session, allow_origin, application_name
-        )
+        emulator = Emulator(load_instance(store), store, url, bundles, multi_session, allow_origin, application_name)
         with store.transaction() as db:
             clients.forget_idle(db)
         if seed and is_new:
@@ -109,20 +103,13 @@ def main(  # noqa: PLR0913 - one for each option
 def _serve(port: int, state: Path, webhook_url: str, emulator: Emulator) -> None:
     with _listen(port) as listener:
         server = make_server(
-            _LOOPBACK,
-            port,
-            http_app(emulator),
-            threaded=True,
-            request_handler=_QuietHandler,
-            fd=listener.fileno(),
+            _LOOPBACK, port, http_app(emulator), threaded=True, request_handler=_QuietHandler, fd=listener.fileno()
         )
         threading.Thread(target=server.serve_forever, name="http-server", daemon=True).start()
         Dispatcher(emulator.store, emulator.instance, webhook_url).start()
         # Only now: whoever reads the keys may use them at once.
         write_keys(state, emulator.instance, emulator.url)
-        click.echo(
-            f"Clerk emulator on {emulator.url} (keys: {state / KEYS_FILE}, webhooks to: {webhook_url})"
-        )
+        click.echo(f"Clerk emulator on {emulator.url} (keys: {state / KEYS_FILE}, webhooks to: {webhook_url})")
         # Leaving is as safe as being killed: what is committed stays, what was not answered is sent again.
         signal.sigwait(_STOP_SIGNALS)
 
@@ -140,9 +127,7 @@ def _exclusive(state: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise click.ClickException(
-                f"another emulator uses {state}; stop it or choose another --state"
-            ) from None
+            raise click.ClickException(f"another emulator uses {state}; stop it or choose another --state") from None
         yield
 
 
@@ -153,9 +138,7 @@ def _listen(port: int) -> socket.socket:
         listener.bind((_LOOPBACK, port))
     except OSError as error:
         listener.close()
-        raise click.ClickException(
-            f"port {port} cannot be used: {error.strerror}; choose another --port"
-        ) from error
+        raise click.ClickException(f"port {port} cannot be used: {error.strerror}; choose another --port") from error
     listener.listen(_BACKLOG)
     return listener
 
@@ -164,9 +147,7 @@ def _open_store(path: Path) -> Store:
     try:
         return Store(path)
     except NewerStateError:
-        raise click.ClickException(
-            f"a newer emulator wrote {path}; update, or delete it to start afresh"
-        ) from None
+        raise click.ClickException(f"a newer emulator wrote {path}; update, or delete it to start afresh") from None
     except sqlite3.DatabaseError as error:
         raise click.ClickException(f"{path} cannot be read ({error}); delete it to start afresh") from error
 

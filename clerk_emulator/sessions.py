@@ -47,9 +47,7 @@ def not_active() -> ClerkError:
 
 def expire_overdue(db: sqlite3.Connection) -> None:
     """Mark the sessions whose time is over. Clerk sends no event for that."""
-    db.execute(
-        "UPDATE sessions SET status = 'expired' WHERE status = 'active' AND expire_at <= ?", (now_ms(),)
-    )
+    db.execute("UPDATE sessions SET status = 'expired' WHERE status = 'active' AND expire_at <= ?", (now_ms(),))
 
 
 def create(
@@ -154,9 +152,7 @@ def token(
 ) -> str:
     """Mint a token that says what the user is in this organization; None for none."""
     organization = organizations.claims(db, organization_id, session["user_id"])
-    return tokens.session_token(
-        instance, session, lifetime=lifetime, origin=origin, organization=organization
-    )
+    return tokens.session_token(instance, session, lifetime=lifetime, origin=origin, organization=organization)
 
 
 def browser_token(change: Change, session: sqlite3.Row, organization_id: str | None) -> str:

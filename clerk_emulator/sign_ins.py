@@ -28,9 +28,7 @@ def find(db: sqlite3.Connection, client: sqlite3.Row, sign_in_id: str) -> sqlite
     return row
 
 
-def create(
-    change: Change, client: sqlite3.Row, user: sqlite3.Row | None, identifier: str | None
-) -> sqlite3.Row:
+def create(change: Change, client: sqlite3.Row, user: sqlite3.Row | None, identifier: str | None) -> sqlite3.Row:
     """Begin a sign-in, of nobody yet when `user` is None; it takes the place of one this browser had begun."""
     user_id = user["id"] if user else None
     clients.refuse_second_session(change, client, user_id)
@@ -95,9 +93,7 @@ def prepare(change: Change, sign_in: sqlite3.Row, strategy: str, email_address_i
         message = f"{strategy} is not available for this account, or not emulated."
         raise invalid_parameter("strategy", "strategy_for_user_invalid", "is invalid", message)
     verifications.prepare(change.db, sign_in["id"], strategy)
-    emails.send_code(
-        change, email["email_address"], email_address_id=email["id"], user=user, slug=_SLUGS[strategy]
-    )
+    emails.send_code(change, email["email_address"], email_address_id=email["id"], user=user, slug=_SLUGS[strategy])
 
 
 def attempt_code(

@@ -40,12 +40,7 @@ def create(change: Change, client: sqlite3.Row, columns: dict[str, Any]) -> sqli
     clients.refuse_second_session(change, client)
     _refuse_taken(change.db, columns)
     now = now_ms()
-    row = columns | {
-        "id": new_id("sua"),
-        "client_id": client["id"],
-        "created_at": now,
-        "abandon_at": now + _LIFETIME,
-    }
+    row = columns | {"id": new_id("sua"), "client_id": client["id"], "created_at": now, "abandon_at": now + _LIFETIME}
     store.insert(change.db, "sign_ups", row)
     clients.update(change.db, client, sign_up_id=row["id"])
     return find(change.db, client, row["id"])
@@ -68,10 +63,8 @@ def prepare(change: Change, sign_up: sqlite3.Row, strategy: str) -> None:
     emails.send_code(change, sign_up["email_address"])
 
 
-def attempt(
-    change: Change, client: sqlite3.Row, sign_up: sqlite3.Row, strategy: str, code: str
-) -> ClerkError | None:
-    """Try a code; the right one completes a sign-up that lacks nothing else. A wrong one is returned, to be committed."""
+def attempt(change: Change, client: sqlite3.Row, sign_up: sqlite3.Row, strategy: str, code: str) -> ClerkError | None:
+    """Try a code; the right one completes a sign-up that lacks nothing else. A wrong one is returned, to commit it."""
     _refuse_other_strategy(sign_up, strategy)
     refusal = verifications.attempt(change.db, sign_up["id"], code)
     if refusal is None:

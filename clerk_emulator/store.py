@@ -71,7 +71,4 @@ def update(db: sqlite3.Connection, table: str, row_id: str, columns: dict[str, A
 
 def with_text_metadata(columns: dict[str, Any]) -> dict[str, Any]:
     """Give columns with their metadata, which are dicts, as they are stored."""
-    return {
-        name: json.dumps(value or {}) if name.endswith("_metadata") else value
-        for name, value in columns.items()
-    }
+    return {name: json.dumps(value or {}) if name.endswith("_metadata") else value for name, value in columns.items()}

@@ -29,17 +29,13 @@ def session_token(
 ) -> str:
     """Mint a version 2 session token.
 
-    `origin` is the page's: without a browser there is none, and no `azp`. `organization` is what it says of the organization.
+    `origin` is the page's: without a browser there is none, and no `azp`. `organization` is what it says of the
+    organization.
     """
     now = int(time.time())
     claims = (
         _common_claims(session, now, lifetime, origin)
-        | {
-            "fva": factor_verification_age(session),
-            "sid": session["id"],
-            "sts": "active",
-            "v": 2,
-        }
+        | {"fva": factor_verification_age(session), "sid": session["id"], "sts": "active", "v": 2}
         | (organization or {})
     )
     if session["actor"]:
@@ -53,11 +49,7 @@ def factor_verification_age(session: sqlite3.Row) -> list[int]:
 
 
 def template_token(
-    instance: Instance,
-    session: sqlite3.Row,
-    *,
-    lifetime: int = DEFAULT_LIFETIME,
-    origin: str | None = None,
+    instance: Instance, session: sqlite3.Row, *, lifetime: int = DEFAULT_LIFETIME, origin: str | None = None
 ) -> str:
     """Mint the token of a JWT template that adds no claims. It has no `sid`, so it outlives its session."""
     claims = _common_claims(session, int(time.time()), lifetime, origin)
@@ -73,11 +65,7 @@ def ticket(instance: Instance, ticket_id: str, kind: str, expire_at: int) -> str
 def key_set(instance: Instance) -> dict[str, list[dict[str, Any]]]:
     """Give the public half of the signing key as a JWKS document."""
     jwk = RSAAlgorithm.to_jwk(instance.signing_key.public_key(), as_dict=True)
-    return {
-        "keys": [
-            {"use": "sig", "kty": "RSA", "kid": instance.id, "alg": "RS256", "n": jwk["n"], "e": jwk["e"]}
-        ]
-    }
+    return {"keys": [{"use": "sig", "kty": "RSA", "kid": instance.id, "alg": "RS256", "n": jwk["n"], "e": jwk["e"]}]}
 
 
 def _common_claims(session: sqlite3.Row, now: int, lifetime: int, origin: str | None) -> dict[str, Any]:

@@ -14,9 +14,7 @@ _CODE_LIFETIME = 10 * 60 * 1000
 
 
 def find(db: sqlite3.Connection, owner_id: str) -> sqlite3.Row | None:
-    row: sqlite3.Row | None = db.execute(
-        "SELECT * FROM verifications WHERE owner_id = ?", (owner_id,)
-    ).fetchone()
+    row: sqlite3.Row | None = db.execute("SELECT * FROM verifications WHERE owner_id = ?", (owner_id,)).fetchone()
     return row
 
 
@@ -54,11 +52,7 @@ def attempt(db: sqlite3.Connection, owner_id: str, code: str) -> ClerkError | No
         "UPDATE verifications SET attempts = attempts + 1, status = ? WHERE owner_id = ?",
         ("verified" if is_right else "unverified", owner_id),
     )
-    return (
-        None
-        if is_right
-        else invalid_parameter("code", "form_code_incorrect", "is incorrect", "Incorrect code")
-    )
+    return None if is_right else invalid_parameter("code", "form_code_incorrect", "is incorrect", "Incorrect code")
 
 
 def missing() -> ClerkError:
@@ -93,7 +87,6 @@ def _status(row: sqlite3.Row) -> str:
 
 def _write(db: sqlite3.Connection, owner_id: str, strategy: str, status: str, expire_at: int | None) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO verifications (owner_id, strategy, status, attempts, expire_at)"
-        " VALUES (?, ?, ?, 0, ?)",
+        "INSERT OR REPLACE INTO verifications (owner_id, strategy, status, attempts, expire_at) VALUES (?, ?, ?, 0, ?)",
         (owner_id, strategy, status, expire_at),
     )

@@ -40,9 +40,7 @@ def account_for(folder: Path) -> pwd.struct_passwd:
     for place in (folder, *folder.parents):
         owner = place.stat().st_uid if place.exists() else 0
         if owner != 0:
-            with contextlib.suppress(
-                KeyError
-            ):  # a mounted folder may belong to a user this system does not know
+            with contextlib.suppress(KeyError):  # a mounted folder may belong to a user this system does not know
                 return pwd.getpwuid(owner)
     return pwd.getpwnam("nobody")
 

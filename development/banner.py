@@ -19,7 +19,9 @@ def page(port: int, *, local_clerk: bool) -> str:
 
 def local_sign_up(port: int, local: Path) -> str:
     state = "" if local == PROJECT / ".local" else f" --state {shlex.quote(str(local / 'clerk'))}"
-    token = f"{_path(Path(sys.executable).with_name('flask'))} --app clerk_emulator token{state} ada@example.com --sign-up"
+    token = (
+        f"{_path(Path(sys.executable).with_name('flask'))} --app clerk_emulator token{state} ada@example.com --sign-up"
+    )
     return f'  curl -s http://localhost:{port}/auth/me -H "Authorization: Bearer $({token})"'
 
 

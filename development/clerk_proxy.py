@@ -48,9 +48,7 @@ class ClerkProxy:
 
         The whole answer, for one that ends too early can only be refused while nothing of it was passed on.
         """
-        headers = {
-            name: value for name, value in EnvironHeaders(environ).items() if not is_hop_by_hop_header(name)
-        }
+        headers = {name: value for name, value in EnvironHeaders(environ).items() if not is_hop_by_hop_header(name)}
         body = _read_body(environ)
         connection = http.client.HTTPConnection(self._address, timeout=TIMEOUT)
         try:
@@ -84,6 +82,4 @@ def _refusal(error: AppError) -> Response:
     """A problem, with Clerk's own form of it: what Clerk's screens show is the message."""
     shown = {"code": "internal_clerk_error", "message": error.detail, "long_message": error.detail}
     problem = error.problem(secrets.token_hex(8)) | {"errors": [shown]}
-    return Response(
-        json.dumps(problem), error.code.status, error.headers, mimetype="application/problem+json"
-    )
+    return Response(json.dumps(problem), error.code.status, error.headers, mimetype="application/problem+json")

@@ -23,12 +23,7 @@ from development.postgres import PORT, Cluster
 DATABASE = "counterfoil"
 # Nothing waits for the disk. Commits still reach the kernel before they are acknowledged
 # (synchronous_commit stays on), so a test that kills the server finds what was committed.
-FAST: dict[str, str | int] = {
-    "fsync": "off",
-    "full_page_writes": "off",
-    "wal_level": "minimal",
-    "max_wal_senders": 0,
-}
+FAST: dict[str, str | int] = {"fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": 0}
 
 
 @contextlib.contextmanager

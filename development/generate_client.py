@@ -38,9 +38,7 @@ def generate(description: Path, types: Path) -> None:
         spelled_out = Path(folder) / "openapi.json"
         spelled_out.write_text(json.dumps(document))
         # A member with a default may be left out of a request.
-        run_tool(
-            "openapi-typescript", str(spelled_out), "--default-non-nullable=false", "--output", str(types)
-        )
+        run_tool("openapi-typescript", str(spelled_out), "--default-non-nullable=false", "--output", str(types))
 
 
 def _spell_out(schema: dict[str, Any]) -> dict[str, Any]:

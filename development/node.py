@@ -44,9 +44,7 @@ def check_node(lines: tuple[tuple[int, int], ...]) -> None:
         # Whoever installs it now installs one for everything.
         raise ToolsMissingError(f"{_needed(FOR_VITE)}.")
     # A version manager's stand-in fails where no version was chosen.
-    result = subprocess.run(
-        ("node", "--version"), capture_output=True, text=True, errors="replace", check=False
-    )
+    result = subprocess.run(("node", "--version"), capture_output=True, text=True, errors="replace", check=False)
     said = " ".join((result.stdout + result.stderr).split())
     found = re.match(r"v(\d+)\.(\d+)\.", result.stdout)
     if result.returncode != 0 or not found:
@@ -77,9 +75,7 @@ def npm(*arguments: str, cwd: Path) -> None:
     command, *rest = arguments
     result = _run(("npm", command, *NPM_OPTIONS, *rest), cwd)
     if unreachable := UNREACHABLE.search(result.stderr):
-        raise ToolsMissingError(
-            f"npm cannot reach its registry ({unreachable[1]}): check the network or the proxy."
-        )
+        raise ToolsMissingError(f"npm cannot reach its registry ({unreachable[1]}): check the network or the proxy.")
     _check(result, f"npm {command}")
 
 

@@ -65,9 +65,7 @@ class Program:
         give_up = time.monotonic() + READY_SECONDS
         while not ready():
             if not self.is_alive():
-                raise RunError(
-                    f"{self.name} ended with exit code {self._process.returncode}.{self._last_words()}"
-                )
+                raise RunError(f"{self.name} ended with exit code {self._process.returncode}.{self._last_words()}")
             if time.monotonic() > give_up:
                 raise RunError(f"{self.name} {complaint} after {READY_SECONDS} s.{self._last_words()}")
             time.sleep(POLL_SECONDS)

@@ -74,19 +74,7 @@ class Cluster:
         locale = ("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         flush = ("--no-sync",) if self._throwaway else ()
         result = subprocess.run(
-            (
-                programs() / "initdb",
-                "-D",
-                draft,
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                *locale,
-                *flush,
-            ),
+            (programs() / "initdb", "-D", draft, "-U", "postgres", "-A", "trust", "-E", "UTF8", *locale, *flush),
             **accounts.run_as(self._account),
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -114,7 +102,8 @@ class Cluster:
                 )
             if time.monotonic() > give_up:
                 raise ConfigError(
-                    f"DATABASE_URL: the embedded PostgreSQL takes no connections after {START_SECONDS} s, see {self.log}"
+                    f"DATABASE_URL: the embedded PostgreSQL takes no connections after {START_SECONDS} s, "
+                    f"see {self.log}"
                 )
             time.sleep(POLL_SECONDS)
         if started is not None:
@@ -159,11 +148,7 @@ class Cluster:
         # Nobody serves these files, so what names a process is a dead server's. PostgreSQL itself would not
         # start when that process id is now another program's of this user, or a zombie nobody has waited for.
         socket_file = self._socket_folder() / f".s.PGSQL.{PORT}"
-        for stale in (
-            self.data / "postmaster.pid",
-            socket_file,
-            socket_file.with_name(f"{socket_file.name}.lock"),
-        ):
+        for stale in (self.data / "postmaster.pid", socket_file, socket_file.with_name(f"{socket_file.name}.lock")):
             stale.unlink(missing_ok=True)
         options = {
             **self._options,
@@ -173,12 +158,7 @@ class Cluster:
         }
         with self.log.open("wb") as log:
             return subprocess.Popen(
-                (
-                    programs() / "postgres",
-                    "-D",
-                    self.data,
-                    *(f"--{name}={value}" for name, value in options.items()),
-                ),
+                (programs() / "postgres", "-D", self.data, *(f"--{name}={value}" for name, value in options.items())),
                 **accounts.run_as(self._account),
                 cwd="/",
                 stdin=subprocess.DEVNULL,

@@ -145,9 +145,7 @@ class Run:
             start_new_session=True,
         )
         if result.returncode != 0:
-            raise RunError(
-                f"{result.stdout}\nThe database was not migrated: alembic upgrade head failed, see above."
-            )
+            raise RunError(f"{result.stdout}\nThe database was not migrated: alembic upgrade head failed, see above.")
 
     def _start_api(self) -> None:
         _say("Starting the API")
@@ -156,7 +154,8 @@ class Run:
             origins = dict.fromkeys((*self._settings.allowed_origins, *pages))
             self._environment["CORS_ORIGINS"] = ",".join(origins)
         app = "development.site:app" if self._is_clerk_proxied else "wsgi:app"
-        # Ctrl-C waits until idle connections of browsers end: 5 s in production. More than a second: so often the page asks.
+        # Ctrl-C waits until idle connections of browsers end: 5 s in production. More than a second: so often the page
+        # asks.
         options = ("-b", f"127.0.0.1:{self._port}", "--keep-alive", "2")
         api = self._program("The API", ("gunicorn", *options, app))
         api.wait_until(lambda: answers(self._port, "/readyz"), f"does not answer 200 at {pages[0]}/readyz")
@@ -204,12 +203,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m development.run", description=__doc__)
     parser.add_argument("--port", type=_port, default=8000, help="of the API (8000)")
-    parser.add_argument(
-        "--emulator-port", type=_port, default=5555, help="of the local Clerk instance (5555)"
-    )
-    parser.add_argument(
-        "--local", type=Path, default=config.PROJECT / ".local", help="folder for data and logs"
-    )
+    parser.add_argument("--emulator-port", type=_port, default=5555, help="of the local Clerk instance (5555)")
+    parser.add_argument("--local", type=Path, default=config.PROJECT / ".local", help="folder for data and logs")
     return parser.parse_args(arguments)
 
 

@@ -48,9 +48,7 @@ def main() -> int:
 def check_python() -> None:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < OLDEST:
-        newer = [
-            name for name in ("python3.14", "python3.13", "python3.12", "python3.11") if shutil.which(name)
-        ]
+        newer = [name for name in ("python3.14", "python3.13", "python3.12", "python3.11") if shutil.which(name)]
         advice = "Try" if newer else "Install it from your system's packages or python.org, then"
         raise SetupError(
             f"Python 3.11 or newer is needed; {sys.executable} is {version}. "
@@ -139,9 +137,7 @@ def install() -> None:
         print(f"{package.group(1)} has no ready-made wheel here, compiling it ...", flush=True)
         failure = pip_install()
     if "Retrying (" in failure:
-        raise SetupError(
-            "pip cannot reach the package index. Check the network or the proxy, then run this again."
-        )
+        raise SetupError("pip cannot reach the package index. Check the network or the proxy, then run this again.")
     if failure:
         raise SetupError(f"pip could not install {REQUIREMENTS.name}:\n{failure}")
     FINISHED.write_text(fingerprint())

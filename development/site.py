@@ -1,4 +1,5 @@
-"""What `make run` has gunicorn serve beside the local Clerk instance: the application, and that instance under one path.
+"""What `make run` has gunicorn serve beside the local Clerk instance: the application, and that instance under one
+path.
 
 `wsgi:app`, for production, has no such path, and its page is told of none.
 """

@@ -66,9 +66,7 @@ def migrate(connection: Connection) -> None:
 
 def write_sql() -> None:
     """`--sql`: a script for psql, which has to run it statement by statement, without --single-transaction."""
-    context.configure(
-        dialect_name="postgresql", literal_binds=True, dialect_opts={"paramstyle": "named"}, **OPTIONS
-    )
+    context.configure(dialect_name="postgresql", literal_binds=True, dialect_opts={"paramstyle": "named"}, **OPTIONS)
     context.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
     context.execute(text(f"SELECT pg_advisory_lock({ADVISORY_KEY})"))
     context.run_migrations()

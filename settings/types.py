@@ -63,9 +63,7 @@ def _check_issuer(url: str) -> str:
 def _check_origin(origin: str) -> str:
     parts = urlsplit(origin)
     if not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}" or "*" in origin:
-        raise ValueError(
-            "takes exact origins like https://app.example.com, without a path, a closing slash or *"
-        )
+        raise ValueError("takes exact origins like https://app.example.com, without a path, a closing slash or *")
     return origin
 
 
@@ -90,12 +88,8 @@ def _check_webhook_secret(secret: SecretStr) -> SecretStr:
 
 def _check_api_key_prefix(prefix: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", prefix) or len(prefix) > MAX_PREFIX_LENGTH:
-        raise ValueError(
-            "takes up to 20 small letters and digits, with single underscores between, like sk_app"
-        )
-    if any(
-        theirs.startswith(f"{prefix}_") or f"{prefix}_".startswith(theirs) for theirs in CLERK_KEY_PREFIXES
-    ):
+        raise ValueError("takes up to 20 small letters and digits, with single underscores between, like sk_app")
+    if any(theirs.startswith(f"{prefix}_") or f"{prefix}_".startswith(theirs) for theirs in CLERK_KEY_PREFIXES):
         raise ValueError("begins like Clerk's own keys: choose another one, like sk_app")
     return prefix
 
@@ -111,11 +105,7 @@ def frontend_api_host(publishable_key: str) -> str:
     """The host inside `pk_test_…` or `pk_live_…`: base64 of `<host>$`, padding optional (Clerk keys.ts)."""
     match = re.fullmatch(r"pk_(?:test|live)_([A-Za-z0-9+/_-]+)={0,2}", publishable_key)
     try:
-        text = (
-            base64.b64decode(match[1] + "=" * (-len(match[1]) % 4), altchars=b"-_").decode("ascii")
-            if match
-            else ""
-        )
+        text = base64.b64decode(match[1] + "=" * (-len(match[1]) % 4), altchars=b"-_").decode("ascii") if match else ""
     except (binascii.Error, UnicodeDecodeError):
         text = ""
     host = text.removesuffix("$")
@@ -196,12 +186,8 @@ PublishableKey = Annotated[str, AfterValidator(_check_publishable_key)]
 PublicKey = Annotated[str, AfterValidator(_clean_public_key)]
 # Lists are written with commas. NoDecode: pydantic-settings would expect JSON.
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Issuers = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_issuer)], ...], NoDecode, BeforeValidator(_split)
-]
-Origins = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split)
-]
+Issuers = Annotated[tuple[Annotated[str, AfterValidator(_check_issuer)], ...], NoDecode, BeforeValidator(_split)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split)]
 WebhookSecrets = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_check_webhook_secret)], ...], NoDecode, BeforeValidator(_split)
 ]

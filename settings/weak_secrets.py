@@ -107,10 +107,7 @@ def _is_template(key: bytes) -> bool:
     letters = _letters(text)
     # Once run together, once by its own words: `bit-secret` run together would begin with `bits`.
     words = re.findall(r"[^\W\d_]+|\d+", text.casefold())
-    own = min(
-        len(_TEMPLATE.sub("", letters)),
-        sum(len(word) for word in words if word not in _WORDS),
-    )
+    own = min(len(_TEMPLATE.sub("", letters)), sum(len(word) for word in words if word not in _WORDS))
     # Random symbols leave few letters as well, but none of them are words.
     return own < MIN_OWN_LETTERS and own < len(letters) - own
 

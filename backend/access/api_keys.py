@@ -30,9 +30,7 @@ class ApiKeys:
     def identify(self, key: str) -> Identity:
         """Raises AppError: 401 for the key, 503 for our own trouble."""
         if not self._form.is_well_formed(key):
-            raise AppError(
-                ErrorCode.API_KEY_INVALID, f"This is no API key: they begin with {self._form.prefix}_."
-            )
+            raise AppError(ErrorCode.API_KEY_INVALID, f"This is no API key: they begin with {self._form.prefix}_.")
         digest = self._form.digest(key)
         found = self._find(digest)
         # A scope of a newer version of this application grants nothing here.

@@ -25,18 +25,17 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 class Authenticator:
     """Authenticates requests. One an application.
 
-    The places of a request that may hold a credential, best first: X-API-Key, Authorization, session cookie. The first one
-    that is there counts, good or bad: a bad one never falls back to the next. Of which kind it is is told by its place and
-    shape, never by trying.
+    The places of a request that may hold a credential, best first: X-API-Key, Authorization, session cookie. The first
+    one that is there counts, good or bad: a bad one never falls back to the next. Of which kind it is is told by its
+    place and shape, never by trying.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        identify: Mapping[Kind, Callable[[str], Identity]],
-        count: Callable[[int], object],
+        self, settings: Settings, identify: Mapping[Kind, Callable[[str], Identity]], count: Callable[[int], object]
     ) -> None:
-        """`identify`: by kind of credential, from its text to the identity. `count`: told the user_id of each good request."""
+        """`identify`: by kind of credential, from its text to the identity. `count`: told the user_id of each good
+        request.
+        """
         self._identify = identify
         self._count = count
         self._key_prefix = f"{settings.api_key_prefix}_"
@@ -66,9 +65,7 @@ class Authenticator:
         else:
             scheme, _, value = header.partition(" ")
             if scheme.lower() != SCHEME or not value:
-                raise AppError(
-                    ErrorCode.TOKEN_INVALID, "The Authorization header must be: Bearer <session token>."
-                )
+                raise AppError(ErrorCode.TOKEN_INVALID, "The Authorization header must be: Bearer <session token>.")
         if value.startswith(CLERK_KEY_PREFIXES):
             # Clerk's machine credentials would need a paid call to Clerk for each request; its secret keys, worse.
             raise AppError(
@@ -88,12 +85,10 @@ class Authenticator:
         """
         token = next((value for name in self._cookie_names if (value := request.cookies.get(name))), None)
         origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-        is_allowed = origin is not None and (
-            origin in self._origins or origin == request.host_url.rstrip("/")
-        )
+        is_allowed = origin is not None and (origin in self._origins or origin == request.host_url.rstrip("/"))
         if token is not None and request.method not in SAFE_METHODS:
-            # Silence is not enough for a change: what sends neither header is no browser of today, and can send the token
-            # itself.
+            # Silence is not enough for a change: what sends neither header is no browser of today, and can send the
+            # token itself.
             is_own = site == "same-origin" if origin is None else is_allowed
             if not is_own or site == "cross-site":
                 raise AppError(
@@ -104,9 +99,7 @@ class Authenticator:
         # Programs send neither header, and hold the cookie only because somebody gave it to them.
         is_same_site = site in {None, "same-origin", "same-site", "none"} and (origin is None or is_allowed)
         if token is None or not is_same_site:
-            raise AppError(
-                ErrorCode.SESSION_TOKEN_MISSING, "Sign in: send Authorization: Bearer <session token>."
-            )
+            raise AppError(ErrorCode.SESSION_TOKEN_MISSING, "Sign in: send Authorization: Bearer <session token>.")
         return token
 
 

@@ -15,8 +15,8 @@ Kind = Literal["clerk", "api-key", "legacy"]
 class Identity:
     """Who is calling. Signed out, everything but `kind` is empty, as in Clerk's auth object.
 
-    `account` is the row that the same statement read. `session_id`, `actor` (the Clerk id of whoever impersonates the user)
-    and the organization come with a Clerk session token only; `api_key_id` and `scopes` with an API key only.
+    `account` is the row that the same statement read. `session_id`, `actor` (the Clerk id of whoever impersonates the
+    user) and the organization come with a Clerk session token only; `api_key_id` and `scopes` with an API key only.
     """
 
     kind: Kind | Literal["anonymous"]

@@ -33,8 +33,7 @@ class LegacyTokens:
         claims = verify_legacy(token, self._rules, time.time())
         if self._sunset is not None and self._sunset <= datetime.now(UTC):
             raise AppError(
-                ErrorCode.LEGACY_TOKEN_RETIRED,
-                "Tokens of the old login are no longer accepted. Sign in anew.",
+                ErrorCode.LEGACY_TOKEN_RETIRED, "Tokens of the old login are no longer accepted. Sign in anew."
             )
         return admit("legacy", self._find(claims), self._transact, lambda: self._find(claims))
 

@@ -34,8 +34,8 @@ class Policy:
     `read`, `write`: the scope that an API key needs, by method. Where none is named, no API key is accepted: a new
     route is closed to keys until somebody thinks of them. `role` and `plan` are the least that will do.
     `session_only`: neither an API key nor a legacy token will do. `live`: Clerk itself must say that the session goes
-    on; an API key is looked up each time anyway, a legacy token has no session. `impersonation`: whether somebody in the
-    user's place may.
+    on; an API key is looked up each time anyway, a legacy token has no session. `impersonation`: whether somebody in
+    the user's place may.
     """
 
     is_public: bool = False
@@ -54,15 +54,11 @@ class Policy:
         if identity.kind == "api-key":
             scope = self.read if method in READING else self.write
             if scope is None:
-                raise AppError(
-                    ErrorCode.FORBIDDEN, "This is not for API keys: sign in and send a session token."
-                )
+                raise AppError(ErrorCode.FORBIDDEN, "This is not for API keys: sign in and send a session token.")
             if scope not in identity.scopes:
                 raise AppError(ErrorCode.INSUFFICIENT_SCOPE, f"This API key lacks the scope {scope}.")
         if not self.impersonation and identity.actor is not None:
-            raise AppError(
-                ErrorCode.FORBIDDEN, "Not while impersonating somebody: only the user may do this."
-            )
+            raise AppError(ErrorCode.FORBIDDEN, "Not while impersonating somebody: only the user may do this.")
         if self.role is not Role.USER and not Role(str(identity.role)).includes(self.role):
             raise AppError(ErrorCode.FORBIDDEN, f"This takes the role {self.role}.")
         if self.plan is not Plan.FREE and not Plan(str(identity.plan)).includes(self.plan):
@@ -88,7 +84,8 @@ class Access:
     def enforce(self) -> None:
         """Raises AppError. A preflight never authenticates: browsers send no token with it."""
         if "//" in request.environ.get("PATH_INFO", ""):
-            # A path has one spelling. The router drops slashes at its beginning; a proxy's rules may not (CVE-2026-41248).
+            # A path has one spelling. The router drops slashes at its beginning; a proxy's rules may not
+            # (CVE-2026-41248).
             raise AppError(ErrorCode.NOT_FOUND, "There is nothing here: the path has an empty part.")
         endpoint = request.endpoint
         if endpoint is None or request.method == "OPTIONS":
@@ -97,8 +94,7 @@ class Access:
         if policy is None:
             # Forgetting a policy must open a route to nobody.
             raise AppError(
-                ErrorCode.FORBIDDEN,
-                "This route has no policy: add its blueprint to ROUTES in backend/api/__init__.py.",
+                ErrorCode.FORBIDDEN, "This route has no policy: add its blueprint to ROUTES in backend/api/__init__.py."
             )
         if not policy.is_public:
             self.demand(policy)
@@ -111,7 +107,7 @@ class Access:
             self.check_live_session(identity.session_id)
 
     def check_live_session(self, session_id: str | None) -> None:
-        """Ask Clerk whether this session of the caller goes on. Raises AppError: 401 when not, 503 when Clerk is away."""
+        """Ask Clerk whether this session of the caller goes on. Raises AppError: 401 if not, 503 if Clerk is away."""
         if session_id is None:
             raise AppError(ErrorCode.SESSION_REVOKED, "The token belongs to no session. Sign in again.")
         self.live_sessions.check(session_id, get_caller().clerk_user_id or "")

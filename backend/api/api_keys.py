@@ -50,9 +50,7 @@ def rotate_key(connection: Connection, key_id: int, body: RotationIn) -> Created
     """Replace a key. The old one works on during the overlap."""
     actor, user_id, minted = current_actor(), get_current_user_id(), _mint()
     overlap, expires_at = timedelta(seconds=body.overlap_seconds), body.expires_at
-    made = keys.rotate_key(
-        connection, actor, key_id, minted, owner=user_id, overlap=overlap, expires_at=expires_at
-    )
+    made = keys.rotate_key(connection, actor, key_id, minted, owner=user_id, overlap=overlap, expires_at=expires_at)
     return _created(made, minted)
 
 

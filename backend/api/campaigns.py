@@ -29,9 +29,7 @@ def create(connection: Connection, body: CampaignIn) -> Created:
 def list_page(connection: Connection, query: CampaignQuery) -> CampaignPage:
     """One page of the caller's campaigns."""
     user_id = get_current_user_id()
-    return list_campaigns(
-        connection, user_id, query.filter, query.order, limit=query.limit, after=query.after
-    )
+    return list_campaigns(connection, user_id, query.filter, query.order, limit=query.limit, after=query.after)
 
 
 @blueprint.get("/<id:campaign_id>")
@@ -56,9 +54,7 @@ def archive(connection: Connection, campaign_id: int, body: Nothing) -> Campaign
 
 
 @blueprint.post("/<id:campaign_id>/restore")
-@operation(
-    CampaignOut, is_tagged=True, is_idempotent=True, takes=[IF_MATCH], refuses=[ErrorCode.QUOTA_EXCEEDED]
-)
+@operation(CampaignOut, is_tagged=True, is_idempotent=True, takes=[IF_MATCH], refuses=[ErrorCode.QUOTA_EXCEEDED])
 def restore(connection: Connection, campaign_id: int, body: Nothing) -> Campaign:  # noqa: ARG001 - an empty one
     """Bring back what was deleted, or take it out of the archive."""
     return campaigns.restore_campaign(connection, get_current_user_id(), campaign_id, read_if_match())

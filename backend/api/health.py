@@ -36,8 +36,6 @@ def readyz() -> ReadyOut:
     services = current_services()
     schema = services.reads.fetch(SCHEMA)
     if schema is None or schema.version_num < SCHEMA_REVISION:
-        raise AppError(
-            ErrorCode.DATABASE_UNAVAILABLE, "The database is not migrated: run alembic upgrade head."
-        )
+        raise AppError(ErrorCode.DATABASE_UNAVAILABLE, "The database is not migrated: run alembic upgrade head.")
     services.clerk.check_keys()
     return ReadyOut(status="ready", revision=schema.version_num)

@@ -16,9 +16,7 @@ HOUR = timedelta(hours=1)
 HEADINGS = ("KEY_ID", "KEY", "NAME", "SCOPES", "STATE", "CREATED", "LAST_USED")
 KEY_ID = click.IntRange(1, api_keys.NEWEST)
 
-group = CommandGroup(
-    "keys", help="Make, list, rotate and revoke API keys. See: flask --app wsgi keys COMMAND --help"
-)
+group = CommandGroup("keys", help="Make, list, rotate and revoke API keys. See: flask --app wsgi keys COMMAND --help")
 
 
 @group.add_for_user(
@@ -35,15 +33,11 @@ group = CommandGroup(
     type=one_of(Scope),
     help="What it may be used for; repeat for several.",
 )
-@click.option(
-    "--expires-in-days", type=click.IntRange(1, LONGEST_LIFE.days), help="Without it, it never expires."
-)
+@click.option("--expires-in-days", type=click.IntRange(1, LONGEST_LIFE.days), help="Without it, it never expires.")
 def create(user: str, name: str, scopes: tuple[str, ...], expires_in_days: int | None) -> None:
     expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
     with line_for("--name"):
-        wanted = KeyIn(
-            name=name, scopes=[Scope(scope) for scope in dict.fromkeys(scopes)], expires_at=expires_at
-        )
+        wanted = KeyIn(name=name, scopes=[Scope(scope) for scope in dict.fromkeys(scopes)], expires_at=expires_at)
     minted, values = _mint(), (wanted.name, wanted.scopes, wanted.expires_at)
     key = transact(
         lambda connection: api_keys.create_key(connection, CLI, find_user(connection, user), minted, *values)

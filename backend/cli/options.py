@@ -1,4 +1,6 @@
-"""What the command groups share: help with examples, naming a user, work in a transaction whose trouble is one line, tables."""
+"""What the command groups share: help with examples, naming a user, work in a transaction whose trouble is one line,
+tables.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -32,9 +34,7 @@ class CommandGroup(AppGroup):
         """Make a function the command `name`. `example`: what may stand after it."""
         return self.command(name, help=does, epilog=show_example(f"{self.name} {name} {example}", note))
 
-    def add_for_user(
-        self, name: str, does: str, example: str = "ada@example.com", note: str = ""
-    ) -> Decorator:
+    def add_for_user(self, name: str, does: str, example: str = "ada@example.com", note: str = "") -> Decorator:
         """The same for a function whose first argument is the text that names a user."""
         command = self.add(name, f"{does}\n\n{USER_HELP}", example, note)
         return lambda function: command(click.argument("user")(function))

@@ -28,9 +28,7 @@ group = CommandGroup("users", help="Find users, change them. See: flask --app ws
 
 
 @group.add("list", "Show users, newest first.", "--search ada --status banned")
-@click.option(
-    "--search", help="Begins e-mail, username, first or last name; or is exactly a user_id or Clerk id."
-)
+@click.option("--search", help="Begins e-mail, username, first or last name; or is exactly a user_id or Clerk id.")
 @click.option("--role", type=one_of(Role))
 @click.option("--plan", type=one_of(Plan))
 @click.option("--status", type=one_of(UserStatus), help="Without it: all but the deleted ones.")
@@ -124,7 +122,4 @@ def _row(user: ListedUser) -> tuple[object, ...]:
     }
     state = ",".join(name for name, is_so in states.items() if is_so) or "active"
     name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
-    return (
-        *(user.user_id, user.clerk_user_id, user.email, name),
-        *(user.role, user.plan, state, user.last_login_at),
-    )
+    return (*(user.user_id, user.clerk_user_id, user.email, name), *(user.role, user.plan, state, user.last_login_at))

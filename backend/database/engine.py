@@ -17,9 +17,9 @@ POOL_TIMEOUT_SECONDS = 2.0  # for a free connection, then 503: a queue only make
 LOCK_SECONDS = 3
 STATEMENT_SECONDS = 8
 
-# Let the server end what takes too long: a client that gave up would leave it waiting for its lock. And let times come in
-# UTC, as our responses have them. Sent as a statement because PgBouncer refuses these as connection options; through it they
-# may not reach every server connection, and only that protection is lost.
+# Let the server end what takes too long: a client that gave up would leave it waiting for its lock. And let times come
+# in UTC, as our responses have them. Sent as a statement because PgBouncer refuses these as connection options; through
+# it they may not reach every server connection, and only that protection is lost.
 SET_UP_SESSION = f"""
 SET statement_timeout = '{STATEMENT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s';
 SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'; SET TIME ZONE 'UTC'

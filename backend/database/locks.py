@@ -20,10 +20,11 @@ def lock_user(connection: Connection, clerk_user_id: str, email: str | None = No
 
 
 def delete_unlocked(table: str, rows: str) -> TextClause:
-    """The statement that deletes at most `:limit` rows. `rows`: the FROM clause that finds them as `t`, and what follows it.
+    """The statement that deletes at most `:limit` rows. `rows`: the FROM clause that finds them as `t`, and what
+    follows it.
 
-    It should sort them as an index does: without that PostgreSQL may read the whole table for somebody who has much of it.
-    A row that somebody holds is left alone: it is just being restored or applied again, or another purge has it.
+    It should sort them as an index does: without that PostgreSQL may read the whole table for somebody who has much of
+    it. A row that somebody holds is left alone: it is just being restored or applied again, or another purge has it.
     """
     return text(f"""
     DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT t.ctid {rows} LIMIT :limit FOR UPDATE OF t SKIP LOCKED))

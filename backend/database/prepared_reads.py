@@ -14,19 +14,19 @@ from backend.deadline import DatabaseTimeout
 
 R = TypeVar("R")
 
-# A statement is not there, or is there already: PgBouncer gave us another server connection than last time, one that is the
-# other way round. Or its plan no longer fits: a migration changed the type of a column.
+# A statement is not there, or is there already: PgBouncer gave us another server connection than last time, one that is
+# the other way round. Or its plan no longer fits: a migration changed the type of a column.
 UNLIKE_LAST_TIME = (InvalidSqlStatementName, DuplicatePreparedStatement, FeatureNotSupported)
 
 
 class PreparedRead(Generic[R]):
-    """A query that PostgreSQL plans a few times for each connection, not each time: that takes longer than running it."""
+    """A query that PostgreSQL plans a few times a connection, not each time: planning takes longer than running."""
 
     def __init__(self, query: str, *rows: type[Any]) -> None:
         """`query` names its parameters $1, $2, …; all are texts.
 
-        `rows`: the NamedTuple that a row is read as. Where there are several, the last field of each is the next one. Their
-        other fields are the columns of the query, in order and by name.
+        `rows`: the NamedTuple that a row is read as. Where there are several, the last field of each is the next one.
+        Their other fields are the columns of the query, in order and by name.
         """
         self.query = query
         self.names: list[str] = []
@@ -38,9 +38,7 @@ class PreparedRead(Generic[R]):
         # Named by its text: through PgBouncer two versions of this application may share a server connection.
         name = f"counterfoil_{hashlib.sha256(query.encode()).hexdigest()[:16]}"
         parameters = len(set(re.findall(r"\$\d", query)))
-        types, places = (
-            f"({', '.join([word] * parameters)})" if parameters else "" for word in ("text", "%s")
-        )
+        types, places = (f"({', '.join([word] * parameters)})" if parameters else "" for word in ("text", "%s"))
         execute = f"EXECUTE {name}{places}"
         prepare = f"PREPARE {name}{types} AS {query.replace('%', '%%')}; {execute}"
         # What to try one after the other, on a connection that has prepared it and on one that has not.
@@ -108,9 +106,7 @@ class ReadPool:
         connection.reader = connection.cursor()
         return connection
 
-    def _run(
-        self, connection: ReadConnection, read: PreparedRead[R], values: tuple[str | None, ...]
-    ) -> R | None:
+    def _run(self, connection: ReadConnection, read: PreparedRead[R], values: tuple[str | None, ...]) -> R | None:
         cursor = connection.reader
         is_prepared = read in connection.prepared
         statements = read.again if is_prepared else read.anew

@@ -37,9 +37,9 @@ class Database:
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Run `work` and commit.
 
-        Tried again after a deadlock, a serialization failure or a connection that had died before COMMIT was sent. Where
-        the confirmation of a COMMIT is lost nobody knows what became of it. Raises UnknownOutcomeError then: a 503 follows,
-        and whoever sends the request again is safe by the ledger of events or an Idempotency-Key.
+        Tried again after a deadlock, a serialization failure or a connection that had died before COMMIT was sent.
+        Where the confirmation of a COMMIT is lost nobody knows what became of it. Raises UnknownOutcomeError then: a
+        503 follows, and whoever sends the request again is safe by the ledger of events or an Idempotency-Key.
         """
         tries = 0
         while True:

@@ -34,9 +34,7 @@ class AuditEvent(Base):
     actor_user_id: Mapped[int | None] = mapped_column(
         comment="The users.user_id who did it; null for cli and sync. No foreign key: the trail outlives its users"
     )
-    impersonator: Mapped[str | None] = mapped_column(
-        comment="Clerk id of whoever acted in the place of actor_user_id"
-    )
+    impersonator: Mapped[str | None] = mapped_column(comment="Clerk id of whoever acted in the place of actor_user_id")
     subject_user_id: Mapped[int | None] = mapped_column(comment="The users.user_id it happened to")
     request_id: Mapped[str | None] = mapped_column(comment="X-Request-ID of the request, as in the log")
     details: Mapped[dict[str, Any]] = mapped_column(

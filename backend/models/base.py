@@ -29,8 +29,8 @@ class Base(DeclarativeBase):
     }
 
 
-# What clients and operators may write: decimal, no sign, no leading zero; within PostgreSQL's bigint, and far beyond any
-# real id.
+# What clients and operators may write: decimal, no sign, no leading zero; within PostgreSQL's bigint, and far beyond
+# any real id.
 ID = "[1-9][0-9]{0,17}"
 LARGEST = 10**18 - 1
 LAST_ID = 2**63 - 1

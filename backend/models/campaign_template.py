@@ -25,13 +25,9 @@ class CampaignTemplate(Base):
         ForeignKey("users.user_id", ondelete="CASCADE"), comment="The owner; null: shared with everybody"
     )
     name: Mapped[str] = mapped_column(info=PERSONAL, comment="One line, at most 100 characters")
-    description: Mapped[str | None] = mapped_column(
-        info=PERSONAL, comment="At most 5,000 characters, with line breaks"
-    )
+    description: Mapped[str | None] = mapped_column(info=PERSONAL, comment="At most 5,000 characters, with line breaks")
     channel: Mapped[str] = mapped_column(comment="email, sms, push, social, search or display")
-    budget_minor: Mapped[int | None] = mapped_column(
-        comment="In the smallest unit of the currency: cents, yen"
-    )
+    budget_minor: Mapped[int | None] = mapped_column(comment="In the smallest unit of the currency: cents, yen")
     budget_currency: Mapped[str | None] = mapped_column(comment="ISO 4217, three letters")
     tags: Mapped[list[str]] = mapped_column(
         ARRAY(Text), info=PERSONAL, server_default=text("'{}'"), comment="In lower case"

@@ -13,9 +13,7 @@ class ClerkBilling(Base):
 
     __tablename__ = "clerk_billing"
     __table_args__ = (
-        {
-            "comment": "The newest that Clerk Billing said of each user's subscription, in any order of its events."
-        },
+        {"comment": "The newest that Clerk Billing said of each user's subscription, in any order of its events."},
     )
 
     clerk_user_id: Mapped[str] = mapped_column(

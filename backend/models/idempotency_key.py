@@ -12,9 +12,7 @@ class IdempotencyKey(Base):
     __tablename__ = "idempotency_keys"
     __table_args__ = (
         Index(None, "expires_at"),
-        {
-            "comment": "Answers of requests by Idempotency-Key. Expired rows go with the writes that come later."
-        },
+        {"comment": "Answers of requests by Idempotency-Key. Expired rows go with the writes that come later."},
     )
 
     user_id: Mapped[int] = mapped_column(
@@ -28,7 +26,6 @@ class IdempotencyKey(Base):
     location: Mapped[str | None] = mapped_column(comment="Location of the answer")
     etag: Mapped[str | None] = mapped_column(comment="ETag of the answer")
     body: Mapped[str] = mapped_column(
-        info=PERSONAL,
-        comment="JSON of the answer; empty when it had none; encrypted where it shows an API key",
+        info=PERSONAL, comment="JSON of the answer; empty when it had none; encrypted where it shows an API key"
     )
     expires_at: Mapped[datetime] = mapped_column(comment="From here on the key is forgotten")

@@ -10,14 +10,9 @@ class RevokedSession(Base):
     """A session that ended at Clerk. Its tokens are refused although their signature is good for 60 s more."""
 
     __tablename__ = "revoked_sessions"
-    __table_args__ = (
-        Index(None, "expires_at"),
-        {"comment": "Sessions that ended; a token of one is refused at once."},
-    )
+    __table_args__ = (Index(None, "expires_at"), {"comment": "Sessions that ended; a token of one is refused at once."})
 
-    session_id: Mapped[str] = mapped_column(
-        primary_key=True, comment="Clerk's sess_… id, the sid claim of its tokens"
-    )
+    session_id: Mapped[str] = mapped_column(primary_key=True, comment="Clerk's sess_… id, the sid claim of its tokens")
     revoked_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     expires_at: Mapped[datetime] = mapped_column(
         comment="From here on no token of the session can be alive; may be purged"

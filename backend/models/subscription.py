@@ -24,9 +24,7 @@ class Subscription(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), primary_key=True)
     plan: Mapped[str] = mapped_column(server_default=text("'free'"))
     status: Mapped[str] = mapped_column(server_default=text("'active'"))
-    stripe_customer_id: Mapped[str | None] = mapped_column(
-        comment="Customer at Stripe; kept when the plan changes"
-    )
+    stripe_customer_id: Mapped[str | None] = mapped_column(comment="Customer at Stripe; kept when the plan changes")
     clerk_subscription_id: Mapped[str | None] = mapped_column(
         comment="csub_… of Clerk Billing, when it manages the plan"
     )

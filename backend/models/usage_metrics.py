@@ -19,9 +19,7 @@ class UsageMetrics(Base):
         CheckConstraint("tokens_used >= 0 AND tokens_limit >= 0", name="tokens"),
         CheckConstraint("campaigns_created >= 0 AND api_requests >= 0", name="counts"),
         CheckConstraint("period_end > period_start", name="period"),
-        {
-            "comment": "Usage of each user by calendar month (UTC); tokens remaining = tokens_limit - tokens_used."
-        },
+        {"comment": "Usage of each user by calendar month (UTC); tokens remaining = tokens_limit - tokens_used."},
     )
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), primary_key=True)
@@ -32,9 +30,7 @@ class UsageMetrics(Base):
         server_default=text(MONTH_END), comment="First instant of the next month, UTC"
     )
     tokens_used: Mapped[int] = mapped_column(server_default=text("0"))
-    tokens_limit: Mapped[int] = mapped_column(
-        server_default=text(str(FREE_TOKENS_A_MONTH)), comment="Tokens a month"
-    )
+    tokens_limit: Mapped[int] = mapped_column(server_default=text(str(FREE_TOKENS_A_MONTH)), comment="Tokens a month")
     campaigns_created: Mapped[int] = mapped_column(server_default=text("0"))
     api_requests: Mapped[int] = mapped_column(server_default=text("0"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -13,10 +13,7 @@ STATE = {"clerk": True}
 PROFILE = STATE | PERSONAL
 
 # What admins search by the beginning of, as the indexes have it. An address is never longer than 320 characters.
-SEARCHED = {
-    "email": "email",
-    **{name: f"left({name}, 100)" for name in ("username", "first_name", "last_name")},
-}
+SEARCHED = {"email": "email", **{name: f"left({name}, 100)" for name in ("username", "first_name", "last_name")}}
 
 
 class User(Base):
@@ -26,9 +23,7 @@ class User(Base):
     __table_args__ = (
         UniqueConstraint("clerk_user_id"),
         CheckConstraint(one_of("role", Role), name="role"),
-        CheckConstraint(
-            "provisioned_by IN ('webhook', 'request', 'backfill', 'legacy')", name="provisioned_by"
-        ),
+        CheckConstraint("provisioned_by IN ('webhook', 'request', 'backfill', 'legacy')", name="provisioned_by"),
         # Two live users never hold one verified address; unverified copies may repeat.
         Index(
             "uq_users_verified_email",
@@ -53,9 +48,7 @@ class User(Base):
     )
 
     user_id: Mapped[int] = mapped_column(
-        Identity(always=False),
-        primary_key=True,
-        comment="Internal id; stable for ever, what other tables refer to",
+        Identity(always=False), primary_key=True, comment="Internal id; stable for ever, what other tables refer to"
     )
     clerk_user_id: Mapped[str | None] = mapped_column(
         comment="Clerk's user_… id; null for a legacy user that no Clerk user has been linked to"
@@ -74,9 +67,7 @@ class User(Base):
     image_url: Mapped[str | None] = mapped_column(
         info=PROFILE, comment="Avatar address at Clerk; never fetched by this backend"
     )
-    role: Mapped[str] = mapped_column(
-        server_default=text("'user'"), comment="user, developer or admin; ours alone"
-    )
+    role: Mapped[str] = mapped_column(server_default=text("'user'"), comment="user, developer or admin; ours alone")
     is_active: Mapped[bool] = mapped_column(
         server_default=text("true"), comment="False: an admin of this application switched the user off"
     )
@@ -88,9 +79,7 @@ class User(Base):
     )
     bio: Mapped[str | None] = mapped_column(info=PERSONAL)
     website: Mapped[str | None] = mapped_column(info=PERSONAL)
-    social_links: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, info=PERSONAL, server_default=text("'{}'::jsonb")
-    )
+    social_links: Mapped[dict[str, Any]] = mapped_column(JSONB, info=PERSONAL, server_default=text("'{}'::jsonb"))
     external_id: Mapped[str | None] = mapped_column(
         info=PROFILE, comment="external_id at Clerk: the id of an older system"
     )
@@ -99,9 +88,7 @@ class User(Base):
         comment="What made the row: webhook, request (a valid token came first), backfill or legacy",
     )
     last_login_at: Mapped[datetime | None] = mapped_column(comment="Start of the newest session at Clerk")
-    last_logout_at: Mapped[datetime | None] = mapped_column(
-        comment="End of the newest ended session at Clerk"
-    )
+    last_logout_at: Mapped[datetime | None] = mapped_column(comment="End of the newest ended session at Clerk")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="Last change of this row")
     clerk_updated_at: Mapped[datetime | None] = mapped_column(

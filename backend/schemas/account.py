@@ -83,7 +83,7 @@ class AccountOut(BaseModel):
 
     @classmethod
     def of(cls, identity: Identity) -> Self:
-        """Of a caller, whose account is settled. One function: each call costs, and every page of an application asks."""
+        """Of a caller, whose account is settled. One function: each call costs, and every page asks."""
         account = cast("Account", identity.account)
         return cls.model_validate(
             {

@@ -13,9 +13,7 @@ LONGEST_OVERLAP = timedelta(days=7)
 OVERLAP = timedelta(days=1)
 
 
-Scopes = Annotated[
-    list[Scope], Field(min_length=1, max_length=len(Scope)), *unique_items("a scope stands twice")
-]
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope)), *unique_items("a scope stands twice")]
 
 
 class KeyIn(Input):
@@ -35,16 +33,14 @@ class RotationIn(Input):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}]})
 
-    overlap_seconds: int = Field(
-        default=int(OVERLAP.total_seconds()), ge=0, le=int(LONGEST_OVERLAP.total_seconds())
-    )
+    overlap_seconds: int = Field(default=int(OVERLAP.total_seconds()), ge=0, le=int(LONGEST_OVERLAP.total_seconds()))
     expires_at: Time | None = None
 
 
 class KeyOut(Output):
     """`replaced_by`: the key_id that it was rotated to. `last_four` ends the key, `prefix` begins it: enough to tell keys
     apart, useless to guess one.
-    """
+    """  # noqa: E501
 
     key_id: int
     name: str

@@ -36,9 +36,7 @@ class Output(BaseModel):
 
 
 # Read from the `before` of the next page.
-NextCursor = Annotated[
-    Annotated[str, Field(coerce_numbers_to_str=True)] | None, Field(validation_alias="next_before")
-]
+NextCursor = Annotated[Annotated[str, Field(coerce_numbers_to_str=True)] | None, Field(validation_alias="next_before")]
 
 
 def _check_digits(text: object) -> object:
@@ -63,9 +61,7 @@ class PageQuery(Query):
     limit: Annotated[int, BeforeValidator(_check_digits)] = Field(
         default=50, ge=1, le=100, description="At most so many."
     )
-    cursor: Omittable[Annotated[str, StringConstraints(pattern=f"^{ID}$")]] = Field(
-        default=None, description=CURSOR
-    )
+    cursor: Omittable[Annotated[str, StringConstraints(pattern=f"^{ID}$")]] = Field(default=None, description=CURSOR)
 
     @property
     def before(self) -> int | None:

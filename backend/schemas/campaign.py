@@ -78,11 +78,10 @@ class CampaignQuery(PageQuery):
         default=None, description=f"The beginning of the name, letter case aside. {ONE_FILTER}"
     )
     sort: Omittable[Sort] = Field(
-        default=None,
-        description="By name or -name with search; by created_at or -created_at with status or tag.",
+        default=None, description="By name or -name with search; by created_at or -created_at with status or tag."
     )
-    cursor: Omittable[Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]+$", max_length=2_000)]] = (
-        Field(default=None, description=CURSOR)
+    cursor: Omittable[Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]+$", max_length=2_000)]] = Field(
+        default=None, description=CURSOR
     )
 
     @model_validator(mode="after")

@@ -14,8 +14,7 @@ from pydantic_core import CoreSchema
 UNSEEN = r"\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 
 Line = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=rf"^[^\n{UNSEEN}]+$"),
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=rf"^[^\n{UNSEEN}]+$")
 ]
 Text = Annotated[str, StringConstraints(max_length=5_000, pattern=rf"^[^{UNSEEN}]*$")]
 
@@ -63,9 +62,7 @@ def unique_items(problem: str) -> tuple[FieldInfo, AfterValidator]:
 class _NeverNull:
     """Takes the null out of the description."""
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         (described,) = (kind for kind in handler(schema)["anyOf"] if kind != {"type": "null"})
         return cast("JsonSchemaValue", described)
 

@@ -43,9 +43,7 @@ def _check_currency(code: str) -> str:
 
 Tag = Annotated[Line, StringConstraints(max_length=LONGEST_TAG), AfterValidator(_fold_tag)]
 Tags = Annotated[
-    list[Tag],
-    Field(max_length=MOST_TAGS),
-    *unique_items("a tag stands twice; letter case makes no difference"),
+    list[Tag], Field(max_length=MOST_TAGS), *unique_items("a tag stands twice; letter case makes no difference")
 ]
 Currency = Annotated[
     str, AfterValidator(_check_currency), WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES)})

@@ -52,9 +52,7 @@ Bio = Annotated[Text, StringConstraints(min_length=1, max_length=2_000)]
 Website = Annotated[
     str, StringConstraints(max_length=500, pattern=rf"^https?{AFTER_SCHEME}"), AfterValidator(_check_port)
 ]
-Link = Annotated[
-    str, StringConstraints(max_length=300, pattern=rf"^https{AFTER_SCHEME}"), AfterValidator(_check_port)
-]
+Link = Annotated[str, StringConstraints(max_length=300, pattern=rf"^https{AFTER_SCHEME}"), AfterValidator(_check_port)]
 Links = Annotated[
     dict[str, Link],
     Field(max_length=10, json_schema_extra={"propertyNames": {"enum": list(Network)}}),
@@ -65,9 +63,7 @@ Links = Annotated[
 class ProfileIn(AtLeastOne):
     """At least one member; null clears it. Texts are stored as they are: whoever shows them escapes them."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"minProperties": 1, "examples": [{"bio": "I count things."}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"bio": "I count things."}]})
 
     bio: Bio | None = None
     website: Website | None = None

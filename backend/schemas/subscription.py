@@ -21,7 +21,7 @@ class LimitsOut(BaseModel):
 
 
 class UsedOut(BaseModel):
-    """What there is now, and the tokens used this month. After a change to a smaller plan it may be above the limits."""
+    """What there is now, and the tokens used this month. After a change to a smaller plan it may be above the limits."""  # noqa: E501
 
     campaigns: int
     tokens: int
@@ -33,7 +33,7 @@ class PlanOut(LimitsOut):
 
 
 class PlanUseOut(SubscriptionOut):
-    """`limits` are the caller's: an admin may have given a token limit other than the plan's. `plans` are all there are."""
+    """`limits` are the caller's: an admin may have given a token limit other than the plan's. `plans` are all there are."""  # noqa: E501
 
     is_managed_by_clerk: bool
     limits: LimitsOut

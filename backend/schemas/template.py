@@ -14,10 +14,7 @@ class TemplateIn(PresetChanges):
     """A template to make. `is_shared`: for everybody; admins only."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "required": ["name", "channel"],
-            "examples": [{"name": "Sale", "channel": "email"}],
-        }
+        json_schema_extra={"required": ["name", "channel"], "examples": [{"name": "Sale", "channel": "email"}]}
     )
 
     is_shared: bool = False

@@ -23,8 +23,7 @@ class UserQuery(PageQuery):
     role: Omittable[Role] = None
     plan: Omittable[Plan] = Field(default=None, description="The plan that counts now.")
     status: Omittable[UserStatus] = Field(
-        default=None,
-        description="Without it, all but the deleted ones. A user may be deactivated and banned at once.",
+        default=None, description="Without it, all but the deleted ones. A user may be deactivated and banned at once."
     )
 
     @property

@@ -1,4 +1,5 @@
-"""What gunicorn's gevent worker adds to the application: deadlines, and a database driver that lets others run while it waits.
+"""What gunicorn's gevent worker adds to the application: deadlines, and a database driver that lets others run while it
+waits.
 
 Imported by gunicorn.conf.py alone, after gevent has patched the standard library. A frozen PostgreSQL defeats
 statement_timeout, tcp_user_timeout and keepalives alike (measured): only giving up the wait helps.
@@ -60,7 +61,7 @@ def _wait(connection: psycopg2.extensions.connection) -> None:
 
 
 def _wait_once(connection: psycopg2.extensions.connection, state: int) -> None:
-    """Wait until the socket is ready. Inside a request its deadline ends the wait; elsewhere a limit of our own does."""
+    """Wait until the socket is ready. In a request its deadline ends the wait; elsewhere a limit of our own does."""
     if state not in {psycopg2.extensions.POLL_READ, psycopg2.extensions.POLL_WRITE}:
         raise psycopg2.OperationalError("the connection is broken")
     limit: float | None = DEFAULT_WAIT_SECONDS
@@ -69,8 +70,8 @@ def _wait_once(connection: psycopg2.extensions.connection, state: int) -> None:
     is_reading = state == psycopg2.extensions.POLL_READ
     is_connecting = connection.status == psycopg2.extensions.STATUS_SETUP
     if limit is None and is_reading and not is_connecting:
-        # The watcher of a connection is made once: making one for each wait cost a tenth of the whole request. Not while
-        # it connects: libpq may then take another socket under the same number.
+        # The watcher of a connection is made once: making one for each wait cost a tenth of the whole request. Not
+        # while it connects: libpq may then take another socket under the same number.
         watcher = _readers.get(connection)
         if watcher is None:
             watcher = _readers[connection] = get_hub().loop.io(connection.fileno(), READ_EVENT)

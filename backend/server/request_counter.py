@@ -19,7 +19,8 @@ LAST_FLUSH_SECONDS = 5.0
 RETRY_SECONDS = 0.1
 # 100,000 users take 12 MB. More come together only while the database is away.
 MOST_USERS = 100_000
-# So many come in ten seconds at no rate that a worker reaches. Where nobody writes them (a command, a script) the oldest go.
+# So many come in ten seconds at no rate that a worker reaches. Where nobody writes them (a command, a script) the
+# oldest go.
 MOST_REQUESTS = 1_000_000
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ class RequestCounter:
         self._flushing = Lock()
 
     def flush(self) -> bool:
-        """Write what was counted. Returns whether something is left: what cannot be written now is kept, beyond MOST_USERS
+        """Write what was counted. Returns whether something is left: what cannot be written now is kept, beyond
+        MOST_USERS
         the newest.
 
         Raises SQLAlchemyError, psycopg2.Error.
@@ -67,7 +69,8 @@ class RequestCounter:
         """The last flush of a worker that ends, after its last request.
 
         In a thread: gunicorn's gevent worker throws SystemExit into the main one a moment after SIGQUIT, wherever that
-        is by then, and what it had not written yet would be lost. Not join(): interrupted, it takes the thread for ended.
+        is by then, and what it had not written yet would be lost. Not join(): interrupted, it takes the thread for
+        ended.
         """
         is_done = Event()
         Thread(target=self._flush_last, args=(is_done,), name="last-request-counts").start()

@@ -19,9 +19,7 @@ from backend.models import IdempotencyKey
 KEPT = timedelta(hours=24)
 # A write deletes a few expired rows in passing, more than it adds, so that the table shrinks again after a rush.
 SWEPT = 5
-SWEEP = delete_unlocked(
-    "idempotency_keys", "FROM idempotency_keys t WHERE expires_at <= now() ORDER BY expires_at"
-)
+SWEEP = delete_unlocked("idempotency_keys", "FROM idempotency_keys t WHERE expires_at <= now() ORDER BY expires_at")
 
 
 class ApiResponse(NamedTuple):
@@ -47,8 +45,8 @@ def respond_once(
 ) -> tuple[ApiResponse, bool]:
     """Do the work, or find the response of the time when it was done; True: it was found.
 
-    The caller holds the row of the user. `body_hash`: SHA-256, hexadecimal. What `work` raises undoes everything: a refusal
-    is not kept. Raises AppError (409) for a key that came with another body.
+    The caller holds the row of the user. `body_hash`: SHA-256, hexadecimal. What `work` raises undoes everything: a
+    refusal is not kept. Raises AppError (409) for a key that came with another body.
     """
     same = [IdempotencyKey.__table__.c[name] == value for name, value in request._asdict().items()]
     found = select(IdempotencyKey.body_hash, *columns_of(IdempotencyKey, ApiResponse))
@@ -60,8 +58,7 @@ def respond_once(
         return response, False
     if kept.body_hash != body_hash:
         raise AppError(
-            ErrorCode.CONFLICT,
-            "This Idempotency-Key came with another body. Take a new key for a new request.",
+            ErrorCode.CONFLICT, "This Idempotency-Key came with another body. Take a new key for a new request."
         )
     return ApiResponse(kept.status, kept.body, kept.location, kept.etag), True
 
@@ -72,7 +69,6 @@ def _keep(connection: Connection, request: RequestKey, body_hash: str, response:
     statement = insert(IdempotencyKey).values(request._asdict() | values)
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=RequestKey._fields,
-            set_={name: statement.excluded[name] for name in values},
+            index_elements=RequestKey._fields, set_={name: statement.excluded[name] for name in values}
         )
     )

@@ -20,9 +20,7 @@ def get_client(client_id: str) -> Response:
 
 def _payload(db: sqlite3.Connection, client: sqlite3.Row) -> dict[str, Any]:
     sessions.expire_overdue(db)
-    rows = db.execute(
-        "SELECT * FROM sessions WHERE client_id = ? ORDER BY created_at, rowid", (client["id"],)
-    )
+    rows = db.execute("SELECT * FROM sessions WHERE client_id = ? ORDER BY created_at, rowid", (client["id"],))
     payloads = [session_payload(row) for row in rows]
     return {
         "object": "client",

@@ -8,10 +8,7 @@ from flask import request
 from clerk_emulator.backend_api.pages import read_limit, read_list, read_offset, read_order, refuse_unknown
 
 _PARAMETERS = frozenset(
-    {
-        *("user_id", "email_address", "username", "role", "query"),
-        *("order_by", "limit", "offset", "paginated"),
-    }
+    {*("user_id", "email_address", "username", "role", "query"), *("order_by", "limit", "offset", "paginated")}
 )
 _ORDERS = {
     "created_at": "m.created_at",
@@ -35,9 +32,7 @@ _QUERY = """(
     OR u.id IN (SELECT user_id FROM email_addresses WHERE instr(email_address, lower(:query))))"""
 
 
-def select_page(
-    db: sqlite3.Connection, owner: str | None, owner_id: str | None
-) -> tuple[list[sqlite3.Row], int]:
+def select_page(db: sqlite3.Connection, owner: str | None, owner_id: str | None) -> tuple[list[sqlite3.Row], int]:
     """Read one page of the memberships a request asks for, and the number of all.
 
     `owner` is the column (ours, never a caller's) that must be `owner_id`; None for any.

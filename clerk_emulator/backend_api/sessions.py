@@ -18,9 +18,7 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 
 _FILTERS = ("client_id", "user_id", "status")
 _PARAMETERS = frozenset({*_FILTERS, "limit", "offset", "paginated"})
-_STATUSES = frozenset(
-    {"active", "revoked", "ended", "expired", "removed", "abandoned", "replaced", "pending"}
-)
+_STATUSES = frozenset({"active", "revoked", "ended", "expired", "removed", "abandoned", "replaced", "pending"})
 
 
 class NewSessionBody(Body):
@@ -75,9 +73,7 @@ def create_token(session_id: str) -> Response:
     emulator = current_emulator()
     with emulator.store.transaction() as db:
         session = sessions.find_active(db, session_id)
-        jwt = sessions.token(
-            db, emulator.instance, session, session["last_active_organization_id"], lifetime=lifetime
-        )
+        jwt = sessions.token(db, emulator.instance, session, session["last_active_organization_id"], lifetime=lifetime)
     return jsonify(object="token", jwt=jwt)
 
 

@@ -118,8 +118,5 @@ class Selection:
 
 def _not_together(param: str, other: str) -> ClerkError:
     return invalid_parameter(
-        param,
-        "form_conditional_param_disallowed",
-        "is not allowed",
-        f"`{param}` isn't allowed with this `{other}`.",
+        param, "form_conditional_param_disallowed", "is not allowed", f"`{param}` isn't allowed with this `{other}`."
     )

@@ -24,12 +24,7 @@ class EmulatorClient:
             raise click.ClickException(f"no emulator has run in {state}; {_START_HINT}") from None
 
     def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: dict[str, Any] | None = None,
-        params: dict[str, str | int] | None = None,
+        self, method: str, path: str, *, body: dict[str, Any] | None = None, params: dict[str, str | int] | None = None
     ) -> Any:  # noqa: ANN401 - it is what JSON decodes to
         """Make one request and return the JSON of its answer."""
         try:

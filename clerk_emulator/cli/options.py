@@ -46,14 +46,10 @@ def with_who_options(function: Decorated) -> Decorated:
     options: list[Callable[[Decorated], Decorated]] = [
         click.option("--sign-up", is_flag=True, help="Create the user first when there is none."),
         click.option(
-            "--organization",
-            metavar="SLUG",
-            help="Be in this organization; it is founded and joined if need be.",
+            "--organization", metavar="SLUG", help="Be in this organization; it is founded and joined if need be."
         ),
         click.option(
-            "--role",
-            metavar="ROLE",
-            help="In the organization; org:admin if nothing was said. Stays for later.",
+            "--role", metavar="ROLE", help="In the organization; org:admin if nothing was said. Stays for later."
         ),
         actor_option,
     ]

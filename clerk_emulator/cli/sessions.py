@@ -100,9 +100,7 @@ def sign_out(emulator: EmulatorClient, email: str) -> None:
     click.echo(f"ended {ended} session{'' if ended == 1 else 's'}")
 
 
-def _sign_in_as(
-    emulator: EmulatorClient, email: str, who: WhoOptions, *, expires_in: int | None = None
-) -> str:
+def _sign_in_as(emulator: EmulatorClient, email: str, who: WhoOptions, *, expires_in: int | None = None) -> str:
     """Sign a user in as the options say, and return the token."""
     slug, role = who["organization"], who["role"]
     if role and not slug:

@@ -34,11 +34,7 @@ def get_environment() -> Response:
             "domains": {"enabled": False, "enrollment_modes": [], "default_role": None},
         },
         commerce_settings={
-            "billing": {
-                "user": {"enabled": False},
-                "organization": {"enabled": False},
-                "stripe_publishable_key": None,
-            }
+            "billing": {"user": {"enabled": False}, "organization": {"enabled": False}, "stripe_publishable_key": None}
         },
         api_keys_settings={"user_api_keys_enabled": False, "orgs_api_keys_enabled": False},
         maintenance_mode=False,
@@ -100,12 +96,7 @@ _USER_SETTINGS = {
     "enterprise_sso": {"enabled": False},
     "sign_in": {"second_factor": {"required": False, "enabled": False}},
     # A captcha would be loaded from another host.
-    "sign_up": {
-        "mode": "public",
-        "captcha_enabled": False,
-        "progressive": True,
-        "legal_consent_enabled": False,
-    },
+    "sign_up": {"mode": "public", "captcha_enabled": False, "progressive": True, "legal_consent_enabled": False},
     "password_settings": {
         # The check against leaked passwords and the strength meter would ask other hosts.
         "disable_hibp": True,

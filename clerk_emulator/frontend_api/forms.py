@@ -31,7 +31,8 @@ def _read_metadata(value: str | None) -> dict[str, Any]:
 
 
 FormMetadata = Annotated[Metadata, BeforeValidator(_read_metadata)]
-# What Clerk knows and this emulator does not: refused, for a sign-up without it would be another one than was asked for.
+# What Clerk knows and this emulator does not: refused, for a sign-up without it would be another one than was asked
+# for.
 NotEmulated = Literal["false"] | None
 Password = Annotated[str, StringConstraints(max_length=passwords.MAX_LENGTH)]
 

@@ -96,9 +96,7 @@ def remove_password() -> Response:
     with begin_change() as change:
         session = sessions.find_active(change.db, session_id)
         user = users.find(change.db, session["user_id"])
-        return answer_change(
-            change, user_payload(change, users.update(change, user, passwords.user_columns(None)))
-        )
+        return answer_change(change, user_payload(change, users.update(change, user, passwords.user_columns(None))))
 
 
 def _prove_password(password: str | None) -> str:

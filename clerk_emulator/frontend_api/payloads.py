@@ -161,11 +161,7 @@ def _first_factors(db: sqlite3.Connection, user: sqlite3.Row) -> list[dict[str, 
         factors.append({"strategy": sign_ins.PASSWORD})
     for email in email_addresses.proved(db, user):
         is_primary = email["id"] == user["primary_email_address_id"]
-        to = {
-            "email_address_id": email["id"],
-            "safe_identifier": email["email_address"],
-            "primary": is_primary,
-        }
+        to = {"email_address_id": email["id"], "safe_identifier": email["email_address"], "primary": is_primary}
         factors.append({"strategy": sign_ins.EMAIL_CODE, **to})
         factors.append({"strategy": sign_ins.RESET_PASSWORD, **to})
     return factors

@@ -39,9 +39,7 @@ def touch_session(session_id: str) -> Response:
             organizations.activate(change.db, session, form.active_organization_id)
         sessions.touch(change.db, session)
         clients.update(change.db, client, last_active_session_id=session_id)
-        return answer_change(
-            change, session_payload(change, sessions.find(change.db, session_id)), client["id"]
-        )
+        return answer_change(change, session_payload(change, sessions.find(change.db, session_id)), client["id"])
 
 
 @blueprint.post("/tokens")

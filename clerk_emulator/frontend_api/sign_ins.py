@@ -89,9 +89,7 @@ def reset_password(sign_in_id: str) -> Response:
     with begin_change() as change:
         client = require_client(change.db)
         sign_in = sign_ins.find(change.db, client, sign_in_id)
-        sign_ins.reset_password(
-            change, client, sign_in, columns, sign_out=form.sign_out_of_other_sessions is not False
-        )
+        sign_ins.reset_password(change, client, sign_in, columns, sign_out=form.sign_out_of_other_sessions is not False)
         sign_in = sign_ins.find(change.db, client, sign_in_id)
         return answer_change(change, sign_in_payload(change, sign_in), client["id"])
 
@@ -115,12 +113,7 @@ def _sign_in_by_ticket(token: str) -> Response:
         ticket, user = tickets.redeem(change.db, token)
         sign_in = sign_ins.create(change, client, user, None)
         sign_ins.complete(
-            change,
-            client,
-            sign_in,
-            sign_ins.TICKET,
-            actor=ticket["actor"],
-            lifetime=ticket["session_lifetime"],
+            change, client, sign_in, sign_ins.TICKET, actor=ticket["actor"], lifetime=ticket["session_lifetime"]
         )
         sign_in = sign_ins.find(change.db, client, sign_in["id"])
         return answer_change(change, sign_in_payload(change, sign_in), client["id"])

@@ -10,14 +10,7 @@ from clerk_emulator import passwords, sign_ups
 from clerk_emulator.context import begin_change
 from clerk_emulator.fields import EmailAddress, ShortText, Username
 from clerk_emulator.frontend_api.answers import answer_change
-from clerk_emulator.frontend_api.forms import (
-    Form,
-    FormMetadata,
-    NotEmulated,
-    Password,
-    VerificationForm,
-    read_form,
-)
+from clerk_emulator.frontend_api.forms import Form, FormMetadata, NotEmulated, Password, VerificationForm, read_form
 from clerk_emulator.frontend_api.identity import require_client
 from clerk_emulator.frontend_api.payloads import sign_up_payload
 

@@ -19,12 +19,8 @@ def upgrade() -> None:
         sa.Column("plan", sa.Text, server_default=sa.text("'free'"), nullable=False),
         sa.Column("status", sa.Text, server_default=sa.text("'active'"), nullable=False),
         sa.Column("stripe_customer_id", sa.Text, comment="Customer at Stripe; kept when the plan changes"),
-        sa.Column(
-            "clerk_subscription_id", sa.Text, comment="csub_… of Clerk Billing, when it manages the plan"
-        ),
-        sa.Column(
-            "period_start", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
-        ),
+        sa.Column("clerk_subscription_id", sa.Text, comment="csub_… of Clerk Billing, when it manages the plan"),
+        sa.Column("period_start", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("period_end", sa.DateTime(timezone=True), comment="Null: no end, as on the free plan"),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -33,9 +29,7 @@ def upgrade() -> None:
             ["user_id"], ["users.user_id"], name=op.f("fk_subscriptions_user_id_users"), ondelete="CASCADE"
         ),
         sa.CheckConstraint("plan IN ('free', 'pro', 'enterprise')", name=op.f("ck_subscriptions_plan")),
-        sa.CheckConstraint(
-            "status IN ('active', 'past_due', 'canceled')", name=op.f("ck_subscriptions_status")
-        ),
+        sa.CheckConstraint("status IN ('active', 'past_due', 'canceled')", name=op.f("ck_subscriptions_status")),
         comment="The plan of each user; made with the user, free at first.",
         if_not_exists=True,
     )
@@ -60,11 +54,7 @@ def upgrade() -> None:
         ),
         sa.Column("tokens_used", sa.BigInteger, server_default=sa.text("0"), nullable=False),
         sa.Column(
-            "tokens_limit",
-            sa.BigInteger,
-            server_default=sa.text("10000"),
-            nullable=False,
-            comment="Tokens a month",
+            "tokens_limit", sa.BigInteger, server_default=sa.text("10000"), nullable=False, comment="Tokens a month"
         ),
         sa.Column("campaigns_created", sa.BigInteger, server_default=sa.text("0"), nullable=False),
         sa.Column("api_requests", sa.BigInteger, server_default=sa.text("0"), nullable=False),
@@ -74,9 +64,7 @@ def upgrade() -> None:
             ["user_id"], ["users.user_id"], name=op.f("fk_usage_metrics_user_id_users"), ondelete="CASCADE"
         ),
         sa.CheckConstraint("tokens_used >= 0 AND tokens_limit >= 0", name=op.f("ck_usage_metrics_tokens")),
-        sa.CheckConstraint(
-            "campaigns_created >= 0 AND api_requests >= 0", name=op.f("ck_usage_metrics_counts")
-        ),
+        sa.CheckConstraint("campaigns_created >= 0 AND api_requests >= 0", name=op.f("ck_usage_metrics_counts")),
         sa.CheckConstraint("period_end > period_start", name=op.f("ck_usage_metrics_period")),
         comment="Usage of each user by calendar month (UTC); tokens remaining = tokens_limit - tokens_used.",
         if_not_exists=True,

@@ -33,8 +33,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_webhook_events")),
         sa.CheckConstraint("source IN ('svix', 'inngest')", name=op.f("ck_webhook_events_source")),
         sa.CheckConstraint(
-            "status IN ('applied', 'stale', 'ignored', 'dead', 'failed')",
-            name=op.f("ck_webhook_events_status"),
+            "status IN ('applied', 'stale', 'ignored', 'dead', 'failed')", name=op.f("ck_webhook_events_status")
         ),
         comment="What each webhook did. An event id is applied once, however often it is delivered.",
     )
@@ -48,9 +47,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "revoked_sessions",
-        sa.Column(
-            "session_id", sa.Text, nullable=False, comment="Clerk's sess_… id, the sid claim of its tokens"
-        ),
+        sa.Column("session_id", sa.Text, nullable=False, comment="Clerk's sess_… id, the sid claim of its tokens"),
         sa.Column("revoked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column(
             "expires_at",

@@ -39,27 +39,15 @@ def _create_api_keys() -> None:
         sa.Column("user_id", sa.BigInteger, nullable=False),
         sa.Column("name", sa.Text, nullable=False, comment="What the owner calls it"),
         sa.Column(
-            "prefix",
-            sa.Text,
-            nullable=False,
-            comment="What the key begins with, API_KEY_PREFIX when it was made",
+            "prefix", sa.Text, nullable=False, comment="What the key begins with, API_KEY_PREFIX when it was made"
         ),
+        sa.Column("last_four", sa.Text, nullable=False, comment="The last four characters, to tell keys apart"),
         sa.Column(
-            "last_four", sa.Text, nullable=False, comment="The last four characters, to tell keys apart"
-        ),
-        sa.Column(
-            "key_hash",
-            sa.Text,
-            nullable=False,
-            comment="HMAC-SHA256 of the key under API_KEY_PEPPER, hexadecimal",
+            "key_hash", sa.Text, nullable=False, comment="HMAC-SHA256 of the key under API_KEY_PEPPER, hexadecimal"
         ),
         sa.Column("scopes", ARRAY(sa.Text), nullable=False, comment="What the key may be used for"),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column(
-            "expires_at",
-            sa.DateTime(timezone=True),
-            comment="Refused from here on; null: never expires",
-        ),
+        sa.Column("expires_at", sa.DateTime(timezone=True), comment="Refused from here on; null: never expires"),
         sa.Column("replaced_by", sa.BigInteger, comment="key_id of the key that it was rotated to"),
         sa.Column("revoked_at", sa.DateTime(timezone=True), comment="Refused since then, for good"),
         sa.Column("last_used_at", sa.DateTime(timezone=True), comment="Last use, to the minute"),
@@ -90,8 +78,7 @@ def _create_audit_events() -> None:
         sa.Column(
             "actor_user_id",
             sa.BigInteger,
-            comment="The users.user_id who did it; null for cli and sync. "
-            "No foreign key: the trail outlives its users",
+            comment="The users.user_id who did it; null for cli and sync. No foreign key: the trail outlives its users",
         ),
         sa.Column("impersonator", sa.Text, comment="Clerk id of whoever acted in the place of actor_user_id"),
         sa.Column("subject_user_id", sa.BigInteger, comment="The users.user_id it happened to"),
@@ -109,10 +96,7 @@ def _create_audit_events() -> None:
         if_not_exists=True,
     )
     op.create_index(
-        "ix_audit_events_subject_user_id_audit_id",
-        "audit_events",
-        ["subject_user_id", "audit_id"],
-        if_not_exists=True,
+        "ix_audit_events_subject_user_id_audit_id", "audit_events", ["subject_user_id", "audit_id"], if_not_exists=True
     )
     op.create_index(
         "uq_audit_events_impersonated_session",

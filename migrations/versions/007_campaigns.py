@@ -40,9 +40,7 @@ def _preset_columns() -> list[sa.Column[object]]:
 def _preset_checks(table: str) -> list[sa.CheckConstraint]:
     return [
         sa.CheckConstraint(CHANNELS, name=op.f(f"ck_{table}_channel")),
-        sa.CheckConstraint(
-            "(budget_minor IS NULL) = (budget_currency IS NULL)", name=op.f(f"ck_{table}_budget")
-        ),
+        sa.CheckConstraint("(budget_minor IS NULL) = (budget_currency IS NULL)", name=op.f(f"ck_{table}_budget")),
         sa.CheckConstraint("budget_minor >= 0", name=op.f(f"ck_{table}_budget_minor")),
         sa.CheckConstraint("cardinality(tags) <= 20", name=op.f(f"ck_{table}_tags")),
     ]
@@ -93,16 +91,11 @@ def _create_campaigns() -> None:
             nullable=False,
             comment="Goes up with each change; the ETag of the API",
         ),
-        sa.Column(
-            "deleted_at",
-            sa.DateTime(timezone=True),
-            comment="Deleted by the owner; restorable for 30 days",
-        ),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), comment="Deleted by the owner; restorable for 30 days"),
         sa.PrimaryKeyConstraint("campaign_id", name=op.f("pk_campaigns")),
         _refers_to_user("campaigns"),
         sa.CheckConstraint(
-            "status IN ('draft', 'active', 'paused', 'completed', 'archived')",
-            name=op.f("ck_campaigns_status"),
+            "status IN ('draft', 'active', 'paused', 'completed', 'archived')", name=op.f("ck_campaigns_status")
         ),
         sa.CheckConstraint("ends_at > starts_at", name=op.f("ck_campaigns_period")),
         *_preset_checks("campaigns"),
@@ -138,12 +131,7 @@ def _create_campaign_tags() -> None:
         sa.Column("campaign_id", sa.BigInteger, nullable=False),
         sa.Column("tag", sa.Text, nullable=False, comment="In lower case"),
         sa.Column("user_id", sa.BigInteger, nullable=False, comment="The campaign's owner"),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            nullable=False,
-            comment="When the campaign was created",
-        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, comment="When the campaign was created"),
         sa.PrimaryKeyConstraint("campaign_id", "tag", name=op.f("pk_campaign_tags")),
         sa.ForeignKeyConstraint(
             ["campaign_id"],
@@ -196,10 +184,7 @@ def _create_idempotency_keys() -> None:
             comment="Idempotency-Key; a random one of our own for a minute when none was sent",
         ),
         sa.Column(
-            "body_hash",
-            sa.Text,
-            nullable=False,
-            comment="SHA-256 of the request's If-Match and body, hexadecimal",
+            "body_hash", sa.Text, nullable=False, comment="SHA-256 of the request's If-Match and body, hexadecimal"
         ),
         sa.Column("status", sa.BigInteger, nullable=False, comment="HTTP status of the answer, always 2xx"),
         sa.Column("location", sa.Text, comment="Location of the answer"),
@@ -211,10 +196,7 @@ def _create_idempotency_keys() -> None:
             comment="JSON of the answer; empty when it had none; encrypted where it shows an API key",
         ),
         sa.Column(
-            "expires_at",
-            sa.DateTime(timezone=True),
-            nullable=False,
-            comment="From here on the key is forgotten",
+            "expires_at", sa.DateTime(timezone=True), nullable=False, comment="From here on the key is forgotten"
         ),
         sa.PrimaryKeyConstraint("user_id", "method", "path", "key", name=op.f("pk_idempotency_keys")),
         _refers_to_user("idempotency_keys"),

@@ -30,7 +30,5 @@ def _replace(old: str, new: str, definition: str) -> None:
 def downgrade() -> None:
     with without_blocking():
         _replace(
-            "ix_webhook_events_subject_id_received_at",
-            "ix_webhook_events_subject_id",
-            "webhook_events (subject_id)",
+            "ix_webhook_events_subject_id_received_at", "ix_webhook_events_subject_id", "webhook_events (subject_id)"
         )

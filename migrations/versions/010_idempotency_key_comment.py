@@ -1,4 +1,5 @@
-"""What the column `key` of idempotency_keys holds: since requests without the header leave no row, only the header's value.
+"""What the column `key` of idempotency_keys holds: since requests without the header leave no row, only the header's
+value.
 
 Neither readers nor writers wait: a comment takes a lock that both go along with.
 """

@@ -1,4 +1,4 @@
-"""Servers that several files share: one with a frontend of its own and Clerk's API, one behind a proxy that speaks TLS."""
+"""Servers that several files share: one with a frontend and Clerk's API, one behind a proxy that speaks TLS."""
 
 from collections.abc import Iterator
 

@@ -7,12 +7,7 @@ from typing import Any
 import pytest
 
 from backend.database.prepared_reads import PreparedRead
-from backend.services.users.accounts import (
-    FIND_BY_CLERK_ID,
-    FIND_BY_KEY,
-    FIND_BY_LEGACY_EMAIL,
-    FIND_BY_USER_ID,
-)
+from backend.services.users.accounts import FIND_BY_CLERK_ID, FIND_BY_KEY, FIND_BY_LEGACY_EMAIL, FIND_BY_USER_ID
 from tests.support.clerk import Instance
 from tests.support.database import Sql, migrated_database
 from tests.support.fixtures import StartApp

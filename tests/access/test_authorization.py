@@ -90,9 +90,7 @@ class TestEveryDemandCounts:
     def test_one_more_demand_never_opens(
         self, entitlements: Entitlements, asked: dict[str, Any], data: st.DataObject
     ) -> None:
-        kept = data.draw(
-            st.lists(st.sampled_from(sorted(asked)), unique=True, min_size=1) if asked else st.just([])
-        )
+        kept = data.draw(st.lists(st.sampled_from(sorted(asked)), unique=True, min_size=1) if asked else st.just([]))
         fewer = {name: asked[name] for name in kept}
         assert has(entitlements, **asked) <= has(entitlements, **fewer)
 
@@ -102,9 +100,7 @@ class TestRoleAndPermission:
 
     def test_role_with_or_without_prefix(self) -> None:
         pairs = itertools.product(self.SPELLINGS, self.SPELLINGS)
-        check_each(
-            pairs, lambda pair: has(Entitlements(org_id="org_1", org_role=pair[0]), role=pair[1]), True
-        )
+        check_each(pairs, lambda pair: has(Entitlements(org_id="org_1", org_role=pair[0]), role=pair[1]), True)
 
     def test_permission_with_or_without_prefix(self) -> None:
         spellings = ("invoices:read", "org:invoices:read", "org:org:invoices:read")
@@ -151,10 +147,7 @@ class TestFeatureAndPlan:
 
     def test_scopes(self) -> None:
         features, plans = Entitlements(features=self.HELD), Entitlements(plans=self.HELD)
-        for asked, is_held in (
-            *((one, True) for one in self.GRANTED),
-            *((one, False) for one in self.REFUSED),
-        ):
+        for asked, is_held in (*((one, True) for one in self.GRANTED), *((one, False) for one in self.REFUSED)):
             assert has(features, feature=asked) is has(plans, plan=asked) is is_held, asked
 
     def test_feature_is_not_plan(self) -> None:
@@ -199,9 +192,7 @@ class TestReverification:
     @pytest.mark.parametrize("spelling", ["after_minutes", "afterMinutes"])
     def test_levels(self, spelling: str, ages: tuple[int, int], met: tuple[bool, bool, bool]) -> None:
         levels = ("first_factor", "second_factor", "multi_factor")
-        assert met == tuple(
-            has(aged(*ages), reverification={"level": level, spelling: 10}) for level in levels
-        )
+        assert met == tuple(has(aged(*ages), reverification={"level": level, spelling: 10}) for level in levels)
 
     def test_bad_rules(self) -> None:
         rules: tuple[object, ...] = (

@@ -97,9 +97,7 @@ NOT_OURS = (
 class TestCookie:
     def test_found(self, site: Server, clerk: Instance) -> None:
         token = clerk.token(sub="user_1")
-        check_each(
-            FOUND, lambda form: _user(site.get(PATH, headers={"Cookie": form.replace("{}", token)})), "user_1"
-        )
+        check_each(FOUND, lambda form: _user(site.get(PATH, headers={"Cookie": form.replace("{}", token)})), "user_1")
 
     def test_others_are_not_ours(self, site: Server, clerk: Instance) -> None:
         for form in NOT_OURS:

@@ -12,12 +12,7 @@ from tests.support.tables import check_each
 FOREIGN = (
     *("null", "https://evil.example", "*", "http://localhost:5173", "https://evil-app.example.com"),
     *(FRONTEND + end for end in (".evil.example", ":8443", "/", "@evil.example")),
-    *(
-        "https://x.app.example.com",
-        "https://example.com",
-        "https://appxexample.com",
-        "https://app.example.co",
-    ),
+    *("https://x.app.example.com", "https://example.com", "https://appxexample.com", "https://app.example.co"),
     *("http://app.example.com", f"{FRONTEND},{OTHER_FRONTEND}", f"{FRONTEND} {OTHER_FRONTEND}"),
 )
 
@@ -61,9 +56,7 @@ class TestAllowedOrigin:
         allowed = site.request("OPTIONS", "/api/campaigns", headers=preflight).headers
         assert set(asked.split(", ")) <= set(allowed["Access-Control-Allow-Headers"].lower().split(", "))
         answer = site.get("/api/campaigns", clerk.token(), headers={"Origin": FRONTEND})
-        assert {"ETag", "Idempotent-Replayed"} <= set(
-            answer.headers["Access-Control-Expose-Headers"].split(", ")
-        )
+        assert {"ETag", "Idempotent-Replayed"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
 
     def test_cookies_are_not_for_scripts_of_other_origins(self, site: Server) -> None:
         for method in ("GET", "OPTIONS"):
@@ -85,11 +78,7 @@ class TestForeignOrigin:
         assert _cors_headers(site.get(PATH, clerk.token()).headers) == []
 
     def test_spoofed_host(self, site: Server, clerk: Instance) -> None:
-        headers = {
-            "Origin": "https://evil.example",
-            "X-Forwarded-Host": "evil.example",
-            "Host": "evil.example",
-        }
+        headers = {"Origin": "https://evil.example", "X-Forwarded-Host": "evil.example", "Host": "evil.example"}
         assert _cors_headers(site.get(PATH, clerk.token(), headers=headers).headers) == []
 
 

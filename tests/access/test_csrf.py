@@ -53,10 +53,7 @@ FOREIGN = [Case("cross-site", "https://evil.example"), Case(None, "null"), Case(
 OUR_PAGE = Case("same-origin", "{own}")
 PROMISES: tuple[dict[str, str], ...] = (
     *({name: "GET"} for name in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")),
-    *(
-        {"X-Forwarded-Host": "evil.example"},
-        {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"},
-    ),
+    *({"X-Forwarded-Host": "evil.example"}, {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}),
     *({"Forwarded": "host=evil.example;proto=https"}, {"Referer": f"{FRONTEND}/"}),
     *({"X-Requested-With": "XMLHttpRequest"}, {"Access-Control-Request-Method": "GET"}),
 )

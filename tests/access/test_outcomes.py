@@ -89,8 +89,7 @@ class Person:
             self.user_id,
         )
         self.template_id: int = sql.value(
-            "INSERT INTO campaign_templates (user_id, name, channel) VALUES (%s, 'x', 'sms') "
-            "RETURNING template_id",
+            "INSERT INTO campaign_templates (user_id, name, channel) VALUES (%s, 'x', 'sms') RETURNING template_id",
             self.user_id,
         )
 
@@ -100,7 +99,8 @@ class Person:
         changes = {
             "expired": f"UPDATE api_keys SET expires_at = now() - interval '1 s' WHERE key_id = {self.key_id}",
             "revoked": f"UPDATE api_keys SET revoked_at = now() WHERE key_id = {self.key_id};"
-            f"INSERT INTO revoked_sessions (session_id, expires_at) VALUES ('{self.session}', now() + interval '1 day')",
+            "INSERT INTO revoked_sessions (session_id, expires_at) "
+            f"VALUES ('{self.session}', now() + interval '1 day')",
             "banned": f"UPDATE users SET banned = true WHERE user_id = {self.user_id}",
             "switched off": f"UPDATE users SET is_active = false WHERE user_id = {self.user_id}",
             "deleted": f"UPDATE users SET deleted_at = now(), is_active = false WHERE user_id = {self.user_id}",
@@ -123,11 +123,7 @@ def send(person: Person, credential: str, state: str, clerk: Instance) -> dict[s
         claims["act"] = {"sub": clerk_id("user")}
     token = clerk.token(**claims)
     if credential == FOREIGN_PAGE:
-        return {
-            "Cookie": f"__session={token}",
-            "Origin": "https://evil.example",
-            "Sec-Fetch-Site": "cross-site",
-        }
+        return {"Cookie": f"__session={token}", "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     if credential == "session cookie, own page":
         return {"Cookie": f"__session={token}", "Sec-Fetch-Site": "same-origin"}
     return {"Authorization": f"Bearer {token}"}
@@ -146,10 +142,7 @@ class Asking(NamedTuple):
         assert {str(call): self.outcome(call, credential, state) for _, call in calls} == wanted
 
     def outcome(self, call: Call, credential: str, state: str) -> str:
-        is_asked_of_clerk = re.search(r"\{session\}|/revoke|ban$", call.path) and state in {
-            "valid",
-            "wrong owner",
-        }
+        is_asked_of_clerk = re.search(r"\{session\}|/revoke|ban$", call.path) and state in {"valid", "wrong owner"}
         emulator = self.worlds.emulator if is_asked_of_clerk else None
         caller = Person(self.sql, emulator, "user" if credential == "session of a user" else "admin")
         other = Person(self.sql, emulator)
@@ -193,9 +186,7 @@ def test_of_every_route(asking: Asking, credential: str) -> None:
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
 @pytest.mark.parametrize("state", SESSION_STATES)
-def test_of_every_state(
-    asking: Asking, one_a_blueprint: list[tuple[str, Call]], credential: str, state: str
-) -> None:
+def test_of_every_state(asking: Asking, one_a_blueprint: list[tuple[str, Call]], credential: str, state: str) -> None:
     asking.check(one_a_blueprint, credential, state)
 
 
@@ -217,9 +208,7 @@ def test_every_protected_route_is_there(app: Flask) -> None:
         if not policies[rule.endpoint.partition(".")[0]].is_public
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
     }
-    assert served == {
-        (call.method, call.path.partition("?")[0]) for calls in GROUPS.values() for call in calls
-    }
+    assert served == {(call.method, call.path.partition("?")[0]) for calls in GROUPS.values() for call in calls}
 
 
 def test_the_page_shows_the_table() -> None:

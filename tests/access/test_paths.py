@@ -60,9 +60,7 @@ class Door:
         add_admin(sql)
         self.admin = {"Authorization": f"Bearer {clerk.token(sub=ADMIN)}"}
 
-    def get(
-        self, target: str, headers: dict[str, str] | None = None, *, method: str = "GET"
-    ) -> tuple[int, bytes]:
+    def get(self, target: str, headers: dict[str, str] | None = None, *, method: str = "GET") -> tuple[int, bytes]:
         status, _, body = exchange(self.server, raw_request(method, target, headers or {}))
         return status, body
 

@@ -110,9 +110,7 @@ class TestScopeByMethod:
 
 
 class TestRequireAuth:
-    @pytest.mark.parametrize(
-        "guard", [require_auth, require_auth(), require_auth(scope=Scope.PROFILE_READ, live=True)]
-    )
+    @pytest.mark.parametrize("guard", [require_auth, require_auth(), require_auth(scope=Scope.PROFILE_READ, live=True)])
     def test_keeps_the_name(self, guard: Guard) -> None:
         """Flask names endpoints after views."""
         guarded = guard(reached)

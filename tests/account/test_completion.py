@@ -89,9 +89,7 @@ class TestCompletion:
         assert sql.value("SELECT count(*) FROM users") == 1
 
     @pytest.mark.parametrize("answer", [hang, drip])
-    def test_slow_answer(
-        self, asking: Server, clerk: Instance, api: ApiServer, sql: Sql, answer: Answer
-    ) -> None:
+    def test_slow_answer(self, asking: Server, clerk: Instance, api: ApiServer, sql: Sql, answer: Answer) -> None:
         """Nobody waits longer than 3 s for a courtesy."""
         api.answer = answer
         start = time.monotonic()

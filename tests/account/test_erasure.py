@@ -32,9 +32,7 @@ def marked(server: Server, clerk: Instance, deliver: Deliver) -> None:
     assert deliver("session.ended", {"user_id": USER, "note": MARK}).json() == {"status": "dead"}
 
     def send(method: str, path: str, **body: Any) -> None:
-        answer = server.request(
-            method, path, clerk.token(sub=USER), json=body, headers={"Idempotency-Key": path}
-        )
+        answer = server.request(method, path, clerk.token(sub=USER), json=body, headers={"Idempotency-Key": path})
         assert answer.ok, answer.text
 
     links = {"github": f"https://github.com/{MARK}"}
@@ -48,10 +46,7 @@ def marked(server: Server, clerk: Instance, deliver: Deliver) -> None:
 def holding(sql: Sql, table: str, column: str) -> int:
     """How many rows hold the mark, or a truth about the user, there."""
     return int(
-        sql.value(
-            f"SELECT count(*) FROM {table} WHERE {column}::text LIKE %s OR {column}::text = 'true'",
-            f"%{MARK}%",
-        )
+        sql.value(f"SELECT count(*) FROM {table} WHERE {column}::text LIKE %s OR {column}::text = 'true'", f"%{MARK}%")
     )
 
 
@@ -63,14 +58,10 @@ def test_nothing_personal_is_left(sql: Sql, deliver: Deliver) -> None:
     ]
     filled = {place for place in PERSONAL if holding(sql, *place)}
     assert filled == set(PERSONAL), "a column is personal that this test does not fill"
-    assert deliver("user.deleted", {"id": USER, "object": "user", "deleted": True}).json() == {
-        "status": "applied"
-    }
+    assert deliver("user.deleted", {"id": USER, "object": "user", "deleted": True}).json() == {"status": "applied"}
     assert {place for place in PERSONAL if holding(sql, *place)} == set()
     for table in tables:
-        assert sql.value(f"SELECT count(*) FROM {table} AS row WHERE row::text LIKE %s", f"%{MARK}%") == 0, (
-            table
-        )
+        assert sql.value(f"SELECT count(*) FROM {table} AS row WHERE row::text LIKE %s", f"%{MARK}%") == 0, table
 
 
 def test_what_clerk_owns_is_what_is_read_of_it() -> None:

@@ -81,9 +81,7 @@ class TestFirstRequest:
         assert rows == [{"first_name": "New", "is_own": True}] * 40
         assert counts(sql) == (40, 40, 40)
 
-    def test_webhook_afterwards_fills_it_in(
-        self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql
-    ) -> None:
+    def test_webhook_afterwards_fills_it_in(self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql) -> None:
         token = clerk.token(sub="user_1")
         user_id = server.get("/auth/me", token).json()["user"]["user_id"]
         deliver("user.created", user_data("user_1", first_name="Ada"))
@@ -92,31 +90,23 @@ class TestFirstRequest:
         assert sql.user("user_1")["provisioned_by"] == "request"
         assert counts(sql) == (1, 1, 1)
 
-    def test_ended_session_makes_no_user(
-        self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql
-    ) -> None:
+    def test_ended_session_makes_no_user(self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql) -> None:
         # An impersonated session: its end revokes and does not make the user either.
         deliver("session.ended", session_data("user_1", "sess_1", actor={"sub": "user_admin"}))
         is_problem(server.get("/auth/me", clerk.token(sub="user_1", sid="sess_1")), 401, "session-revoked")
         assert counts(sql) == (0, 0, 0)
 
-    def test_email_of_a_token_is_nobodys(
-        self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql
-    ) -> None:
+    def test_email_of_a_token_is_nobodys(self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql) -> None:
         """A claim that anybody with a JWT template can shape selects no row and takes no address over."""
         deliver("user.created", user_data("user_1", email="ada@example.com"))
-        sql.rows(
-            "INSERT INTO users (email, email_verified, provisioned_by) VALUES ('old@example.com', true, 'legacy')"
-        )
+        sql.rows("INSERT INTO users (email, email_verified, provisioned_by) VALUES ('old@example.com', true, 'legacy')")
         before = sql.rows("SELECT * FROM users ORDER BY user_id")
         for number, email in enumerate(("ada@example.com", "old@example.com")):
             token = clerk.token(sub=f"user_evil_{number}", email=email, email_verified=True)
             user = server.get("/auth/me", token).json()["user"]
             assert user["email"] is None
             assert user["user_id"] not in [row["user_id"] for row in before]
-        others = (
-            "SELECT * FROM users WHERE clerk_user_id IS NULL OR clerk_user_id = 'user_1' ORDER BY user_id"
-        )
+        others = "SELECT * FROM users WHERE clerk_user_id IS NULL OR clerk_user_id = 'user_1' ORDER BY user_id"
         assert sql.rows(others) == before
 
 
@@ -128,16 +118,12 @@ class TestIncomplete:
         assert counts(sql) == (1, 1, 1)
 
     @pytest.mark.parametrize("table", ["subscriptions", "usage_metrics"])
-    def test_ended_session(
-        self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql, table: str
-    ) -> None:
+    def test_ended_session(self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql, table: str) -> None:
         """An incomplete user is refused by the state like any other, at once."""
         deliver("user.created", user_data("user_1"))
         deliver("session.ended", session_data("user_1", "sess_1"))
         sql.rows(f"DELETE FROM {table}")
-        is_problem(
-            server.get("/auth/me", clerk.token(sub="user_1", sid="sess_1"), timeout=5), 401, "session-revoked"
-        )
+        is_problem(server.get("/auth/me", clerk.token(sub="user_1", sid="sess_1"), timeout=5), 401, "session-revoked")
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +133,7 @@ def own(start_server: StartServer) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("how", ["backend", "worker"])
-def test_killed_between_its_inserts(
-    own: Server, clerk: Instance, sql: Sql, database_url: str, how: str
-) -> None:
+def test_killed_between_its_inserts(own: Server, clerk: Instance, sql: Sql, database_url: str, how: str) -> None:
     """The transaction ends between its inserts: all or nothing, and the next request completes."""
     token = clerk.token(sub="user_1")
     blocker = psycopg2.connect(database_url)

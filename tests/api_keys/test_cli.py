@@ -110,19 +110,12 @@ class TestList:
         secrets = [terminal.create().stdout.strip() for _ in range(4)]
         sql.rows("UPDATE api_keys SET revoked_at = '2026-01-02 03:04Z' WHERE key_id = 1")
         sql.rows("UPDATE api_keys SET expires_at = '2026-01-02 03:04Z', name = E'a\u009bb' WHERE key_id = 2")
-        sql.rows(
-            "UPDATE api_keys SET expires_at = '2999-01-02 03:04Z', last_used_at = created_at WHERE key_id = 3"
-        )
+        sql.rows("UPDATE api_keys SET expires_at = '2999-01-02 03:04Z', last_used_at = created_at WHERE key_id = 3")
         result = terminal.keys("list", "user_1")
         heading, *lines = result.stdout.splitlines()
         assert heading.split() == ["KEY_ID", "KEY", "NAME", "SCOPES", "STATE", "CREATED", "LAST_USED"]
         assert [line.split()[0] for line in lines] == ["4", "3", "2", "1"]
-        states = [
-            "usable",
-            "usable until 2999-01-02T03:04Z",
-            "expired 2026-01-02T03:04Z",
-            "revoked 2026-01-02T03:04Z",
-        ]
+        states = ["usable", "usable until 2999-01-02T03:04Z", "expired 2026-01-02T03:04Z", "revoked 2026-01-02T03:04Z"]
         for line, state, secret in zip(lines, states, reversed(secrets), strict=True):
             assert f" {state} " in line
             assert f"sk_app_…{secret[-4:]}" in line
@@ -172,10 +165,7 @@ def test_revoke(terminal: Terminal, server: Server, clerk: Instance, sql: Sql) -
 def test_as_typed(settings: dict[str, str], terminal: Terminal, sql: Sql) -> None:  # noqa: ARG001
     """The command in a process of its own."""
     result = subprocess.run(
-        [
-            *(sys.executable, "-m", "flask", "--app", "wsgi", "keys", "create", "user_1", "--name", "x"),
-            *SCOPE,
-        ],
+        [*(sys.executable, "-m", "flask", "--app", "wsgi", "keys", "create", "user_1", "--name", "x"), *SCOPE],
         cwd=PROJECT,
         env=clean_environment(**settings),
         capture_output=True,

@@ -33,17 +33,13 @@ WRONG: dict[str, list[Any]] = {
 }
 
 
-def fill(
-    sql: Sql, count: int, *, kind: str = "usable", expires_at: Any = None, revoked_at: Any = None
-) -> None:
+def fill(sql: Sql, count: int, *, kind: str = "usable", expires_at: Any = None, revoked_at: Any = None) -> None:
     sql.rows(FILL, kind, expires_at, revoked_at, count)
 
 
 class TestCreate:
     def test_valid(self, owner: KeyOwner, sql: Sql) -> None:
-        answer = owner.post(
-            name="  my laptop ", scopes=["profile:read", "campaigns:read"], expires_at=in_days(30)
-        )
+        answer = owner.post(name="  my laptop ", scopes=["profile:read", "campaigns:read"], expires_at=in_days(30))
         key = answer.json()
         assert answer.status_code == 201
         assert set(key) == SHOWN | {"key"}
@@ -123,9 +119,7 @@ class TestQuota:
         owner.revoke(key)
         owner.create()
 
-    def test_keys_that_ended_or_are_of_others_do_not_count(
-        self, owner: KeyOwner, stranger: KeyOwner, sql: Sql
-    ) -> None:
+    def test_keys_that_ended_or_are_of_others_do_not_count(self, owner: KeyOwner, stranger: KeyOwner, sql: Sql) -> None:
         owner.create()
         fill(sql, MAX_USABLE, kind="expired", expires_at="2020-01-01")
         fill(sql, MAX_USABLE, kind="revoked", revoked_at="2020-01-01")

@@ -1,4 +1,6 @@
-"""API keys as a credential: carriers, look-alikes and what they cost, states; `last_used_at`, for which no request waits."""
+"""API keys as a credential: carriers, look-alikes and what they cost, states; `last_used_at`, for which no request
+waits.
+"""
 
 import time
 from collections.abc import Callable
@@ -171,9 +173,7 @@ def test_once_a_minute(owner: KeyOwner, key: dict[str, Any], sql: Sql) -> None:
 
 
 @pytest.mark.parametrize("lock", ["SELECT FROM api_keys FOR UPDATE", "LOCK TABLE api_keys IN SHARE MODE"])
-def test_waits_for_no_lock(
-    owner: KeyOwner, key: dict[str, Any], sql: Sql, database_url: str, lock: str
-) -> None:
+def test_waits_for_no_lock(owner: KeyOwner, key: dict[str, Any], sql: Sql, database_url: str, lock: str) -> None:
     with holding(database_url, lock):
         use(owner, key)
     assert last_used(sql) is None

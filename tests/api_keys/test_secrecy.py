@@ -1,4 +1,6 @@
-"""A-09: a key is shown once, or again to whoever sends the same Idempotency-Key. Nobody else finds it: in no table, log or file."""
+"""A-09: a key is shown once, or again to whoever sends the same Idempotency-Key. Nobody else finds it: in no table, log
+or file.
+"""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -37,11 +39,7 @@ def random_part(key: dict[str, Any]) -> str:
 
 
 def test_no_answer_shows_it_again(owner: KeyOwner, keys: list[dict[str, Any]]) -> None:
-    answers = [
-        owner.call("GET"),
-        *(owner.call("GET", f"/{key['key_id']}") for key in keys),
-        owner.use(keys[2]),
-    ]
+    answers = [owner.call("GET"), *(owner.call("GET", f"/{key['key_id']}") for key in keys), owner.use(keys[2])]
     for key in keys:
         assert all(random_part(key) not in answer.text for answer in answers)
 
@@ -128,9 +126,7 @@ class TestAgain:
         key = create(owner).json()["key"]
         assert create(KeyOwner(owner.server, clerk, "user_2")).json()["key"] != key
 
-    def test_under_another_pepper(
-        self, owner: KeyOwner, start_server: StartServer, clerk: Instance, sql: Sql
-    ) -> None:
+    def test_under_another_pepper(self, owner: KeyOwner, start_server: StartServer, clerk: Instance, sql: Sql) -> None:
         """What was kept cannot be shown any more; that is said, and no second key is made. Nor does the key still work:
         whoever steals the table cannot make one."""
         made = create(owner).json()

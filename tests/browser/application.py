@@ -1,4 +1,6 @@
-"""Everything that `make run` starts, with the page built and Clerk's own scripts: what a newcomer has after one command."""
+"""Everything that `make run` starts, with the page built and Clerk's own scripts: what a newcomer has after one
+command.
+"""
 
 import secrets
 import shlex

@@ -21,9 +21,7 @@ def row_of(application: Application, user: dict[str, Any]) -> dict[str, Any]:
     return application.sql.user(user["id"])
 
 
-def test_name_and_address_changed_at_clerk_arrive_in_the_row(
-    visitor: Visitor, application: Application
-) -> None:
+def test_name_and_address_changed_at_clerk_arrive_in_the_row(visitor: Visitor, application: Application) -> None:
     user = visitor.sign_in(first_name="Ada")
     page = visitor.page
     profile = open_profile(page)

@@ -14,7 +14,9 @@ PAGES = ["Account", "Usage", "Campaigns", "API keys", "Sessions"]
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-BRIGHTNESS = "getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => +a + +b, 0)"
+BRIGHTNESS = (
+    "getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => +a + +b, 0)"
+)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

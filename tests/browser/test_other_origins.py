@@ -1,4 +1,6 @@
-"""The page on an origin of its own: from `npm run dev` beside a `make run`, and examples/vanilla, one file without a build."""
+"""The page on an origin of its own: from `npm run dev` beside a `make run`, and examples/vanilla, one file without a
+build.
+"""
 
 import os
 import signal
@@ -52,10 +54,7 @@ def test_development_server(meet: Meet, application: Application) -> None:
 def at_home(visitor: Visitor, application: Application) -> Visitor:
     """The file as it is, but for the ports that this run has in place of the usual ones."""
     page = FILE.read_text()
-    for usual, ours in (
-        ("http://localhost:8000", application.url),
-        ("http://localhost:5555", application.clerk.url),
-    ):
+    for usual, ours in (("http://localhost:8000", application.url), ("http://localhost:5555", application.clerk.url)):
         assert usual in page
         page = page.replace(usual, ours)
 

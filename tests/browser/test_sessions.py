@@ -48,9 +48,7 @@ def test_clerk_forgot_this_browser(visitor: Visitor, application: Application) -
     user = visitor.sign_in()
     page = visitor.page
     known = next(one["value"] for one in visitor.context.cookies() if one["name"] == "__clerk_db_jwt")
-    page.route(
-        f"**/*{known}*", lambda route: route.continue_(url=route.request.url.replace(known, "dvb_unknown"))
-    )
+    page.route(f"**/*{known}*", lambda route: route.continue_(url=route.request.url.replace(known, "dvb_unknown")))
     application.clerk.call("DELETE", f"/v1/users/{user['id']}")
     expect(page.get_by_role("alert")).to_contain_text("This account was deleted")
     expect(page.get_by_label("Email address")).to_be_visible()

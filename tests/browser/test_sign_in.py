@@ -59,9 +59,7 @@ def test_code_by_email(visitor: Visitor, application: Application, user: dict[st
     expect_row(page, application, user)
 
 
-def test_forgotten_password(
-    visitor: Visitor, meet: Meet, application: Application, user: dict[str, Any]
-) -> None:
+def test_forgotten_password(visitor: Visitor, meet: Meet, application: Application, user: dict[str, Any]) -> None:
     page = give_address(visitor, user)
     page.get_by_role("link", name="Forgot password?").click()
     page.get_by_role("button", name="Reset your password").click()

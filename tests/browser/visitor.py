@@ -50,9 +50,7 @@ class Visitor:
         page.goto(path)
         return page
 
-    def sign_in(
-        self, user: dict[str, Any] | None = None, *, password: str = PASSWORD, **fields: Any
-    ) -> dict[str, Any]:
+    def sign_in(self, user: dict[str, Any] | None = None, *, password: str = PASSWORD, **fields: Any) -> dict[str, Any]:
         """Come in as a new user or this one, without the form, which is slower. The user as Clerk has it."""
         user = user or self.application.add_user(**fields)
         page = self.open()
@@ -95,7 +93,9 @@ class Visitor:
         (page or self.page).screenshot(path=PICTURES / f"{name}.png", animations="disabled")
 
     def leave(self, failed_test: str | None) -> None:
-        """End the profile. Of a failure keep what the pages showed; a trace of each test would take a tenth of the time."""
+        """End the profile. Of a failure keep what the pages showed; a trace of each test would take a tenth of the
+        time.
+        """
         if failed_test is not None:
             for number, page in enumerate(self.context.pages):
                 page.screenshot(path=PICTURES / f"failed-{failed_test}-{number}.png", full_page=True)
@@ -107,9 +107,7 @@ class Visitor:
 
     def unexpected(self) -> list[str]:
         """What the console said that the test did not announce."""
-        return [
-            text for text in self.complaints if not any(re.search(known, text) for known in self._expected)
-        ]
+        return [text for text in self.complaints if not any(re.search(known, text) for known in self._expected)]
 
     def _watch_sockets(self, page: Page) -> None:
         page.on("websocket", lambda socket: self.requests.append(socket.url))
@@ -128,9 +126,7 @@ def tab_to(page: Page, name: str) -> None:
     """Press Tab until the control with this name or text has the focus."""
     for _ in range(30):
         page.keyboard.press("Tab")
-        focused = page.evaluate(
-            "[document.activeElement.labels?.[0]?.innerText, document.activeElement.innerText]"
-        )
+        focused = page.evaluate("[document.activeElement.labels?.[0]?.innerText, document.activeElement.innerText]")
         if name in focused:
             return
     raise AssertionError(f"{name} is not reached by keyboard")

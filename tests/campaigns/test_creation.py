@@ -69,24 +69,15 @@ class TestCreate:
         *({"name": name} for name in (..., None, "", " ", "x" * 101, 1, "a\nb", "a\0b", "\u202eb")),
         *({"channel": channel} for channel in (..., None, "fax", "EMAIL", 1)),
         *({"description": text} for text in ("x" * 5_001, "a\0b", "a\rb", "\x1b[0m", 1)),
-        *(
-            {"budget": {"amount_minor": amount, "currency": "EUR"}}
-            for amount in (-1, 10**15 + 1, 1.5, "1", True)
-        ),
+        *({"budget": {"amount_minor": amount, "currency": "EUR"}} for amount in (-1, 10**15 + 1, 1.5, "1", True)),
         {"budget": {"amount_minor": 10**400, "currency": "EUR"}},
-        *(
-            {"budget": {"amount_minor": 1, "currency": code}}
-            for code in ("XXX", "eur", "ABC", "EURO", "", None, 978)
-        ),
+        *({"budget": {"amount_minor": 1, "currency": code}} for code in ("XXX", "eur", "ABC", "EURO", "", None, 978)),
         *({"budget": budget} for budget in BROKEN_BUDGETS),
         *({"starts_at": time} for time in BROKEN_TIMES),
         *({"ends_at": time} for time in ("9999-12-31T23:59:59-14:00", "2200-01-01T00:00:00Z", "-infinity")),
         {"starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"},
         {"starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-01-01T00:30:00+01:00"},
-        *(
-            {"tags": tags}
-            for tags in (None, "x", [""], ["x" * 51], ["İ" * 50], ["a", "A"], ["a", " a"], [1], ["a\nb"])
-        ),
+        *({"tags": tags} for tags in (None, "x", [""], ["x" * 51], ["İ" * 50], ["a", "A"], ["a", " a"], [1], ["a\nb"])),
         {"tags": [str(number) for number in range(21)]},
         *({"template_id": template_id} for template_id in (0, -1, 1, 10**18, 10**30, "1", True)),
     )

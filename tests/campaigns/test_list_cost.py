@@ -13,8 +13,8 @@ from backend.services.campaigns.templates import select_page
 from tests.support.query_plans import Plan, blocks, explain, filled_database, nodes
 
 LIMIT = 51  # one page, and one more to know of the next
-# User 1 has all of the first number, the others have a hundred each. Statuses and names lie mixed, every fifth has the same
-# name, one tag is on every third campaign, one on a few old ones. One in ten is deleted.
+# User 1 has all of the first number, the others have a hundred each. Statuses and names lie mixed, every fifth has the
+# same name, one tag is on every third campaign, one on a few old ones. One in ten is deleted.
 FILL = """
 INSERT INTO users (clerk_user_id) SELECT 'user_' || n FROM generate_series(1, {users} + 1) n;
 INSERT INTO campaigns (user_id, name, status, channel, tags, deleted_at)
@@ -97,7 +97,9 @@ def first(filled: Connection) -> Plan:
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("user_id", [1, 7], ids=["many", "hundred"])
 def test_page(filled: Connection, first: Plan, user_id: int, name: str) -> None:
-    """The ids are found in one index alone, then their rows. Within twice the first page, wherever and of whatever it is."""
+    """The ids are found in one index alone, then their rows. Within twice the first page, wherever and of whatever it
+    is.
+    """
     plan = plan_of(filled, user_id, PAGES[name])
     shown = json.dumps(plan, indent=1)
     assert plan["Node Type"] == "Nested Loop", shown

@@ -83,9 +83,7 @@ class TestRestore:
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_nothing_stays_of_a_deleted_user(
-    owner: Owner, stranger: Owner, clerk: Instance, sql: Sql, late: bool
-) -> None:
+def test_nothing_stays_of_a_deleted_user(owner: Owner, stranger: Owner, clerk: Instance, sql: Sql, late: bool) -> None:
     """Campaigns, templates and stored answers are personal data."""
     templates = Owner(owner.server, clerk, path="/api/templates")
     templates.create(key="k")

@@ -142,15 +142,7 @@ class TestList:
         assert pages == [["5", "4"], ["3", "2"], ["1", "0"]]
 
     def test_wrong_query(self, owner: Owner) -> None:
-        for query in (
-            "limit=0",
-            "limit=101",
-            "cursor=x",
-            "cursor=0",
-            "cursor=1%00",
-            "scope=all",
-            "user_id=1",
-        ):
+        for query in ("limit=0", "limit=101", "cursor=x", "cursor=0", "cursor=1%00", "scope=all", "user_id=1"):
             is_problem(owner.call("GET", f"?{query}"), 422, "validation")
 
 
@@ -169,13 +161,7 @@ class TestCampaignFromTemplate:
         assert {name: made[name] for name in FULL} == FULL
         assert made["template_id"] == template_id
         assert campaigns.page(tag="news")["campaigns"] == [made]
-        own: dict[str, Any] = {
-            "name": "Own",
-            "channel": "sms",
-            "description": None,
-            "budget": None,
-            "tags": [],
-        }
+        own: dict[str, Any] = {"name": "Own", "channel": "sms", "description": None, "budget": None, "tags": []}
         made = campaigns.create(template_id=template_id, **own)
         assert {name: made[name] for name in own} == own
         delete(admin if is_shared else owner, template)

@@ -143,11 +143,7 @@ class TestTls:
             yield server
 
     def test_kept(
-        self,
-        clerk_server: ApiServer,
-        api: BackendApi,
-        certificate: Path,
-        monkeypatch: pytest.MonkeyPatch,
+        self, clerk_server: ApiServer, api: BackendApi, certificate: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         for _ in range(2):

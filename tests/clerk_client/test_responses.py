@@ -123,13 +123,7 @@ class TestRefusal:
         "body",
         [
             *[{"errors": [{"code": code}]} for code in ("x" * 65, "", "Hello <b>", "no\n", 7)],
-            *[
-                {"errors": [{}]},
-                {"errors": ["code"]},
-                {"errors": []},
-                {"errors": {"code": "x"}},
-                {"errors": None},
-            ],
+            *[{"errors": [{}]}, {"errors": ["code"]}, {"errors": []}, {"errors": {"code": "x"}}, {"errors": None}],
             *[[], None, b"", b"<html>", b"\xff\xfe", b"[" * 60_000, b" " * 65_536 + b"{}"],
         ],
         ids=lambda value: str(value)[:40],
@@ -151,20 +145,7 @@ class TestReadRetryAfter:
         assert [read_retry_after(value) for value in values] == [0, 120, 3600, 3600, 3600]
 
     def test_nonsense(self) -> None:
-        values = [
-            "",
-            " ",
-            "-1",
-            "+5",
-            "1.5",
-            "7, 8",
-            "1e3",
-            "٣",
-            "²",
-            "soon",
-            "GMT",
-            "Wed, 99 Foo 2026 99:99:99 GMT",
-        ]
+        values = ["", " ", "-1", "+5", "1.5", "7, 8", "1e3", "٣", "²", "soon", "GMT", "Wed, 99 Foo 2026 99:99:99 GMT"]
         assert [value for value in values if read_retry_after(value) is not None] == []
 
     @pytest.mark.parametrize("form", ["", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"])

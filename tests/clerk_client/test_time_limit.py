@@ -70,9 +70,7 @@ class TestLimit:
     def test_tls(self) -> None:
         """A server that accepts the connection and says nothing."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            assert (
-                time_out(BackendApi(f"https://127.0.0.1:{listener.getsockname()[1]}", SECRET_KEY)) < LIMIT * 2
-            )
+            assert time_out(BackendApi(f"https://127.0.0.1:{listener.getsockname()[1]}", SECRET_KEY)) < LIMIT * 2
 
 
 class TestRequestDeadline:

@@ -67,9 +67,7 @@ class Registry:
             return packed
         dist = {"tarball": f"{self.url}/{name}.tgz", "integrity": f"sha512-{sha512(packed)}"}
         manifest = {"name": name, "version": version, "dist": dist}
-        return json.dumps(
-            {"name": name, "dist-tags": {"latest": version}, "versions": {version: manifest}}
-        ).encode()
+        return json.dumps({"name": name, "dist-tags": {"latest": version}, "versions": {version: manifest}}).encode()
 
     def __enter__(self) -> Self:
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

@@ -45,9 +45,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "a folder" / "bundles"
 
 
-def publish(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch, packed: bytes, version: str = "1.0.0"
-) -> None:
+def publish(registry: Registry, monkeypatch: pytest.MonkeyPatch, packed: bytes, version: str = "1.0.0") -> None:
     """The registry has this archive, and it is the one that we want."""
     registry.publish("@clerk/ui", version, packed)
     monkeypatch.setattr(bundles, "BUNDLES", (Bundle("ui", version, sha512(packed)),))
@@ -60,11 +58,7 @@ def files(folder: Path) -> set[str]:
 
 class TestFetch:
     def test_once_also_by_two_at_once(
-        self,
-        registry: Registry,
-        monkeypatch: pytest.MonkeyPatch,
-        folder: Path,
-        capsys: pytest.CaptureFixture[str],
+        self, registry: Registry, monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         publish(registry, monkeypatch, archive(GOOD))
         with ThreadPoolExecutor(2) as pool:
@@ -119,10 +113,7 @@ class TestFetch:
             f"package/dist/{name}": b"evil"
             for name in ("../../../evil.browser.js", "..", "a/../../evil.browser.js", "../x.browser.js")
         }
-        links = {
-            "package/dist/link.browser.js": str(tmp_path),
-            "package/dist/other.browser.js": "/etc/passwd",
-        }
+        links = {"package/dist/link.browser.js": str(tmp_path), "package/dist/other.browser.js": "/etc/passwd"}
         publish(registry, monkeypatch, archive(GOOD | evil | {"/evil.browser.js": b"evil"}, links))
         fetch(folder)
         assert files(folder) == THERE
@@ -137,9 +128,7 @@ class TestFetch:
         assert (dist / "clerk-js" / "dist" / "clerk.browser.js").stat().st_size > 100_000
         assert (dist / "ui" / "dist" / "ui.browser.js").stat().st_size > 100_000
 
-    def test_registry_out_of_reach(
-        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_registry_out_of_reach(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
         monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
         with pytest.raises(ToolsMissingError, match=r"npm cannot reach its registry \(ECONNREFUSED\)"):

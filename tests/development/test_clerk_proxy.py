@@ -1,4 +1,6 @@
-"""`/__clerk` of `make run`: what comes there reaches the local Clerk instance as it was sent, and its answer comes back."""
+"""`/__clerk` of `make run`: what comes there reaches the local Clerk instance as it was sent, and its answer comes
+back.
+"""
 
 import json
 import socket
@@ -40,9 +42,7 @@ def serve(settings: dict[str, str], folder: Path, port: int) -> AbstractContextM
 
 
 @pytest.fixture(scope="module")
-def server(
-    settings: dict[str, str], upstream: int, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
+def server(settings: dict[str, str], upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serve(settings, tmp_path_factory.mktemp("site"), upstream) as running:
         yield running
 
@@ -85,9 +85,7 @@ class TestRequest:
             asked = sent(server.request(method, "/__clerk/v1/client"))
             assert (asked["method"], asked["path"], asked["body"]) == (method, "/v1/client", "")
 
-    @pytest.mark.parametrize(
-        "path", ["/a%2Fb%3Fc%2523", "/a//b", "/%C3%A4", "/npm/@clerk/ui@1/x", "/..%2f..", "/"]
-    )
+    @pytest.mark.parametrize("path", ["/a%2Fb%3Fc%2523", "/a//b", "/%C3%A4", "/npm/@clerk/ui@1/x", "/..%2f..", "/"])
     def test_path_stays_as_it_is(self, server: Server, path: str) -> None:
         _, _, body = exchange(server, raw_request("GET", f"/__clerk{path}", {}))
         assert json.loads(body)["path"] == path
@@ -111,9 +109,7 @@ class TestRequest:
         ],
         ids=["just-too-long", "far-too-long", "without-end", "half-a-form", "no-chunk"],
     )
-    def test_body_that_is_refused(
-        self, server: Server, status: int, headers: dict[str, str], body: bytes
-    ) -> None:
+    def test_body_that_is_refused(self, server: Server, status: int, headers: dict[str, str], body: bytes) -> None:
         with connect(server) as connection:
             connection.sendall(raw_request("POST", "/__clerk/x", headers, body))
             if status == 400:
@@ -144,10 +140,7 @@ class TestAnswer:
 
     def test_cookies(self, server: Server) -> None:
         answer = server.get("/__clerk/v1/client")
-        assert answer.raw.headers.getlist("Set-Cookie") == [
-            "__client=a; HttpOnly; Path=/",
-            "__client_uat=1; Path=/",
-        ]
+        assert answer.raw.headers.getlist("Set-Cookie") == ["__client=a; HttpOnly; Path=/", "__client_uat=1; Path=/"]
         assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:8000"
 
     def test_refusals_and_redirects_are_passed_on(self, server: Server) -> None:

@@ -108,9 +108,7 @@ def start(project: Path, *arguments: str, **environment: str) -> subprocess.Pope
     )
 
 
-def command(
-    project: Path, module: str, interrupt_when: Path | None = None, **environment: str
-) -> tuple[int, str]:
+def command(project: Path, module: str, interrupt_when: Path | None = None, **environment: str) -> tuple[int, str]:
     """What a command of the Makefile says on stderr, and its exit code; Clerk's scripts are there already."""
     for bundle in bundles.BUNDLES:
         manifest = project / ".local" / "bundles" / "@clerk" / bundle.name / "package.json"
@@ -220,9 +218,7 @@ def test_no_node_or_an_old_one_is_one_line(project: Path, tmp_path: Path) -> Non
         (r"printf '\377'", "node --version says: \ufffd"),
     ],
 )
-def test_which_node_will_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str | None
-) -> None:
+def test_which_node_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str | None) -> None:
     monkeypatch.setenv("PATH", scripts(tmp_path / "bin", script, "exit 0"))
     if said is None:
         check_node(FOR_VITE)

@@ -99,14 +99,8 @@ def test_what_an_interruption_or_a_move_left_is_repaired(project: Path) -> None:
 
 def old_python() -> str | None:
     for version in ("3.6", "3.7", "3.8", "3.9", "3.10"):
-        for program in (
-            shutil.which(f"python{version}"),
-            *Path.home().glob(f".pyenv/versions/{version}.*/bin/python"),
-        ):
-            if (
-                program
-                and subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0
-            ):
+        for program in (shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")):
+            if program and subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0:
                 return str(program)
     return None
 

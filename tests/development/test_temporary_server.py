@@ -27,7 +27,10 @@ def test_a_temporary_server_takes_options_and_leaves_nothing(monkeypatch: pytest
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
 def test_a_temporary_server_goes_with_a_killed_process() -> None:
-    program = "from development.database import *; import sys\nwith temporary_server() as url: print(url, flush=True); sys.stdin.read()"
+    program = (
+        "from development.database import *; import sys\n"
+        "with temporary_server() as url: print(url, flush=True); sys.stdin.read()"
+    )
     environment = {name: value for name, value in os.environ.items() if name != "TEST_DATABASE_URL"}
     process = subprocess.Popen(
         [sys.executable, "-c", program], cwd=PROJECT, env=environment, stdin=subprocess.PIPE,

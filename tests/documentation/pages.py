@@ -30,9 +30,7 @@ def name_of(page: Path) -> str:
 
 
 BLOCKS = [
-    Block(name_of(page), language, text)
-    for page in PAGES
-    for _, language, text in FENCE.findall(page.read_text())
+    Block(name_of(page), language, text) for page in PAGES for _, language, text in FENCE.findall(page.read_text())
 ]
 
 

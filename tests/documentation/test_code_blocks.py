@@ -40,9 +40,7 @@ USUAL_EMULATOR = "http://localhost:5555"
 # Shown to whom: the responses that the pages show as JSON, in their order.
 Ask = Callable[[Server, Instance], Any]
 SHOWN: dict[str, list[Ask]] = {
-    "docs/errors.md": [
-        lambda server, clerk: server.get("/auth/me", clerk.token(iat=1, nbf=1, exp=61)).json()
-    ],
+    "docs/errors.md": [lambda server, clerk: server.get("/auth/me", clerk.token(iat=1, nbf=1, exp=61)).json()],
     "docs/usage.md": [
         lambda server, clerk: server.get("/api/tokens", clerk.token(sub="user_1")).json(),
         lambda server, clerk: server.request(
@@ -97,10 +95,7 @@ class TestPython:
         policies_of(app)[blueprint.name] = Policy(read=Scope.CAMPAIGNS_READ, write=Scope.CAMPAIGNS_WRITE)
         client, headers = app.test_client(), {"Authorization": f"Bearer {clerk.token(sub='user_1')}"}
         report = client.get("/reports", headers=headers)
-        assert (report.status_code, report.get_json()) == (
-            200,
-            {"by": "clerk", "is_manager": False, "user": 1},
-        )
+        assert (report.status_code, report.get_json()) == (200, {"by": "clerk", "is_manager": False, "user": 1})
         # Nobody says whether the session is live: this application has no key for Clerk's Backend API.
         payout = client.post("/payout", headers=headers)
         assert (payout.status_code, payout.get_json()["code"]) == (503, "clerk-unavailable")

@@ -1,4 +1,6 @@
-"""Every file, function and name that CONTRIBUTING.md mentions exists where it says, and the two walks are the real ones."""
+"""Every file, function and name that CONTRIBUTING.md mentions exists where it says, and the two walks are the real
+ones.
+"""
 
 import ast
 import re
@@ -16,9 +18,7 @@ from tests.support.database import Sql
 
 PAGE = (PROJECT / "CONTRIBUTING.md").read_text()
 QUOTED = re.compile(r"`([^`\s]+)`")
-PATH = re.compile(
-    r"[\w.<>-]+(?:/[\w.<>-]+)+/?|[\w.-]+/|\.?[\w-]+(?:\.\w+)*\.(?:py|md|toml|in|txt|example|json)"
-)
+PATH = re.compile(r"[\w.<>-]+(?:/[\w.<>-]+)+/?|[\w.-]+/|\.?[\w-]+(?:\.\w+)*\.(?:py|md|toml|in|txt|example|json)")
 NAME = re.compile(r"(?:\w+\.)?[A-Za-z_]\w*(\(\))?")
 # An item of a list, a cell of a table, a paragraph: a name belongs to the path before it in the same one.
 PIECES = re.compile(r"\n\n|\n(?= *(?:[*|]|\d+\.))| \| ")

@@ -12,16 +12,9 @@ from tests.documentation.pages import PAGES, blocks, name_of
 from tests.support.database import Sql
 from tests.support.server import clean_environment
 
-# Run as a whole by tests/development (make run, then the printed line), tests/browser (Vite, the page without a framework),
-# tests/emulator (Express), or on the CI server (make test). ngrok and the public address need the internet.
-RUN_ELSEWHERE = (
-    "curl",
-    "ngrok http 8000",
-    "cd ",
-    "npm ",
-    "python3 -m http.server",
-    "python3 -m venv",
-)
+# Run as a whole by tests/development (make run, then the printed line), tests/browser (Vite, the page without a
+# framework), tests/emulator (Express), or on the CI server (make test). ngrok and the public address need the internet.
+RUN_ELSEWHERE = ("curl", "ngrok http 8000", "cd ", "npm ", "python3 -m http.server", "python3 -m venv")
 CRON_TIMES = re.compile(r"(?:(?:[0-9]{1,2}|\*) ){5}cd \S+ && ")
 LONGEST_LINE = 120
 
@@ -91,9 +84,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 def test_lines_are_short() -> None:
     """But for rows of tables, which cannot be broken, commands that are pasted, and what is written by a program."""
     for page in PAGES:
-        text = re.sub(
-            r"^<!-- (\w+) -->.*?^<!-- end of \1 -->", "", page.read_text(), flags=re.MULTILINE | re.DOTALL
-        )
+        text = re.sub(r"^<!-- (\w+) -->.*?^<!-- end of \1 -->", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
         text = re.sub(r"^ *```sh\n.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
         lines = [line for line in text.splitlines() if not line.startswith("|")]
         assert [line for line in lines if len(line) > LONGEST_LINE] == [], name_of(page)

@@ -45,12 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(project: Path, *command: str, **settings: str) -> str:
     result = subprocess.run(
-        command,
-        cwd=project,
-        env=clean_environment(**settings),
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=project, env=clean_environment(**settings), capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -63,11 +58,7 @@ def test_it_answers(project: Path, settings: dict[str, str], clerk: Instance, sq
     assert statuses == [200, 401]
     assert mine == {"user_id": sql.value("SELECT user_id FROM users"), "session_id": "sess_1"}
     assert described["get"]["summary"] == "The caller's notes."
-    assert described["get"]["security"] == [
-        {"bearer": []},
-        {"apiKey": ["profile:read"]},
-        {"sessionCookie": []},
-    ]
+    assert described["get"]["security"] == [{"bearer": []}, {"apiKey": ["profile:read"]}, {"sessionCookie": []}]
 
 
 @pytest.mark.parametrize("checked", [("ruff", "check"), ("ruff", "format", "--check")], ids=" ".join)

@@ -51,9 +51,7 @@ class Browser:
             timeout=10,
         )
 
-    def upload(
-        self, content: bytes, name: str = "me.png", media_type: str = "image/png"
-    ) -> requests.Response:
+    def upload(self, content: bytes, name: str = "me.png", media_type: str = "image/png") -> requests.Response:
         return self.post_picture(files={"file": (name, content, media_type)})
 
     def post_picture(self, **options: Any) -> requests.Response:

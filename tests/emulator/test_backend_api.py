@@ -1,4 +1,4 @@
-"""What else a server does with the secret key: session tokens, passwords, addresses, metadata, clients, testing tokens."""
+"""What else a server does with the secret key: tokens, passwords, addresses, metadata, clients."""
 
 import re
 import time
@@ -53,9 +53,7 @@ class TestSessionToken:
             "v": 2,
         }
 
-    def test_of_a_template_has_its_own_category_and_no_session(
-        self, emulator: EmulatorProcess, path: str
-    ) -> None:
+    def test_of_a_template_has_its_own_category_and_no_session(self, emulator: EmulatorProcess, path: str) -> None:
         body = {"expires_in_seconds": 3600}
         token = emulator.call("POST", f"{path}/tokens/hasura", json=body)["jwt"]
         assert jwt.get_unverified_header(token)["cat"] == "cl_B7d4PD222AAA"
@@ -69,9 +67,7 @@ class TestSessionToken:
             assert answer.status_code == status, seconds
 
     @pytest.mark.parametrize("closing", ["/v1{}/revoke", "/emulator{}/end"])
-    def test_is_not_given_to_a_closed_session(
-        self, emulator: EmulatorProcess, path: str, closing: str
-    ) -> None:
+    def test_is_not_given_to_a_closed_session(self, emulator: EmulatorProcess, path: str, closing: str) -> None:
         emulator.call("POST", closing.format(path.removeprefix("/v1")))
         assert emulator.refusal("POST", f"{path}/tokens") == (401, "authentication_invalid")
 
@@ -88,9 +84,7 @@ class TestPassword:
         assert wrong == (UNPROCESSABLE, "incorrect_password")
 
     @pytest.mark.parametrize(("sign_out", "status"), [(True, "revoked"), (False, "active")])
-    def test_is_removed(
-        self, emulator: EmulatorProcess, user_id: str, path: str, sign_out: bool, status: str
-    ) -> None:
+    def test_is_removed(self, emulator: EmulatorProcess, user_id: str, path: str, sign_out: bool, status: str) -> None:
         session = emulator.create_session(user_id)
         body = {"sign_out_of_other_sessions": sign_out}
         assert emulator.call("POST", f"{path}/remove_password", json=body)["password_enabled"] is False
@@ -192,9 +186,7 @@ class TestClient:
         assert client["last_authentication_strategy"] == "email_code"
         assert str(browser.token) not in str(client)
 
-    def test_of_a_session_without_a_browser_is_there_too(
-        self, emulator: EmulatorProcess, user_id: str
-    ) -> None:
+    def test_of_a_session_without_a_browser_is_there_too(self, emulator: EmulatorProcess, user_id: str) -> None:
         session = emulator.create_session(user_id)
         assert emulator.call("GET", f"/v1/clients/{session['client_id']}")["sessions"] == [session]
         assert emulator.refusal("GET", "/v1/clients/client_none") == NOT_FOUND

@@ -139,9 +139,7 @@ def test_help_needs_no_emulator_and_shows_an_example(tmp_path: Path) -> None:
 
 
 def test_errors_say_what_to_do(emulator: EmulatorProcess, tmp_path: Path) -> None:
-    _assert_one_line(
-        emulator.cli("sign-in", "no@example.com"), "flask --app clerk_emulator sign-up no@example.com"
-    )
+    _assert_one_line(emulator.cli("sign-in", "no@example.com"), "flask --app clerk_emulator sign-up no@example.com")
     _assert_one_line(emulator.cli("users", "--state", str(tmp_path)), "start it with `make run`")
     keys = f"CLERK_SECRET_KEY=sk_test_emulator_x\nCLERK_API_URL=http://localhost:{free_port()}\n"
     (tmp_path / "keys.env").write_text(keys)

@@ -103,9 +103,7 @@ MALFORMED = [
 ]
 
 
-def test_a_body_that_is_not_a_json_object_is_malformed(
-    emulator: EmulatorProcess, ids: dict[str, str]
-) -> None:
+def test_a_body_that_is_not_a_json_object_is_malformed(emulator: EmulatorProcess, ids: dict[str, str]) -> None:
     """Each of them on one route, and on each route one of them: all read their bodies by the same code."""
     every_body = [(ROUTES[0], body) for body in MALFORMED]
     for (method, path), body in [*every_body, *((route, MALFORMED[0]) for route in ROUTES[1:])]:
@@ -154,10 +152,7 @@ def test_no_json_makes_it_fail(
         st.text(),
     ),
     path=st.sampled_from(
-        [
-            *("/v1/users", "/v1/users/count", "/v1/sessions", "/v1/organizations"),
-            "/v1/organization_memberships",
-        ]
+        [*("/v1/users", "/v1/users/count", "/v1/sessions", "/v1/organizations"), "/v1/organization_memberships"]
     ),
 )
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -186,14 +181,7 @@ FIELDS = (
     *("unsafe_metadata", "identifier", "strategy", "ticket", "primary_email_address_id", "locale"),
     *("active_organization_id", "sign_out_of_other_sessions"),
 )
-VALUES = (
-    "",
-    "\x00\U0001f600",
-    "x" * 20_000,
-    '{"\\ud800": 1}',
-    '{"a":' * 3_000 + "1" + "}" * 3_000,
-    "' OR 1=1 --",
-)
+VALUES = ("", "\x00\U0001f600", "x" * 20_000, '{"\\ud800": 1}', '{"a":' * 3_000 + "1" + "}" * 3_000, "' OR 1=1 --")
 
 
 def _routes() -> list[tuple[str, str]]:

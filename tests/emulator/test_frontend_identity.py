@@ -73,9 +73,7 @@ class TestCookie:
 
 
 class TestOrigins:
-    @pytest.mark.parametrize(
-        "origin", [ORIGIN, "http://127.0.0.1:3000", "http://[::1]", "https://app.localhost:5173"]
-    )
+    @pytest.mark.parametrize("origin", [ORIGIN, "http://127.0.0.1:3000", "http://[::1]", "https://app.localhost:5173"])
     def test_pages_of_this_machine_may_ask(self, emulator: EmulatorProcess, origin: str) -> None:
         answer = requests.get(f"{emulator.url}/v1/environment", headers={"Origin": origin}, timeout=5)
         assert answer.headers["Access-Control-Allow-Origin"] == origin
@@ -141,9 +139,7 @@ class TestForm:
             {"data": b"", "headers": {"Content-Type": "multipart/form-data"}},
         ],
     )
-    def test_rubbish_is_no_trouble(
-        self, emulator: EmulatorProcess, browser: Browser, options: dict[str, Any]
-    ) -> None:
+    def test_rubbish_is_no_trouble(self, emulator: EmulatorProcess, browser: Browser, options: dict[str, Any]) -> None:
         for path in ("/v1/client/sign_ups", "/v1/client/sign_ins", "/v1/client/sessions/x/touch"):
             query = {"__clerk_db_jwt": browser.token}
             answer = requests.post(emulator.url + path, params=query, timeout=5, **options)

@@ -57,9 +57,7 @@ class TestProfile:
         refusal = browser.refusal("PATCH", "/me/metadata", {"unsafe_metadata": other_half})
         assert refusal == (422, "form_param_exceeds_allowed_size")
 
-    def test_reload_brings_the_browsers_state(
-        self, emulator: EmulatorProcess, browser: Browser, user: Json
-    ) -> None:
+    def test_reload_brings_the_browsers_state(self, emulator: EmulatorProcess, browser: Browser, user: Json) -> None:
         """The SDK's reload() takes what changed from there."""
         body = {"public_metadata": {"tier": "gold"}}
         emulator.call("PATCH", f"/v1/users/{user['id']}/metadata", json=body)
@@ -72,9 +70,7 @@ class TestProfile:
         self, emulator: EmulatorProcess, browser: Browser, user: Json
     ) -> None:
         for path in ("/me", "/me/metadata"):
-            browser.call(
-                "PATCH", path, {"public_metadata": '{"role": "admin"}', "private_metadata": '{"a": 1}'}
-            )
+            browser.call("PATCH", path, {"public_metadata": '{"role": "admin"}', "private_metadata": '{"a": 1}'})
         found = emulator.call("GET", f"/v1/users/{user['id']}")
         assert (found["public_metadata"], found["private_metadata"]) == ({}, {})
 
@@ -86,9 +82,7 @@ class TestProfile:
 
 
 class TestEmailAddresses:
-    def test_first_proved_one_is_primary(
-        self, emulator: EmulatorProcess, browser: Browser, email: str
-    ) -> None:
+    def test_first_proved_one_is_primary(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
         username = f"u{email[:12]}"
         emulator.call("POST", "/v1/users", json={"username": username, "password": PASSWORD})
         assert browser.sign_in(username)["user"]["primary_email_address_id"] is None

@@ -1,4 +1,6 @@
-"""Sessions of a browser: tokens, ends, what becomes of them elsewhere; and what time does to them, to codes and attempts."""
+"""Sessions of a browser: tokens, ends, what becomes of them elsewhere; and what time does to them, to codes and
+attempts.
+"""
 
 import pytest
 
@@ -10,9 +12,7 @@ DAY = 24 * 60 * 60 * 1000
 
 
 class TestTokens:
-    def test_name_user_session_and_page(
-        self, emulator: EmulatorProcess, browser: Browser, session: Json
-    ) -> None:
+    def test_name_user_session_and_page(self, emulator: EmulatorProcess, browser: Browser, session: Json) -> None:
         token = claims(emulator, browser.session_token(session["id"]))
         assert (token["sub"], token["sid"]) == (session["user"]["id"], session["id"])
         assert (token["azp"], token["sts"], token["exp"] - token["iat"]) == (ORIGIN, "active", 60)
@@ -66,9 +66,7 @@ class TestEnd:
 
 
 class TestElsewhere:
-    def test_lists_all_browsers(
-        self, emulator: EmulatorProcess, browser: Browser, session: Json, email: str
-    ) -> None:
+    def test_lists_all_browsers(self, emulator: EmulatorProcess, browser: Browser, session: Json, email: str) -> None:
         with Browser(emulator) as phone:
             phone.http.headers["User-Agent"] = (
                 "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1"

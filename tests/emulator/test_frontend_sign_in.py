@@ -1,4 +1,4 @@
-"""Signing in at the Frontend API by password, by code, and with a password that was forgotten; by ticket: test_tickets."""
+"""Signing in at the Frontend API by password, by code, with a forgotten password; by ticket: test_tickets."""
 
 import pytest
 
@@ -135,9 +135,7 @@ class TestForgottenPassword:
         assert (answer["response"]["status"], answer["client"]["sessions"]) == ("needs_new_password", [])
         return path
 
-    def test_new_one_signs_in(
-        self, emulator: EmulatorProcess, browser: Browser, email: str, heard: Receiver
-    ) -> None:
+    def test_new_one_signs_in(self, emulator: EmulatorProcess, browser: Browser, email: str, heard: Receiver) -> None:
         with Browser(emulator) as elsewhere:
             elsewhere.sign_in(email)
             path = self._verified(browser, email)
@@ -175,9 +173,7 @@ class TestNobody:
             assert browser.refusal("POST", SIGN_INS, {"identifier": identifier}) == UNKNOWN
 
     @pytest.mark.usefixtures("session")
-    def test_address_that_was_not_proved(
-        self, emulator: EmulatorProcess, browser: Browser, email: str
-    ) -> None:
+    def test_address_that_was_not_proved(self, emulator: EmulatorProcess, browser: Browser, email: str) -> None:
         added = browser.call("POST", "/me/email_addresses", {"email_address": f"second-{email}"})["response"]
         browser.call("POST", f"/me/email_addresses/{added['id']}/prepare_verification")
         with Browser(emulator) as other:
@@ -203,9 +199,7 @@ class TestNobody:
             assert browser.refusal("POST", path, form) == (403, code)
         assert browser.client()["sessions"] == []
 
-    def test_deleted_half_way(
-        self, emulator: EmulatorProcess, browser: Browser, email: str, user_id: str
-    ) -> None:
+    def test_deleted_half_way(self, emulator: EmulatorProcess, browser: Browser, email: str, user_id: str) -> None:
         path = browser.begin_sign_in(email)
         emulator.call("DELETE", f"/v1/users/{user_id}")
         assert browser.client()["sign_in"] is None

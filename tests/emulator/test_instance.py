@@ -1,4 +1,6 @@
-"""The instance as a whole: options, of which one emulator has all, demo users, and `reset`. `--bundles` is in test_bundles."""
+"""The instance as a whole: options, of which one emulator has all, demo users, and `reset`. `--bundles` is in
+test_bundles.
+"""
 
 from collections.abc import Iterator
 
@@ -41,9 +43,7 @@ def _addresses(emulator: EmulatorProcess) -> set[str]:
     return {email["email_address"] for user in users for email in user["email_addresses"]}
 
 
-def test_demo_users_of_a_new_state_sign_in_and_are_told_of(
-    optioned: EmulatorProcess, listening: Receiver
-) -> None:
+def test_demo_users_of_a_new_state_sign_in_and_are_told_of(optioned: EmulatorProcess, listening: Receiver) -> None:
     assert _addresses(optioned) == DEMO
     for address in DEMO:
         with Browser(optioned) as browser:
@@ -91,9 +91,7 @@ def test_several_users_beside_each_other_on_one_browser(browser: Browser) -> Non
     ada, grace = (browser.sign_up(f"{name}@several.test") for name in ("ada", "grace"))
     assert browser.client()["last_active_session_id"] == grace["id"]
     # Clerk's form then changes to that session.
-    answer = browser.send(
-        "POST", "/client/sign_ins", {"identifier": "ada@several.test", "password": PASSWORD}
-    )
+    answer = browser.send("POST", "/client/sign_ins", {"identifier": "ada@several.test", "password": PASSWORD})
     assert refusal(answer) == (400, "identifier_already_signed_in")
     assert answer.json()["errors"][0]["meta"] == {"session_id": ada["id"]}
 

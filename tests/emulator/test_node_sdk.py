@@ -1,4 +1,4 @@
-"""Clerk's own Node.js SDKs, unmodified, against the emulator: @clerk/backend, and an application with @clerk/express."""
+"""Clerk's own Node.js SDKs, unmodified, against the emulator: @clerk/backend, an application with @clerk/express."""
 
 import json
 import shutil
@@ -41,26 +41,20 @@ def created(emulator: EmulatorProcess, user_id: str) -> Json:
 
 
 class TestVerifyToken:
-    def test_by_key_and_by_key_set(
-        self, sdk: NodeSdk, emulator: EmulatorProcess, created: Json, jwt_key: str
-    ) -> None:
+    def test_by_key_and_by_key_set(self, sdk: NodeSdk, emulator: EmulatorProcess, created: Json, jwt_key: str) -> None:
         token = emulator.create_token(created["id"])
         claims = sdk.call("verifyByKey", token=token, jwtKey=jwt_key)
         assert (claims["sub"], claims["sid"], claims["v"]) == (created["user_id"], created["id"], 2)
         assert sdk.call("verifyByKeySet", token=token) == claims
 
-    def test_browsers_token_names_its_origin(
-        self, sdk: NodeSdk, browser: Browser, session: Json, jwt_key: str
-    ) -> None:
+    def test_browsers_token_names_its_origin(self, sdk: NodeSdk, browser: Browser, session: Json, jwt_key: str) -> None:
         token = browser.session_token(session["id"])
         options = {"token": token, "jwtKey": jwt_key}
         assert sdk.call("verifyByKey", **options, authorizedParties=[ORIGIN])["azp"] == ORIGIN
         refusal = sdk.refusal("verifyByKey", **options, authorizedParties=["https://example.com"])
         assert refusal["reason"] == "token-invalid-authorized-parties"
 
-    def test_changed_token(
-        self, sdk: NodeSdk, emulator: EmulatorProcess, created: Json, jwt_key: str
-    ) -> None:
+    def test_changed_token(self, sdk: NodeSdk, emulator: EmulatorProcess, created: Json, jwt_key: str) -> None:
         one, other = (emulator.create_token(created["id"]) for _ in range(2))
         token = ".".join([*one.split(".")[:2], other.split(".")[2]])
         for name, options in (("verifyByKey", {"jwtKey": jwt_key}), ("verifyByKeySet", {})):
@@ -137,9 +131,7 @@ def express(node: None, emulator: EmulatorProcess, tmp_path_factory: pytest.Temp
     port = free_port()
     settings = environment(emulator) | {"PORT": str(port)}
     with (folder / "output.log").open("wb") as output:
-        process = subprocess.Popen(
-            ("node", "server.mjs"), cwd=folder, env=settings, stdout=output, stderr=output
-        )
+        process = subprocess.Popen(("node", "server.mjs"), cwd=folder, env=settings, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: process.poll() is not None or _answers(url))
     assert process.poll() is None, (folder / "output.log").read_text()

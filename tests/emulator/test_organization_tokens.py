@@ -1,4 +1,6 @@
-"""Sessions in an organization, and on behalf of somebody: what browsers see of it, what their tokens say, what a real backend reads there."""
+"""Sessions in an organization, and on behalf of somebody: what browsers see of it, what their tokens say, what a real
+backend reads there.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -201,9 +203,7 @@ class TestActor:
         assert emulator.refusal("POST", "/emulator/sessions", body)[0] == 403
 
 
-def test_banned_user_is_refused_by_a_backend(
-    emulator: EmulatorProcess, application: Server, user_id: str
-) -> None:
+def test_banned_user_is_refused_by_a_backend(emulator: EmulatorProcess, application: Server, user_id: str) -> None:
     """Their tokens are still good for a minute: the backend knows by the webhook, or asks at the first request."""
     token = emulator.create_token(emulator.create_session(user_id)["id"])
     emulator.call("POST", f"/v1/users/{user_id}/ban")

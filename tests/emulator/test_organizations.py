@@ -99,9 +99,7 @@ class TestOrganization:
             ({"name": "x", "created_by": "user_nobody"}, 400, "organization_creator_not_found"),
         ],
     )
-    def test_bad_one_is_refused(
-        self, emulator: EmulatorProcess, body: dict[str, Any], status: int, code: str
-    ) -> None:
+    def test_bad_one_is_refused(self, emulator: EmulatorProcess, body: dict[str, Any], status: int, code: str) -> None:
         before = emulator.call("GET", "/v1/organizations")["total_count"]
         assert emulator.refusal("POST", "/v1/organizations", body) == (status, code)
         assert emulator.call("GET", "/v1/organizations")["total_count"] == before
@@ -130,9 +128,7 @@ class TestOrganization:
 
 
 class TestMembership:
-    def test_lives_and_is_told_of(
-        self, emulator: EmulatorProcess, email: str, user_id: str, heard: Receiver
-    ) -> None:
+    def test_lives_and_is_told_of(self, emulator: EmulatorProcess, email: str, user_id: str, heard: Receiver) -> None:
         organization = _organization(emulator, "Members")
         made = _join(emulator, organization, user_id, "org:member")
         path = f"/v1/organizations/{organization['id']}/memberships/{user_id}"
@@ -203,10 +199,7 @@ class TestMembership:
     def test_names_must_exist(self, emulator: EmulatorProcess, user_id: str) -> None:
         organization = _organization(emulator, "Strict")
         path = f"/v1/organizations/{organization['id']}/memberships"
-        for body in (
-            {"user_id": user_id, "role": "org:king"},
-            {"user_id": "user_nobody", "role": "org:admin"},
-        ):
+        for body in ({"user_id": user_id, "role": "org:king"}, {"user_id": "user_nobody", "role": "org:admin"}):
             assert emulator.refusal("POST", path, body) == NOT_FOUND
         nowhere = "/v1/organizations/org_none/memberships"
         assert emulator.refusal("POST", nowhere, {"user_id": user_id, "role": "org:admin"}) == NOT_FOUND

@@ -95,9 +95,7 @@ def test_everything_survives_a_kill(own_emulator: EmulatorProcess, receiver: Rec
     wait_for(lambda: {"user.created", "session.created", "user.updated"} <= set(receiver.types))
 
 
-def test_it_leaves_at_once_even_when_an_endpoint_hangs(
-    own_emulator: EmulatorProcess, receiver: Receiver
-) -> None:
+def test_it_leaves_at_once_even_when_an_endpoint_hangs(own_emulator: EmulatorProcess, receiver: Receiver) -> None:
     receiver.hold.clear()
     own_emulator.create_user("ada@example.com")
     receiver.wait_for(1)

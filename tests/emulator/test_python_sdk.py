@@ -41,9 +41,7 @@ def test_a_user_is_created_read_listed_and_counted(clerk: Clerk) -> None:
 
 def test_a_user_is_updated(clerk: Clerk) -> None:
     user = _create(clerk, "update@example.com")
-    updated = clerk.users.update(
-        user_id=user.id, last_name="Lovelace", username="ada_l", external_id="legacy-7"
-    )
+    updated = clerk.users.update(user_id=user.id, last_name="Lovelace", username="ada_l", external_id="legacy-7")
     assert (updated.first_name, updated.last_name, updated.username) == ("Ada", "Lovelace", "ada_l")
     assert updated.updated_at > user.updated_at
     clerk.users.update_metadata(user_id=user.id, public_metadata={"plan": {"name": "pro", "seats": 3}})
@@ -139,9 +137,7 @@ def test_a_sign_in_token_lets_a_browser_in(clerk: Clerk, browser: Browser, email
 
 def test_an_address_is_added_made_the_first_and_taken_away(clerk: Clerk, email: str) -> None:
     user = _create(clerk, email)
-    second = clerk.email_addresses.create(
-        request={"user_id": user.id, "email_address": f"2-{email}", "verified": True}
-    )
+    second = clerk.email_addresses.create(request={"user_id": user.id, "email_address": f"2-{email}", "verified": True})
     assert second is not None
     assert second.id is not None
     assert second.verification is not None

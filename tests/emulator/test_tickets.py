@@ -54,9 +54,7 @@ class TestSignInToken:
         assert read["exp"] * 1000 - ticket["created_at"] == pytest.approx(30 * 24 * 3600 * 1000, abs=1000)
         assert jwt.get_unverified_header(ticket["token"])["cat"] == "cl_B7d4PD222AAA"
 
-    def test_of_a_banned_user_is_refused(
-        self, emulator: EmulatorProcess, browser: Browser, user_id: str
-    ) -> None:
+    def test_of_a_banned_user_is_refused(self, emulator: EmulatorProcess, browser: Browser, user_id: str) -> None:
         token = _make(emulator, "sign_in_tokens", user_id)["token"]
         emulator.call("POST", f"/v1/users/{user_id}/ban")
         assert _refusal(browser, token) == (403, "user_banned")
@@ -89,9 +87,7 @@ class TestActorToken:
         created = told(heard, user_id, "user.created", "session.created", "user.updated")[1]
         assert created.event["data"]["actor"] == ACTOR
 
-    @pytest.mark.parametrize(
-        ("asked", "seconds"), [({}, 1800), ({"session_max_duration_in_seconds": 90}, 90)]
-    )
+    @pytest.mark.parametrize(("asked", "seconds"), [({}, 1800), ({"session_max_duration_in_seconds": 90}, 90)])
     def test_gives_a_short_session(
         self, emulator: EmulatorProcess, browser: Browser, user_id: str, asked: Json, seconds: int
     ) -> None:

@@ -42,9 +42,7 @@ def test_pages_are_of_ten_and_newest_first(emulator: EmulatorProcess, crowd: lis
     assert _list(emulator, "limit=3&offset=10") == newest_first[10:]
 
 
-def test_a_cursor_walks_all_users_even_when_new_ones_arrive(
-    emulator: EmulatorProcess, crowd: list[Json]
-) -> None:
+def test_a_cursor_walks_all_users_even_when_new_ones_arrive(emulator: EmulatorProcess, crowd: list[Json]) -> None:
     seen: list[str] = []
     page = _list(emulator, "limit=5")
     late = emulator.create_user("late@crowd.test")
@@ -73,9 +71,7 @@ def test_a_cursor_walks_all_users_even_when_new_ones_arrive(
         ("order_by=username&limit=1", [0]),
     ],
 )
-def test_filters_and_orders(
-    emulator: EmulatorProcess, crowd: list[Json], query: str, numbers: list[int]
-) -> None:
+def test_filters_and_orders(emulator: EmulatorProcess, crowd: list[Json], query: str, numbers: list[int]) -> None:
     assert sorted(_list(emulator, query)) == sorted(crowd[number]["id"] for number in numbers)
 
 
@@ -119,10 +115,7 @@ def test_a_cursor_stands_alone(emulator: EmulatorProcess, crowd: list[Json], oth
         ({"email_address": "ada@crowd.test"}, "form_param_type_invalid"),
         ({"email_address": ["ada@crowd.test"], "password": "short"}, "form_password_length_too_short"),
         ({"email_address": ["ada@crowd.test"], "phone_number": ["+15550100"]}, "form_param_unknown"),
-        (
-            {"email_address": ["ada@crowd.test"], "public_metadata": {"x": "y" * 9000}},
-            "form_param_format_invalid",
-        ),
+        ({"email_address": ["ada@crowd.test"], "public_metadata": {"x": "y" * 9000}}, "form_param_format_invalid"),
     ],
 )
 @pytest.mark.usefixtures("crowd")
@@ -132,9 +125,7 @@ def test_a_bad_user_is_refused(emulator: EmulatorProcess, fields: Json, code: st
 
 
 def test_only_an_own_address_can_become_primary(emulator: EmulatorProcess) -> None:
-    user = emulator.call(
-        "POST", "/v1/users", json={"email_address": ["one@primary.test", "two@primary.test"]}
-    )
+    user = emulator.call("POST", "/v1/users", json={"email_address": ["one@primary.test", "two@primary.test"]})
     stranger = emulator.create_user("three@primary.test")
     path = f"/v1/users/{user['id']}"
     two = user["email_addresses"][1]["id"]

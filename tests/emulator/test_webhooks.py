@@ -71,9 +71,7 @@ def test_a_users_life_is_told_in_order(emulator: EmulatorProcess, heard: Receive
     events = [delivery.event for delivery in heard.deliveries]
     gone = {"object": "user", "id": user["id"], "deleted": True, "external_id": "legacy-1"}
     assert events[-1]["data"] == gone
-    revocation = next(
-        event for event in events if event["data"]["id"] == banned["id"] and "revoked" in event["type"]
-    )
+    revocation = next(event for event in events if event["data"]["id"] == banned["id"] and "revoked" in event["type"])
     assert revocation["data"]["status"] == "revoked"
     assert revocation["data"]["user"]["banned"] is True
     versions = [event["data"]["updated_at"] for event in events if event["type"].startswith("user.u")]
@@ -128,9 +126,7 @@ def test_a_refused_message_is_tried_again(emulator: EmulatorProcess, heard: Rece
     assert (message["attempts"], message["last_response_code"]) == (3, 200)
 
 
-def test_a_slow_endpoint_blocks_neither_the_api_nor_other_users(
-    emulator: EmulatorProcess, heard: Receiver
-) -> None:
+def test_a_slow_endpoint_blocks_neither_the_api_nor_other_users(emulator: EmulatorProcess, heard: Receiver) -> None:
     heard.hold.clear()
     started = time.monotonic()
     for number in range(3):

@@ -73,9 +73,7 @@ class TestFrozen:
 
 
 class TestBlocked:
-    def test_pool_exhausted(
-        self, own_server: Server, own_database: str, own_sql: Sql, clerk: Instance
-    ) -> None:
+    def test_pool_exhausted(self, own_server: Server, own_database: str, own_sql: Sql, clerk: Instance) -> None:
         assert get_me(own_server, clerk.token(sub="user_1")).status_code == 200
         with locked(own_database, "users"):
             crowd = in_parallel([lambda: timed(own_server, clerk)] * CROWD)
@@ -106,15 +104,11 @@ class TestCutOff:
                 assert cut > 0
             assert [answer.status_code for answer in in_parallel([after] * 15)] == [200] * 15
 
-    def test_crash_under_load(
-        self, own_server: Server, own_database: str, own_sql: Sql, clerk: Instance
-    ) -> None:
+    def test_crash_under_load(self, own_server: Server, own_database: str, own_sql: Sql, clerk: Instance) -> None:
         """A backend dies of kill -9 and PostgreSQL restarts: 503 meanwhile, never 401, and nothing is lost."""
         assert own_sql.value("SELECT count(*) FROM users") == 0
         token = clerk.token(sub="user_1")
-        deliveries = [
-            Delivery(clerk_id("msg"), "user.created", user_data(f"user_{number}")) for number in range(2, 60)
-        ]
+        deliveries = [Delivery(clerk_id("msg"), "user.created", user_data(f"user_{number}")) for number in range(2, 60)]
         senders = Senders(own_server, clerk, deliveries)
         with Callers(own_server, token) as callers:
             senders.start()

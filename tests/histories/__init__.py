@@ -1,4 +1,6 @@
-"""What the application promises, as plain Python (`world`, `belongings`, `billing`), and the steps that hold it to that."""
+"""What the application promises, as plain Python (`world`, `belongings`, `billing`), and the steps that hold it to
+that.
+"""
 
 import pytest
 

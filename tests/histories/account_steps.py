@@ -46,10 +46,7 @@ class UserSteps(Machine):
         person = self.world[name]
         me = self.get(person, "/auth/me")
         assert (me["user"]["clerk_user_id"], me["user"]["first_name"]) == (person.sub, person.first_name)
-        assert (me["subscription"]["plan"], me["subscription"]["status"]) == (
-            person.term.plan,
-            person.term.status,
-        )
+        assert (me["subscription"]["plan"], me["subscription"]["status"]) == (person.term.plan, person.term.status)
         usage = {"tokens_used": person.tokens_used, "tokens_limit": person.tokens_limit}
         usage |= {"campaigns_created": person.campaigns_created, "tokens_remaining": person.tokens_left}
         assert {member: me["usage"][member] for member in usage} == usage
@@ -155,12 +152,7 @@ class TokenSteps(Machine):
 
     def _spend(self, person: Person, amount: int, key: str | None) -> None:
         done = self.write(
-            person,
-            "POST",
-            "/api/tokens/consume",
-            lambda: person.spend(amount),
-            body={"amount": amount},
-            key=key,
+            person, "POST", "/api/tokens/consume", lambda: person.spend(amount), body={"amount": amount}, key=key
         )
         if done is not None:
             balance, answer = done
@@ -203,9 +195,7 @@ class KeySteps(Machine):
         person = self.world.people[key.owner]
         answer = self.server.get("/api/campaigns", headers={"X-API-Key": key.secret})
         if person.is_deleted:
-            assert answer.json()["code"] in (
-                {"user-deleted"} | ({"api-key-revoked"} if key.is_revoked else set())
-            )
+            assert answer.json()["code"] in ({"user-deleted"} | ({"api-key-revoked"} if key.is_revoked else set()))
         elif key.is_revoked:
             is_problem(answer, 401, "api-key-revoked")
         else:

@@ -20,13 +20,7 @@ class Item(NamedTuple):
 
     def data(self) -> dict[str, Any]:
         slug = "free_user" if self.plan == "free" else self.plan
-        return {
-            "slug": slug,
-            "at": self.at,
-            "status": self.status,
-            "id": self.item_id,
-            "period_end": self.end,
-        }
+        return {"slug": slug, "at": self.at, "status": self.status, "id": self.item_id, "period_end": self.end}
 
     @property
     def is_in_force(self) -> bool:
@@ -105,9 +99,7 @@ class Shop:
         return is_news
 
     def _newest_list(self) -> Event | None:
-        return max(
-            (event for event in self.arrived if event.is_list), key=lambda event: event.at, default=None
-        )
+        return max((event for event in self.arrived if event.is_list), key=lambda event: event.at, default=None)
 
     def _is_news(self, event: Event) -> bool:
         newest = self._newest_list()
@@ -133,9 +125,7 @@ class Shop:
         granting = [one for one in self._present() if one.status != "ended"]
         if not granting:
             return Term("free", "active", has_end=False)
-        best = max(
-            granting, key=lambda one: (one.is_in_force, RANKS.index(one.plan), WORST_FIRST.index(one.status))
-        )
+        best = max(granting, key=lambda one: (one.is_in_force, RANKS.index(one.plan), WORST_FIRST.index(one.status)))
         return Term(best.plan if best.is_in_force else "free", best.status, has_end=best.end is not None)
 
 

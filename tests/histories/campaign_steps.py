@@ -21,9 +21,7 @@ QUERIES = st.one_of(
     st.fixed_dictionaries({"sort": NAME_SORTS}),
     st.fixed_dictionaries({"status": STATUSES, "sort": SORTS}),
     st.fixed_dictionaries({"tag": st.sampled_from(["new", "VIP", "Été"]), "sort": SORTS}),
-    st.fixed_dictionaries(
-        {"search": st.sampled_from(["a", "AL", "al%", "al_", "é", "x"]), "sort": NAME_SORTS}
-    ),
+    st.fixed_dictionaries({"search": st.sampled_from(["a", "AL", "al%", "al_", "é", "x"]), "sort": NAME_SORTS}),
 )
 
 
@@ -43,28 +41,14 @@ class CampaignSteps(Machine):
             self._create(self.world[name], body, key, None)
 
     @precondition(lambda self: self.world.templates)
-    @rule(
-        name=PEOPLE,
-        template=drawn_from(lambda world: world.templates),
-        changes=SOME_MEMBERS,
-        key=IDEMPOTENCY_KEYS,
-    )
-    def create_from_template(
-        self, name: str, template: Template, changes: dict[str, Any], key: str | None
-    ) -> None:
+    @rule(name=PEOPLE, template=drawn_from(lambda world: world.templates), changes=SOME_MEMBERS, key=IDEMPOTENCY_KEYS)
+    def create_from_template(self, name: str, template: Template, changes: dict[str, Any], key: str | None) -> None:
         self._create(self.world[name], changes, key, template)
 
-    def _create(
-        self, person: Person, given: dict[str, Any], key: str | None, template: Template | None
-    ) -> None:
+    def _create(self, person: Person, given: dict[str, Any], key: str | None, template: Template | None) -> None:
         body = given if template is None else {**given, "template_id": template.template_id}
         done = self.write(
-            person,
-            "POST",
-            "/api/campaigns",
-            lambda: person.create_campaign(given, template),
-            body=body,
-            key=key,
+            person, "POST", "/api/campaigns", lambda: person.create_campaign(given, template), body=body, key=key
         )
         if done is not None:
             campaign, answer = done
@@ -73,15 +57,8 @@ class CampaignSteps(Machine):
             check_shown(campaign, answer.json())
 
     @precondition(lambda self: self.world.campaigns)
-    @rule(
-        campaign=drawn_from(lambda world: world.campaigns),
-        changes=CHANGES,
-        if_match=IF_MATCH,
-        key=IDEMPOTENCY_KEYS,
-    )
-    def change(
-        self, campaign: Campaign, changes: dict[str, Any], if_match: str | None, key: str | None
-    ) -> None:
+    @rule(campaign=drawn_from(lambda world: world.campaigns), changes=CHANGES, if_match=IF_MATCH, key=IDEMPOTENCY_KEYS)
+    def change(self, campaign: Campaign, changes: dict[str, Any], if_match: str | None, key: str | None) -> None:
         self._change(campaign, changes, if_match, key)
 
     def _change(
@@ -112,14 +89,10 @@ class CampaignSteps(Machine):
         if_match=IF_MATCH,
         key=IDEMPOTENCY_KEYS,
     )
-    def put_away_or_bring_back(
-        self, campaign: Campaign, verb: str, if_match: str | None, key: str | None
-    ) -> None:
+    def put_away_or_bring_back(self, campaign: Campaign, verb: str, if_match: str | None, key: str | None) -> None:
         self._put(campaign, verb, if_match, key)
 
-    def _put(
-        self, campaign: Campaign, verb: str, if_match: str | None = None, key: str | None = None
-    ) -> None:
+    def _put(self, campaign: Campaign, verb: str, if_match: str | None = None, key: str | None = None) -> None:
         person = self.world.people[campaign.owner]
         header, versions = read_if_match(if_match, campaign.version)
         work = {
@@ -172,9 +145,7 @@ class CampaignSteps(Machine):
     @rule(campaign=drawn_from(lambda world: world.campaigns))
     def meddle(self, campaign: Campaign) -> None:
         """Somebody else's campaign is as one that never existed."""
-        stranger = next(
-            person for person in self.world.living if person.sub != campaign.owner and not person.is_admin
-        )
+        stranger = next(person for person in self.world.living if person.sub != campaign.owner and not person.is_admin)
         for method, path in EVERYTHING:
             answer = self.send(stranger, method, campaign.path + path)
             is_problem(answer, 404, "not-found")

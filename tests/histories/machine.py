@@ -23,7 +23,8 @@ IDEMPOTENCY_KEYS = st.sampled_from([None, None, "key-1", "key-2"])
 KEPT_HEADERS = ("ETag", "Location")
 
 USERS = """
-SELECT u.clerk_user_id, u.first_name, u.deleted_at IS NOT NULL AS is_deleted, num_nonnulls(u.email, u.image_url) AS personal,
+SELECT u.clerk_user_id, u.first_name, u.deleted_at IS NOT NULL AS is_deleted, num_nonnulls(u.email, u.image_url) AS
+personal,
        s.plan, s.status, s.period_end IS NOT NULL AS has_end, s.clerk_subscription_id IS NOT NULL AS is_managed,
        m.tokens_used, m.tokens_limit, m.campaigns_created,
        (SELECT count(*) FROM campaign_templates t WHERE t.user_id = u.user_id) AS templates,
@@ -167,14 +168,8 @@ class Machine(RuleBasedStateMachine):
                 assert (shown["period_end"] is not None) == person.term.has_end
                 assert shown["is_managed_by_clerk"] == person.is_managed
                 limits = person.limits._replace(tokens=person.tokens_limit)
-                assert [
-                    shown["limits"][name] for name in ("campaigns", "tokens_a_month", "api_keys")
-                ] == list(limits)
-                used = {
-                    "campaigns": person.campaigns,
-                    "tokens": person.tokens_used,
-                    "api_keys": person.usable_keys,
-                }
+                assert [shown["limits"][name] for name in ("campaigns", "tokens_a_month", "api_keys")] == list(limits)
+                used = {"campaigns": person.campaigns, "tokens": person.tokens_used, "api_keys": person.usable_keys}
                 assert shown["used"] == used
         for person in self.world.gone:
             is_problem(self.send(person, "GET", "/api/subscription"), 401, "user-deleted")
@@ -185,9 +180,7 @@ def check_refusal(answer: requests.Response, refusal: Refusal) -> None:
     assert {name: problem[name] for name in refusal.members} == refusal.members
 
 
-def check_repetition(
-    answer: requests.Response, earlier: Answered, body: str | None, if_match: str | None
-) -> None:
+def check_repetition(answer: requests.Response, earlier: Answered, body: str | None, if_match: str | None) -> None:
     """The same request gets the same answer; one with another body or If-Match is refused."""
     if (body, if_match) != (earlier.body, earlier.if_match):
         is_problem(answer, 409, "conflict")

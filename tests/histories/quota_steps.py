@@ -18,10 +18,7 @@ MORE_THAN_FREE = (PLANS["free"].campaigns or 0) + 1
 
 class QuotaSteps(UserSteps, PlanSteps, TokenSteps, CampaignSteps):
     @rule(
-        name=PEOPLE,
-        plan=st.sampled_from(["pro", "enterprise"]),
-        body=PRESETS,
-        amount=st.sampled_from([9_000, 20_000]),
+        name=PEOPLE, plan=st.sampled_from(["pro", "enterprise"]), body=PRESETS, amount=st.sampled_from([9_000, 20_000])
     )
     def outgrow_the_free_plan(self, name: str, plan: str, body: dict[str, Any], amount: int) -> None:
         """A smaller plan takes nothing away."""

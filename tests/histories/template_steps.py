@@ -6,14 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.histories.belongings import PRESET, Answered, Template
-from tests.histories.machine import (
-    IDEMPOTENCY_KEYS,
-    PEOPLE,
-    Machine,
-    check_repetition,
-    check_shown,
-    drawn_from,
-)
+from tests.histories.machine import IDEMPOTENCY_KEYS, PEOPLE, Machine, check_repetition, check_shown, drawn_from
 from tests.histories.presets import PRESETS, SOME_MEMBERS
 from tests.histories.world import Person
 from tests.support.caller import is_problem
@@ -55,14 +48,9 @@ class TemplateSteps(Machine):
 
     @precondition(lambda self: self.world.templates)
     @rule(
-        name=ADMIN_TOO,
-        template=drawn_from(lambda world: world.templates),
-        changes=SOME_MEMBERS,
-        key=IDEMPOTENCY_KEYS,
+        name=ADMIN_TOO, template=drawn_from(lambda world: world.templates), changes=SOME_MEMBERS, key=IDEMPOTENCY_KEYS
     )
-    def change_template(
-        self, name: str, template: Template, changes: dict[str, Any], key: str | None
-    ) -> None:
+    def change_template(self, name: str, template: Template, changes: dict[str, Any], key: str | None) -> None:
         person = self.world[name]
 
         def work() -> None:
@@ -105,9 +93,7 @@ class RepetitionSteps(Machine):
         person, earlier = repeated
         body = earlier.body
         if is_changed:
-            body = (
-                '{"name": "Other", "channel": "push"}' if "consume" not in earlier.path else '{"amount": 7}'
-            )
+            body = '{"name": "Other", "channel": "push"}' if "consume" not in earlier.path else '{"amount": 7}'
             body = body if earlier.method == "POST" and earlier.body is not None else "{ }"
         answer = self.send(
             person,

@@ -72,8 +72,7 @@ class TestChunked:
         assert post(server, token, body)[0] == 201
 
     @pytest.mark.parametrize(
-        "body",
-        [f"{SECRET}\r\n".encode(), chunk(GOOD)[:-2] + SECRET.encode(), b"-1\r\n\r\n", b"0x10\r\n" + GOOD],
+        "body", [f"{SECRET}\r\n".encode(), chunk(GOOD)[:-2] + SECRET.encode(), b"-1\r\n\r\n", b"0x10\r\n" + GOOD]
     )
     def test_broken(self, server: Server, token: str, sql: Sql, body: bytes) -> None:
         status, answer = post(server, token, body)
@@ -109,9 +108,7 @@ class TestMany:
     def test_faults(self, server: Server, token: str, body: str) -> None:
         """The answer is smaller than the request, and others do not wait for it."""
         started = time.monotonic()
-        answer = server.request(
-            "POST", "/api/keys", token, data=body, headers={"Content-Type": "application/json"}
-        )
+        answer = server.request("POST", "/api/keys", token, data=body, headers={"Content-Type": "application/json"})
         assert answer.status_code == 422
         assert len(answer.content) < 5_000
         assert len(answer.json()["errors"]) <= 20

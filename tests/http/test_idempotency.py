@@ -214,10 +214,7 @@ class TestWork:
         for _ in range(2):
             with engine.begin() as connection:
                 answers.append(respond_once(connection, self.SENT, "hash", self.work))
-        assert answers == [
-            (ApiResponse(201, "1", "/y", '"1"'), False),
-            (ApiResponse(201, "1", "/y", '"1"'), True),
-        ]
+        assert answers == [(ApiResponse(201, "1", "/y", '"1"'), False), (ApiResponse(201, "1", "/y", '"1"'), True)]
         check_counts(sql)
 
     @pytest.mark.parametrize("crash", [RuntimeError("x"), AppError(ErrorCode.CONFLICT, "x")], ids=repr)

@@ -113,9 +113,7 @@ class TestKeptSecret:
         self.refuse(keys, path, 403, "user-banned")
 
     def test_revoked_session(self, keys: KeyOwner, path: str, sql: Sql) -> None:
-        sql.rows(
-            "INSERT INTO revoked_sessions (session_id, expires_at) VALUES ('sess_1', now() + interval '1 day')"
-        )
+        sql.rows("INSERT INTO revoked_sessions (session_id, expires_at) VALUES ('sess_1', now() + interval '1 day')")
         token = keys.clerk.token(sub=keys.sub, sid="sess_1")
         self.refuse(keys, path, 401, "session-revoked", Authorization=f"Bearer {token}")
 

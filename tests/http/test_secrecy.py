@@ -1,4 +1,4 @@
-"""A-10: every credential, used well and badly, on a server that logs all it can: none of them, and no address, is told."""
+"""A-10: every credential, used well and badly, on a server that logs all it can: none of them, no address, is told."""
 
 import contextlib
 import json

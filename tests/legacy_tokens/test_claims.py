@@ -83,12 +83,7 @@ class TestUserId:
         check_each(NOT_AN_ID, lambda value: code_with("sub", value), INVALID)
 
     def test_none(self) -> None:
-        others: tuple[dict[str, Any], ...] = (
-            {},
-            {"identity": 7},
-            {"user_id": 7},
-            {"email": "ada@example.com"},
-        )
+        others: tuple[dict[str, Any], ...] = ({}, {"identity": 7}, {"user_id": 7}, {"email": "ada@example.com"})
         check_each(others, lambda other: code_of(OLD.token(sub=..., **other), RULES), INVALID)
 
 
@@ -112,9 +107,7 @@ class TestEmail:
     def test_falls_back_to_the_user_id_only_where_the_claim_is_absent(self) -> None:
         assert verify(OLD.token(), EMAIL_RULES).user_id == 7
         assert code_of(OLD.token(sub=...), EMAIL_RULES) == "token-invalid-claims"
-        assert (
-            code_of(OLD.token(sub="7"), LegacyRules(OLD.secret, email_claim="sub")) == "token-invalid-claims"
-        )
+        assert code_of(OLD.token(sub="7"), LegacyRules(OLD.secret, email_claim="sub")) == "token-invalid-claims"
 
     def test_is_not_read_unless_asked_for(self) -> None:
         assert verify(OLD.token(email="eve@example.com"), RULES) == LegacyClaims(7, None, NOW + 900)
@@ -145,13 +138,9 @@ class TestIssuerAndAudience:
         assert code_of(OLD.token(iss=None, aud=7), RULES) == ACCEPTED
 
     def test_others(self) -> None:
+        check_each(OTHER_ISSUERS, lambda iss: code_of(OLD.token(iss=iss, aud="api"), STRICT), "token-invalid-issuer")
         check_each(
-            OTHER_ISSUERS, lambda iss: code_of(OLD.token(iss=iss, aud="api"), STRICT), "token-invalid-issuer"
-        )
-        check_each(
-            OTHER_AUDIENCES,
-            lambda aud: code_of(OLD.token(iss=ISSUER, aud=aud), STRICT),
-            "token-invalid-audience",
+            OTHER_AUDIENCES, lambda aud: code_of(OLD.token(iss=ISSUER, aud=aud), STRICT), "token-invalid-audience"
         )
 
 

@@ -98,9 +98,7 @@ class TestMac:
         header, payload, _ = OLD.token().encode().split(b".")
         secrets = (b"", OLD.secret[:-1], OLD.secret + b"\n", OldApplication().secret)
         check_each(
-            secrets,
-            lambda secret: DOOR.code(OLD.sign_parts(header, payload, secret=secret)),
-            "token-invalid-signature",
+            secrets, lambda secret: DOOR.code(OLD.sign_parts(header, payload, secret=secret)), "token-invalid-signature"
         )
 
     def test_parts_of_two_good_tokens(self) -> None:

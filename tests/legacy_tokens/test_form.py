@@ -28,11 +28,7 @@ OTHER_ALGORITHMS: tuple[object, ...] = (
 NOT_STRICT_JSON = (
     *(b"", b"null", b'"HS256"', b'["HS256"]', b'{"alg":"HS256"', b'{"alg":"HS256","alg":"HS256"}'),
     *(b'{"alg":"RS256","alg":"HS256"}', b'{"alg":"HS256","x":{"a":1,"a":2}}', b'{"alg":"HS256","x":NaN}'),
-    *(
-        b'{"alg":"HS256","x":' + b"[" * 700,
-        b'\xef\xbb\xbf{"alg":"HS256"}',
-        '{"alg":"HS256"}'.encode("utf-16"),
-    ),
+    *(b'{"alg":"HS256","x":' + b"[" * 700, b'\xef\xbb\xbf{"alg":"HS256"}', '{"alg":"HS256"}'.encode("utf-16")),
     '{"alg":"HS256","x":"é"}'.encode("latin-1"),
 )
 
@@ -142,9 +138,7 @@ class TestForm:
 
 class TestHeader:
     def test_unknown_typ(self) -> None:
-        types: tuple[object, ...] = (
-            *("jwt", "Jwt", "JWS", "JOSE", "", "JWT ", 7, None, True, ["JWT"], {"a": 1}),
-        )
+        types: tuple[object, ...] = (*("jwt", "Jwt", "JWS", "JOSE", "", "JWT ", 7, None, True, ["JWT"], {"a": 1}),)
         check_each(types, lambda typ: DOOR.code(OLD.token(headers={"typ": typ})), "token-invalid")
 
     def test_other_kinds(self) -> None:
@@ -181,8 +175,7 @@ def _change(segment: int, respell: Callable[[str], str]) -> str:
     header, payload = (
         document + b" " * ((1 - len(document)) % 3)  # four unused bits at the end
         for document in (
-            json.dumps(members, ensure_ascii=False).encode()
-            for members in (HEADER | filling, OLD.claims(**filling))
+            json.dumps(members, ensure_ascii=False).encode() for members in (HEADER | filling, OLD.claims(**filling))
         )
     )
     while True:

@@ -37,15 +37,11 @@ def _certificate() -> x509.Certificate:
 
 def _keys() -> dict[str, bytes]:
     elliptic, edwards = ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()
-    keys = {
-        form: make(CLERK) for form, make in PUBLIC_KEY_AS_SECRET.items() if form not in NOT_TELLING | COVERED
-    }
+    keys = {form: make(CLERK) for form, make in PUBLIC_KEY_AS_SECRET.items() if form not in NOT_TELLING | COVERED}
     for label, encoding in (("pem", Encoding.PEM), ("der", Encoding.DER)):
         keys[f"certificate-{label}"] = _certificate().public_bytes(encoding)
         for kind, key in (("rsa", CLERK.key), ("ec", elliptic), ("ed", edwards)):
-            keys[f"{kind}-public-{label}"] = key.public_key().public_bytes(
-                encoding, PublicFormat.SubjectPublicKeyInfo
-            )
+            keys[f"{kind}-public-{label}"] = key.public_key().public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
             for protection in (NoEncryption(), BestAvailableEncryption(b"x")):
                 name = f"{kind}-private-{label}-{type(protection).__name__}"
                 keys[name] = key.private_bytes(encoding, PrivateFormat.PKCS8, protection)

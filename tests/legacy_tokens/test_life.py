@@ -116,9 +116,7 @@ class TestSunsetToCome:
     def test_a_page_may_read_it(self, strict: Server, user_id: int) -> None:
         headers = {"Origin": FRONTEND}
         answer = strict.get("/auth/me", sign(sub=user_id, **PARTIES), headers=headers)
-        exposed = {
-            name.strip().lower() for name in answer.headers["Access-Control-Expose-Headers"].split(",")
-        }
+        exposed = {name.strip().lower() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
         assert {"deprecation", "sunset"} <= exposed
         assert is_announced(answer)
 
@@ -175,9 +173,7 @@ class TestBesideClerk:
         good = sign(sub=user_id)
         wrong = jwt.encode({"sub": "1", "exp": 4_000_000_000}, OTHER_SECRET, "HS256")
         marked = jwt.encode({"sub": "1", "iss": clerk.issuer}, OTHER_SECRET, "HS256", {"kid": clerk.kid})
-        unknown = jwt.encode(
-            {"sub": "1"}, OTHER_SECRET, "HS256", {"kid": "unknown", "cat": "cl_B7d4PD111AAA"}
-        )
+        unknown = jwt.encode({"sub": "1"}, OTHER_SECRET, "HS256", {"kid": "unknown", "cat": "cl_B7d4PD111AAA"})
         before = len(keys.requests)
         for server in (plain, off, late):
             for token in (good, forge(good), wrong, marked, unknown, sign(sub=4711), sign(exp=1)):

@@ -62,9 +62,7 @@ class TestUserId:
         ],
         ids=["deleted", "banned", "off"],
     )
-    def test_may_not_come_in(
-        self, plain: Server, sql: Sql, columns: dict[str, Any], status: int, code: str
-    ) -> None:
+    def test_may_not_come_in(self, plain: Server, sql: Sql, columns: dict[str, Any], status: int, code: str) -> None:
         user_id = add_user(sql, **columns)
         check_refusal(me(plain, sub=user_id), code, status=status)
 
@@ -118,12 +116,7 @@ class TestAddress:
     def test_nobody(self, by_address: Server, sql: Sql) -> None:
         user_id = add_user(sql)
         before = all_rows(sql)
-        for address in (
-            *("nobody@example.com", "", "ada", f"{ADDRESS} ", "a%@example.com", "%"),
-            None,
-            7,
-            [ADDRESS],
-        ):
+        for address in (*("nobody@example.com", "", "ada", f"{ADDRESS} ", "a%@example.com", "%"), None, 7, [ADDRESS]):
             check_refusal(me(by_address, mail=address, sub=user_id), "token-invalid-claims")
         assert all_rows(sql) == before
 

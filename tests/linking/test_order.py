@@ -89,9 +89,7 @@ class TestOrder:
 
 
 class TestLater:
-    def test_deleted_user_leaves_nothing_to_link(
-        self, post: Post, linking: Server, clerk: Instance, sql: Sql
-    ) -> None:
+    def test_deleted_user_leaves_nothing_to_link(self, post: Post, linking: Server, clerk: Instance, sql: Sql) -> None:
         """Case P-07: the address, registered again, brings no plan and no key along."""
         user_id = add_user(sql)
         add_belongings(sql, user_id)
@@ -135,9 +133,7 @@ class TestLater:
         assert len(trail(sql)) == 1
 
 
-@pytest.mark.parametrize(
-    ("kind", "noted"), [("session.created", "last_login_at"), ("session.ended", "last_logout_at")]
-)
+@pytest.mark.parametrize(("kind", "noted"), [("session.created", "last_login_at"), ("session.ended", "last_logout_at")])
 def test_link_waits_for_a_session_event(
     post: Post, linking: Server, clerk: Instance, sql: Sql, database_url: str, kind: str, noted: str
 ) -> None:
@@ -179,17 +175,13 @@ class TestAtOnce:
         assert linked == [user_id]
         refused = [f"external_id already-linked [{user_id}]"] * 19 if by == "external_id" else []
         assert refusals(sql) == refused
-        assert sql.value("SELECT count(*) FROM users WHERE email_verified AND email = %s", ADDRESS) == (
-            by == "email"
-        )
+        assert sql.value("SELECT count(*) FROM users WHERE email_verified AND email = %s", ADDRESS) == (by == "email")
 
-    def test_one_user_comes_from_everywhere(
-        self, post: Post, linking: Server, clerk: Instance, sql: Sql
-    ) -> None:
+    def test_one_user_comes_from_everywhere(self, post: Post, linking: Server, clerk: Instance, sql: Sql) -> None:
         """Fifteen users, each with its first request, events and a session at once: no error, all on their old rows.
 
-        Five users at a time: of sixty transactions at once the last ones are rightly refused on a busy machine, since five
-        writers do not get to them within the two seconds that a request waits.
+        Five users at a time: of sixty transactions at once the last ones are rightly refused on a busy machine, since
+        five writers do not get to them within the two seconds that a request waits.
         """
         ids = {f"user_{number}": add_user(sql, f"{number}@example.com") for number in range(15)}
 

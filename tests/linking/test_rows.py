@@ -107,9 +107,7 @@ class TestOwnRow:
         assert own != 1
         return own
 
-    def test_empty_one_makes_room(
-        self, post: Post, linking: Server, clerk: Instance, sql: Sql, own: int
-    ) -> None:
+    def test_empty_one_makes_room(self, post: Post, linking: Server, clerk: Instance, sql: Sql, own: int) -> None:
         post("user.created", ada())
         me = linking.get("/auth/me", clerk.token(sub="user_1")).json()
         assert me["user"]["user_id"] == 1
@@ -117,9 +115,7 @@ class TestOwnRow:
         details = {"by": "email", "clerk_user_id": "user_1", "replaced_user_id": own}
         assert trail(sql) == [("user.linked", 1, details)]
 
-    def test_one_that_is_empty_again_makes_room(
-        self, post: Post, linking: Server, clerk: Instance, sql: Sql
-    ) -> None:
+    def test_one_that_is_empty_again_makes_room(self, post: Post, linking: Server, clerk: Instance, sql: Sql) -> None:
         """A template was made and deleted: the stored answer of that is nothing to keep."""
         add_user(sql)
         token, body = clerk.token(sub="user_1"), {"name": "x", "channel": "sms"}
@@ -142,9 +138,7 @@ class TestOwnRow:
         assert refusals(sql) == [f"{by} own-row-in-use [1]"]
 
     @pytest.mark.parametrize("use", ["key", "tokens", "plan", "role"])
-    def test_use_at_the_same_moment(
-        self, post: Post, database_url: str, sql: Sql, own: int, use: str
-    ) -> None:
+    def test_use_at_the_same_moment(self, post: Post, database_url: str, sql: Sql, own: int, use: str) -> None:
         """The use is not committed yet when the event comes: it is waited for, and nothing of it is lost."""
         connection = psycopg2.connect(database_url)
         connection.cursor().execute(USES[use], (own,))
@@ -171,10 +165,7 @@ class TestOwnRow:
         add_user(sql)
         add_user(sql, email_verified=False, clerk_user_id="user_1")
         post("user.created", ada())
-        assert sql.row("SELECT user_id, clerk_user_id FROM users") == {
-            "user_id": 1,
-            "clerk_user_id": "user_1",
-        }
+        assert sql.row("SELECT user_id, clerk_user_id FROM users") == {"user_id": 1, "clerk_user_id": "user_1"}
 
     def test_external_id_names_the_own_row(self, post: Post, sql: Sql, own: int) -> None:
         """Who notes our user_id at Clerk after the first request has said which row it is."""
@@ -194,18 +185,14 @@ class TestOwnRow:
 
 
 @pytest.fixture(scope="module")
-def asking(
-    database_url: str, emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
+def asking(database_url: str, emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     own = {**emulator.keys, "DATABASE_URL": database_url, "LEGACY_LINK_BY_EMAIL": "true"}
     with running_server(tmp_path_factory.mktemp("asking"), own) as running:
         yield running
 
 
 @pytest.mark.parametrize("by", ["email", "external_id"])
-def test_first_request_finds_the_legacy_row(
-    asking: Server, emulator: EmulatorProcess, sql: Sql, by: str
-) -> None:
+def test_first_request_finds_the_legacy_row(asking: Server, emulator: EmulatorProcess, sql: Sql, by: str) -> None:
     """The first request comes before any webhook, and Clerk's Backend API (the local instance) is asked who it is."""
     address = f"{by.replace('_', '-')}@example.com"
     user_id = add_user(sql, address if by == "email" else "old@example.com")

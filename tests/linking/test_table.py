@@ -62,9 +62,7 @@ SUPABASE = [
     Case("unverified address, taken by another identity", [linked()], None, is_verified=False),
     Case("two accounts, one linked", [linked(), legacy(email_verified=False)], None, "email ambiguous [2]"),
     Case("two accounts, identity unverified", [linked(email_verified=False), legacy()], 2),
-    Case(
-        "three accounts", [legacy(), *[legacy(email_verified=False)] * 2], None, "email ambiguous [1, 2, 3]"
-    ),
+    Case("three accounts", [legacy(), *[legacy(email_verified=False)] * 2], None, "email ambiguous [1, 2, 3]"),
     Case("deleted account had the address", [erased()], None),
     Case("deleted account of another identity beside the one", [erased(clerk_user_id="user_0"), legacy()], 2),
     Case("subject before address", [legacy("old@example.com"), legacy()], 1, external_id="1"),
@@ -146,9 +144,7 @@ HELD = LockedUser(
 class TestDatabaseThatFoldsMore:
     """lower() of PostgreSQL depends on the locale: in some, a Kelvin sign becomes a k and a dotted capital I an i."""
 
-    @pytest.mark.parametrize(
-        "email", ["mi\u212ae@example.com", "m\u0130ke@example.com", "M\u0130KE@example.com"]
-    )
+    @pytest.mark.parametrize("email", ["mi\u212ae@example.com", "m\u0130ke@example.com", "M\u0130KE@example.com"])
     def test_lookalike(self, email: str) -> None:
         refused = Refusal("email", (1,), Reason.LOOKALIKE)
         assert decide(user_with(email), [HELD], by_email=True) == refused
@@ -157,9 +153,7 @@ class TestDatabaseThatFoldsMore:
         assert decide(user_with("MIKE@Example.com"), [HELD], by_email=True) == Link("email", 1)
 
     def test_row_that_is_here_for_another_reason(self) -> None:
-        assert (
-            decide(user_with("mike@example.com"), [HELD._replace(has_address=False)], by_email=True) is None
-        )
+        assert decide(user_with("mike@example.com"), [HELD._replace(has_address=False)], by_email=True) is None
 
 
 def test_read_user_id() -> None:

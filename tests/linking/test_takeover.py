@@ -47,9 +47,7 @@ def is_untouched(sql: Sql, user_id: int) -> bool:
 
 
 class TestAddress:
-    def test_not_verified_at_clerk(
-        self, post: Post, linking: Server, clerk: Instance, sql: Sql, victim: int
-    ) -> None:
+    def test_not_verified_at_clerk(self, post: Post, linking: Server, clerk: Instance, sql: Sql, victim: int) -> None:
         for number, verification in enumerate(NOT_VERIFIED, start=1):
             data = ada(f"user_m{number}")
             data["email_addresses"][0]["verification"] = verification
@@ -127,9 +125,7 @@ class TestExternalId:
         assert is_untouched(sql, victim)
         assert trail(sql) == []
 
-    def test_row_of_somebody_else(
-        self, post: Post, linking: Server, clerk: Instance, sql: Sql, victim: int
-    ) -> None:
+    def test_row_of_somebody_else(self, post: Post, linking: Server, clerk: Instance, sql: Sql, victim: int) -> None:
         """Linked, made by a webhook, made by a request: a row with an owner is never given away."""
         post("user.created", ada("user_1"))
         post("user.created", user_data("user_2"))

@@ -171,9 +171,7 @@ def reading_users(database: Database) -> Iterator[Reads]:
                 connection.execute(text("SET lock_timeout = '1500ms'"))
                 while not enough.is_set():
                     started = time.monotonic()
-                    connection.execute(
-                        text("SELECT user_id, email, role FROM users WHERE user_id = 42")
-                    ).all()
+                    connection.execute(text("SELECT user_id, email, role FROM users WHERE user_id = 42")).all()
                     reads.longest = max(reads.longest, time.monotonic() - started)
                     reads.count += 1
                     time.sleep(0.002)

@@ -27,10 +27,7 @@ def test_two_at_once_both_succeed(password_era: Database) -> None:
 
     with ExitStack() as stack:
         with locking_session(password_era):
-            nodes = [
-                stack.enter_context(alembic("upgrade", "head", database_url=password_era.url))
-                for _ in range(2)
-            ]
+            nodes = [stack.enter_context(alembic("upgrade", "head", database_url=password_era.url)) for _ in range(2)]
             for node in nodes:
                 assert node.stderr is not None
                 lines = iter(node.stderr.readline, "")
@@ -51,9 +48,7 @@ def locking_session(database: Database) -> Iterator[None]:
         yield
 
 
-def test_waiting_for_another_migration_has_an_end(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_for_another_migration_has_an_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locking, "WAIT_FOR_OTHER", 0.1)
     monkeypatch.setattr(locking, "POLL", 0.05)
 
@@ -68,9 +63,7 @@ def test_a_long_transaction_delays_the_migration_and_no_reader(password_era: Dat
         report.execute(text("SELECT count(*) FROM users"))  # its lock stays until the transaction ends
         with alembic("upgrade", "head", database_url=password_era.url) as node:
             assert node.stderr is not None
-            refused = (
-                line for line in iter(node.stderr.readline, "") if "locked by another transaction" in line
-            )
+            refused = (line for line in iter(node.stderr.readline, "") if "locked by another transaction" in line)
             assert "(attempt 1 of 30)" in next(refused)
             assert password_era.revision() == "002"
             report.rollback()
@@ -81,9 +74,7 @@ def test_a_long_transaction_delays_the_migration_and_no_reader(password_era: Dat
     assert password_era.what_users_keep() == before
 
 
-def test_a_transaction_that_never_ends_stops_the_migration(
-    old: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_transaction_that_never_ends_stops_the_migration(old: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locking, "ATTEMPTS", 2)
     monkeypatch.setattr(locking, "LOCK_TIMEOUT", "50ms")
     monkeypatch.setattr(locking, "PAUSE", 0.05)

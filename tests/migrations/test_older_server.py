@@ -26,21 +26,14 @@ OLDER = [path for path in INSTALLED if 15 <= int(path.parent.name) < 18]
 @pytest.fixture
 def older_server() -> Iterator[URL]:
     if not OLDER:
-        pytest.skip(
-            "no PostgreSQL 15, 16 or 17 under /usr/lib/postgresql (Debian: apt install postgresql-15)"
-        )
+        pytest.skip("no PostgreSQL 15, 16 or 17 under /usr/lib/postgresql (Debian: apt install postgresql-15)")
     folder = Path(tempfile.mkdtemp(prefix="counterfoil-older-"))
     data = folder / "data"
     account = account_for(folder)  # PostgreSQL does not run as root
     private_folder(folder, account)
     try:
         subprocess.run(
-            [
-                OLDER[0] / "initdb",
-                "-D",
-                data,
-                *["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"],
-            ],
+            [OLDER[0] / "initdb", "-D", data, *["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]],
             **run_as(account),
             cwd="/",
             check=True,
@@ -54,9 +47,7 @@ def older_server() -> Iterator[URL]:
             stderr=subprocess.DEVNULL,
         ) as process:
             try:
-                url = URL.create(
-                    "postgresql+psycopg2", "postgres", query={"host": str(folder)}, database="postgres"
-                )
+                url = URL.create("postgresql+psycopg2", "postgres", query={"host": str(folder)}, database="postgres")
                 wait_for(lambda: answers(url), 30)
                 yield url
             finally:

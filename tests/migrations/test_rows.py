@@ -52,9 +52,7 @@ def test_users_from_before_subscriptions_get_the_free_plan(database: Database) -
     database.rows(PASSWORD_USERS)
     database.upgrade("002")
 
-    assert database.rows("SELECT plan, status, count(*) FROM subscriptions GROUP BY 1, 2") == [
-        ("free", "active", 300)
-    ]
+    assert database.rows("SELECT plan, status, count(*) FROM subscriptions GROUP BY 1, 2") == [("free", "active", 300)]
 
 
 def test_rows_from_before_are_legacy_and_later_ones_go_on_after_them(password_era: Database) -> None:

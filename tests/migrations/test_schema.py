@@ -45,9 +45,7 @@ def test_history_is_one_line_of_numbers() -> None:
     assert [f"{number:03}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
 
 
-def test_head_is_what_the_models_make_to_the_last_catalog_entry(
-    database: Database, migrated: Database
-) -> None:
+def test_head_is_what_the_models_make_to_the_last_catalog_entry(database: Database, migrated: Database) -> None:
     """Alembic does not compare CHECK constraints, identities, and conditions or expressions of indexes."""
     options = {"compare_type": True, "compare_server_default": True}
     with migrated.engine.connect() as connection:
@@ -92,8 +90,6 @@ def test_everything_that_is_not_obvious_has_a_comment(walk: list[tuple[str, Rows
     rows = {tuple(row) for _, schema in walk for row in schema}
     assert [table for kind, table, _, comment in rows if kind == "table" and not comment] == []
     silent = {(table, name) for kind, table, name, what in rows if kind == "column" and "COMMENT" not in what}
-    foreign = {
-        (table, "user_id") for table in ("jwt_blacklist", "subscriptions", "usage_metrics", "api_keys")
-    }
+    foreign = {(table, "user_id") for table in ("jwt_blacklist", "subscriptions", "usage_metrics", "api_keys")}
     status = {("subscriptions", "status")}
     assert {(table, name) for table, name in silent if name not in OBVIOUS} <= foreign | status

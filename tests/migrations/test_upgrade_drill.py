@@ -13,9 +13,7 @@ from tests.support.server import Server, running_server
 
 USERS = 100_000
 SINGLE = 50_000  # the others share an address with somebody, of whom one keeps it
-HOLDERS = (
-    SINGLE + (USERS - SINGLE) // 2 + 1
-)  # the last number is half of a pair whose other half is not there
+HOLDERS = SINGLE + (USERS - SINGLE) // 2 + 1  # the last number is half of a pair whose other half is not there
 SAMPLE = 100
 SECRET = "".join(f"{number:02x}" for number in range(0, 256, 7))
 
@@ -31,8 +29,8 @@ FILL = f"""
     INSERT INTO usage_metrics (user_id, tokens_used) SELECT user_id, user_id % 100 FROM users
 """
 KEPT = """
-    SELECT count(*), md5(string_agg(concat_ws(',', user_id, role, users.created_at, plan, tokens_used), ';' ORDER BY user_id))
-    FROM users JOIN subscriptions USING (user_id) JOIN usage_metrics USING (user_id)
+    SELECT count(*), md5(string_agg(concat_ws(',', user_id, role, users.created_at, plan, tokens_used), ';' ORDER BY
+    user_id)) FROM users JOIN subscriptions USING (user_id) JOIN usage_metrics USING (user_id)
 """
 
 
@@ -93,9 +91,7 @@ def user_id_of(answer: requests.Response) -> int:
 
 def link(server: Server, clerk: Instance, clerk_user: str, user_id: int, *, by_email: bool) -> None:
     """Clerk tells of a user who was imported with our id, or who signed up anew with the old address."""
-    data = user_data(
-        clerk_user, email=f"user{user_id}@example.COM" if by_email else f"new{user_id}@example.com"
-    )
+    data = user_data(clerk_user, email=f"user{user_id}@example.COM" if by_email else f"new{user_id}@example.com")
     if not by_email:
         data["external_id"] = str(user_id)
     body = event("user.created", data)

@@ -20,7 +20,8 @@ from tests.support.clerk import Instance, event, user_data
 from tests.support.database import Sql
 from tests.support.server import Server, running_server
 
-# The description and its page are as large as the API, and `/` is a page where it was built; their own tests look at them.
+# The description and its page are as large as the API, and `/` is a page where it was built; their own tests look at
+# them.
 ELSEWHERE = {"GET /openapi.json", "GET /docs", "GET /"}
 HEADERS = ("Content-Type", "Location", "ETag", "WWW-Authenticate", "Retry-After")
 MOST_BYTES = 2_000
@@ -101,19 +102,10 @@ def shown(snapshot: SnapshotAssertion) -> SnapshotAssertion:
 
 
 def call_account(record: Recorder) -> None:
-    for path in (
-        "/config.json",
-        "/healthz",
-        "/readyz",
-        "/auth/me",
-        "/protected",
-        "/api/subscription",
-        "/api/tokens",
-    ):
+    for path in ("/config.json", "/healthz", "/readyz", "/auth/me", "/protected", "/api/subscription", "/api/tokens"):
         record(f"GET {path}")
     record(
-        "PATCH /api/me",
-        json={"bio": "Counts.", "website": None, "social_links": {"github": "https://github.com/ada"}},
+        "PATCH /api/me", json={"bio": "Counts.", "website": None, "social_links": {"github": "https://github.com/ada"}}
     )
     record("GET /api/me")
     record("GET /api/me/events")
@@ -129,16 +121,13 @@ def call_keys(record: Recorder) -> None:
 
 
 def call_campaigns(record: Recorder) -> None:
-    template = record("POST /api/templates", json={"name": "Sale", "channel": "email", "tags": ["a"]})[
-        "template_id"
-    ]
+    template = record("POST /api/templates", json={"name": "Sale", "channel": "email", "tags": ["a"]})["template_id"]
     record("GET /api/templates")
     record("GET /api/templates/{template_id}", template)
     record("PATCH /api/templates/{template_id}", template, json={"description": "Every spring."})
     for mount in ("/api/campaigns", "/campaigns"):
         made = record(
-            f"POST {mount}",
-            json={"template_id": template, "budget": {"amount_minor": 125_000, "currency": "EUR"}},
+            f"POST {mount}", json={"template_id": template, "budget": {"amount_minor": 125_000, "currency": "EUR"}}
         )
         one, campaign = f"{mount}/{{campaign_id}}", made["campaign_id"]
         record(f"GET {one}", campaign)
@@ -159,12 +148,7 @@ def call_users(record: Recorder, other: int) -> None:
 
 
 def test_answers(
-    record: Recorder,
-    server: Server,
-    clerk: Instance,
-    emulator: EmulatorProcess,
-    sql: Sql,
-    shown: SnapshotAssertion,
+    record: Recorder, server: Server, clerk: Instance, emulator: EmulatorProcess, sql: Sql, shown: SnapshotAssertion
 ) -> None:
     call_account(record)
     call_keys(record)
@@ -173,8 +157,7 @@ def test_answers(
     call_users(record, add_user(sql, clerk_user_id=bob, first_name="Bob"))
     body = event("user.created", user_data("user_3"))
     record.keep(
-        "POST /api/webhooks",
-        server.request("POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body)),
+        "POST /api/webhooks", server.request("POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body))
     )
     record("POST /api/sessions/revoke")
     described = json.loads(describe())["paths"]

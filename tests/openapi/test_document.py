@@ -16,9 +16,7 @@ from tests.support.server import Server
 
 DOCUMENT: dict[str, Any] = json.loads(describe())
 OPERATIONS = [
-    (path, method, operation)
-    for path, methods in DOCUMENT["paths"].items()
-    for method, operation in methods.items()
+    (path, method, operation) for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()
 ]
 NAMES = [f"{method.upper()} {path}" for path, method, _ in OPERATIONS]
 SCHEMAS = DOCUMENT["components"]["schemas"]

@@ -130,10 +130,7 @@ class TestKeys:
                 assert "scope" not in said(one)
 
     def test_scope_of_some_methods(self) -> None:
-        for policy, methods in (
-            (Policy(read=Scope.TOKENS_READ), READS),
-            (Policy(write=Scope.TOKENS_SPEND), WRITES),
-        ):
+        for policy, methods in ((Policy(read=Scope.TOKENS_READ), READS), (Policy(write=Scope.TOKENS_SPEND), WRITES)):
             described = operations(policy)
             assert {method for method, one in described.items() if key_scopes(one)} == set(methods)
 
@@ -252,11 +249,7 @@ class TestInput:
         assert {
             method: (body["required"], body["content"]["application/json"]["schema"]["$ref"])
             for method, body in bodies.items()
-        } == {
-            "post": (True, f"{schema}Name"),
-            "put": (True, f"{schema}Name"),
-            "patch": (False, f"{schema}Size"),
-        }
+        } == {"post": (True, f"{schema}Name"), "put": (True, f"{schema}Name"), "patch": (False, f"{schema}Size")}
 
     def test_refusals_of_a_body(self, described: Operations) -> None:
         """But for a body that the view reads itself: it says what it refuses."""

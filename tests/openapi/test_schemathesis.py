@@ -97,9 +97,7 @@ def described() -> OpenApiSchema:
 @pytest.fixture
 def call(caller: Caller, request: pytest.FixtureRequest) -> Iterator[Call]:
     """For operations that are to be reached: not all requests of one may end in a refusal."""
-    request.node._nodeid = (
-        request.node.nodeid
-    )  # schemathesis 4.32 writes to it, and pytest 9.2 has it no more
+    request.node._nodeid = request.node.nodeid  # schemathesis 4.32 writes to it, and pytest 9.2 has it no more
     there: dict[str, dict[str, int]] = {}
     statuses: dict[str, list[int]] = {}
 

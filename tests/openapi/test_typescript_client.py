@@ -73,11 +73,7 @@ class Page:
         tokens = (self.good if cached is None else cached, self.good)
         arguments = ("--eval", start, "calls.js", url or self.between.url, scenario, *tokens)
         printed = subprocess.run(
-            ["node", "--input-type=module", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+            ["node", "--input-type=module", *arguments], capture_output=True, text=True, check=False, timeout=60
         )
         assert printed.returncode == 0, printed.stderr
         told = json.loads(printed.stdout)

@@ -6,19 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Deliver
-from tests.support.billing import (
-    BILLED,
-    EVENTS,
-    FUTURE,
-    PAST,
-    SUBSCRIPTION,
-    USER,
-    alone,
-    item,
-    listing,
-    plan,
-    status,
-)
+from tests.support.billing import BILLED, EVENTS, FUTURE, PAST, SUBSCRIPTION, USER, alone, item, listing, plan, status
 from tests.support.clerk import Instance, user_data
 from tests.support.database import Sql
 from tests.support.fixtures import Shown
@@ -73,14 +61,7 @@ class TestSubscription:
         ids=range(18),  # FUTURE and PAST differ from one test process to the next
     )
     def test_statuses(
-        self,
-        deliver: Deliver,
-        sql: Sql,
-        shown: Shown,
-        outer: str,
-        inner: str,
-        end: int | None,
-        expected: Plan,
+        self, deliver: Deliver, sql: Sql, shown: Shown, outer: str, inner: str, end: int | None, expected: Plan
     ) -> None:
         deliver("user.created", user_data(USER))
         deliver("subscription.created", listing(item("pro", 1)))
@@ -170,16 +151,11 @@ class TestItem:
             ("ended", {"status": "ended", "plan": None}, ("free", "active")),
             ("ended", {"status": "ended", "plan": {"slug": "gold"}}, ("free", "active")),
             *(("updated", {"status": over}, ("free", "active")) for over in OVER),
-            *(
-                (over, {"status": over}, ("free", "active"))
-                for over in ("abandoned", "incomplete", "upcoming")
-            ),
+            *((over, {"status": over}, ("free", "active")) for over in ("abandoned", "incomplete", "upcoming")),
             ("upcoming", {"status": "upcoming", "plan": None}, ("free", "active")),
         ],
     )
-    def test_each_kind(
-        self, deliver: Deliver, sql: Sql, kind: str, changes: dict[str, Any], expected: Plan
-    ) -> None:
+    def test_each_kind(self, deliver: Deliver, sql: Sql, kind: str, changes: dict[str, Any], expected: Plan) -> None:
         deliver("user.created", user_data(USER))
         deliver("subscription.created", listing(item("pro", 1)))
         assert status(deliver(f"subscriptionItem.{kind}", alone("pro", 2, **changes))) == "applied"

@@ -1,4 +1,4 @@
-"""Events of Clerk Billing in any order, any number of times, some of them lost, lead to what those that came describe."""
+"""Events of Clerk Billing in any order, any number of times, some of them lost, lead to what the others describe."""
 
 from typing import Any
 
@@ -32,7 +32,8 @@ DELETED = ("user.deleted", {"id": USER, "deleted": True})
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Arrival]:
-    """What Clerk sends of a user's subscription after some steps, as it arrives: numbered, with the status of each list.
+    """What Clerk sends of a user's subscription after some steps, as it arrives: numbered, with the status of each
+    list.
 
     That status is often another one than the item's, and says nothing as long as the list is not over.
     """
@@ -53,9 +54,7 @@ def histories(draw: st.DrawFn) -> list[Arrival]:
 
 
 # The tables are emptied by the test itself, before each example.
-@settings(
-    max_examples=80, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(received=histories())
 def test_history(sql: Sql, receive: Receive, received: list[Arrival]) -> None:
     sql.empty_all()

@@ -33,7 +33,7 @@ class TestUser:
     def test_new_user_of_a_legacy_row(
         self, deliver: Deliver, sql: Sql, shown: Shown, slug: str, *, is_user_first: bool
     ) -> None:
-        """Clerk sends both when a user signs up: the link does not depend on which is faster, and the old plan stays."""
+        """Clerk sends both when a user signs up: the link does not depend on which is faster; the old plan stays."""
         legacy = sql.value("INSERT INTO users (provisioned_by) VALUES ('legacy') RETURNING user_id")
         sql.rows("INSERT INTO subscriptions (user_id, plan) VALUES (%s, 'pro')", legacy)
         events = [
@@ -78,9 +78,7 @@ class TestPlanGivenHere:
         return give
 
     @pytest.fixture(params=["admin", "operator", "older system"])
-    def given(
-        self, request: pytest.FixtureRequest, sql: Sql, settings: dict[str, str], given_by_admin: Any
-    ) -> Any:
+    def given(self, request: pytest.FixtureRequest, sql: Sql, settings: dict[str, str], given_by_admin: Any) -> Any:
         """Give the user a plan."""
 
         def give(plan: str) -> None:
@@ -165,12 +163,7 @@ class TestUnknownPlan:
         assert sql.rows("SELECT * FROM users") == []
 
     def test_is_kept_until_the_slug_is_ours(
-        self,
-        settings: dict[str, str],
-        deliver: Deliver,
-        clerk: Instance,
-        sql: Sql,
-        monkeypatch: pytest.MonkeyPatch,
+        self, settings: dict[str, str], deliver: Deliver, clerk: Instance, sql: Sql, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         data = listing(item("gold"))
         assert status(deliver("subscription.created", data, event_id="msg_1")) == "dead"
@@ -191,9 +184,7 @@ class TestUnknownPlan:
             for old in ({"slug": "old_plan"}, {"slug": "\x00"}, {"slug": None}, {}, None):
                 sql.empty_all()
                 gone = item("old", 1, is_over, plan=old)
-                assert (
-                    status(deliver("subscription.updated", listing(gone, item("pro", 2), at=2))) == "applied"
-                )
+                assert status(deliver("subscription.updated", listing(gone, item("pro", 2), at=2))) == "applied"
                 assert plan(sql) == ("pro", "active"), (is_over, old)
 
 
@@ -212,9 +203,7 @@ class TestPublishedExamples:
         assert plan(sql) == ("free", "active")
 
     @pytest.mark.parametrize("is_reversed", [False, True])
-    def test_with_our_slugs(
-        self, deliver: Deliver, sql: Sql, examples: dict[str, Any], *, is_reversed: bool
-    ) -> None:
+    def test_with_our_slugs(self, deliver: Deliver, sql: Sql, examples: dict[str, Any], *, is_reversed: bool) -> None:
         """All are of one item: it ended last."""
         for kind, body in sorted(examples.items(), reverse=is_reversed):
             data = copy.deepcopy(body["data"])

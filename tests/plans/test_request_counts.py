@@ -33,9 +33,7 @@ def test_what_counts(start_server: StartServer, clerk: Instance, sql: Sql) -> No
     """Whatever becomes of the request, if it has a caller who is not refused as such. Nothing is written meanwhile."""
     banned = add_user(sql, clerk_user_id="user_banned", banned=True)
     quiet, busy, owner = (add_user(sql, clerk_user_id=f"user_{name}") for name in ("quiet", "busy", "owner"))
-    sql.rows(
-        "INSERT INTO revoked_sessions (session_id, expires_at) VALUES ('sess_2', now() + interval '1 day')"
-    )
+    sql.rows("INSERT INTO revoked_sessions (session_id, expires_at) VALUES ('sess_2', now() + interval '1 day')")
     token, silent = clerk.token(sub="user_busy"), clerk.token(sub="user_quiet")
     with start_server() as own:
         before = sql.rows("SELECT *, xmin::text FROM usage_metrics")
@@ -109,9 +107,7 @@ class TestStop:
             server.stop(signal.SIGQUIT)
         assert counted(sql) == {user_id: answered}
 
-    def test_database_away(
-        self, start_server: StartServer, clerk: Instance, sql: Sql, database_url: str
-    ) -> None:
+    def test_database_away(self, start_server: StartServer, clerk: Instance, sql: Sql, database_url: str) -> None:
         """The counts are lost, and gunicorn ends all the same."""
         add_user(sql, clerk_user_id="user_1")
         with start_server() as server:
@@ -143,7 +139,7 @@ class TestStop:
         return ids
 
     def test_row_that_is_released(self, own: Server, users: list[int], sql: Sql, database_url: str) -> None:
-        """The worker tries again until the row is free. SIGQUIT meanwhile does not cut it off: gunicorn waits 2 s more."""
+        """The worker tries again until the row is free. SIGQUIT meanwhile does not cut it off: gunicorn waits 2 s."""
         with holding(database_url, HOLD.format(users[0])):
             own.begin_to_stop()
             wait_for(lambda: counted(sql) == {users[0]: 0, users[1]: 2})

@@ -112,9 +112,7 @@ class TestChange:
 
     def test_twenty_at_once(self, sql: Sql, subscriber: Subscriber) -> None:
         """Whatever the order, the limit is the plan's, and each change begins where the one before ended."""
-        in_parallel(
-            [partial(subscriber.set_plan, plan) for plan in ["pro", "free", "enterprise", "free"] * 5]
-        )
+        in_parallel([partial(subscriber.set_plan, plan) for plan in ["pro", "free", "enterprise", "free"] * 5])
         moves = [row["details"] for row in sql.rows(EVENTS)]
         assert [move["from"] for move in moves] == ["free", *(move["to"] for move in moves[:-1])]
         plan = sql.value("SELECT plan FROM subscriptions WHERE user_id = %s", subscriber.user_id)
@@ -139,6 +137,4 @@ def test_each_plan_allows_what_the_one_below_does() -> None:
     for lower, higher in itertools.pairwise(PLANS.values()):
         assert higher.tokens_a_month > lower.tokens_a_month
         assert higher.api_keys > lower.api_keys
-        assert higher.campaigns is None or (
-            lower.campaigns is not None and higher.campaigns > lower.campaigns
-        )
+        assert higher.campaigns is None or (lower.campaigns is not None and higher.campaigns > lower.campaigns)

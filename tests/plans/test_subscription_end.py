@@ -1,4 +1,6 @@
-"""A plan that comes to its end, and what a change of plan does to limits and to those who have more than the new plan allows."""
+"""A plan that comes to its end, and what a change of plan does to limits and to those who have more than the new plan
+allows.
+"""
 
 from functools import partial
 from typing import Any
@@ -132,12 +134,7 @@ class TestLapseAtClerk:
         ids=range(6),  # FUTURE and PAST differ from one test process to the next
     )
     def test_next_request(
-        self,
-        deliver: Deliver,
-        sql: Sql,
-        subscriber: Subscriber,
-        others: list[Any],
-        expected: tuple[str, str, bool],
+        self, deliver: Deliver, sql: Sql, subscriber: Subscriber, others: list[Any], expected: tuple[str, str, bool]
     ) -> None:
         dear = item("enterprise", status="canceled", period_end=FUTURE)
         deliver("subscription.created", listing(dear, *others, payer=payer(ADA)))
@@ -209,9 +206,7 @@ class TestTokenLimit:
         assert subscriber.show()["limits"]["tokens_a_month"] == back_on_free
 
     @pytest.mark.parametrize("by_hand", [99, 20_000])
-    def test_given_by_hand_before_a_smaller_plan(
-        self, sql: Sql, subscriber: Subscriber, by_hand: int
-    ) -> None:
+    def test_given_by_hand_before_a_smaller_plan(self, sql: Sql, subscriber: Subscriber, by_hand: int) -> None:
         subscriber.set_plan("pro")
         sql.rows(GIVE_LIMIT, by_hand, subscriber.user_id)
         subscriber.set_plan("free")

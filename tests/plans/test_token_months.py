@@ -58,9 +58,7 @@ class TestInParallel:
         assert taken == [amount * number for number in range(1, fit + 1)]
         assert sql.value("SELECT tokens_used FROM usage_metrics") == fit * amount
         refused = [answer.json() for answer in answers if not answer.ok]
-        assert {(body["remaining"], body["used"]) for body in refused} == {
-            (10_000 - fit * amount, fit * amount)
-        }
+        assert {(body["remaining"], body["used"]) for body in refused} == {(10_000 - fit * amount, fit * amount)}
 
     def test_first_of_a_user(self, many: Spender, sql: Sql) -> None:
         """Neither user nor usage is there yet."""

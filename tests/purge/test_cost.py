@@ -1,4 +1,6 @@
-"""What deleting costs the database, by `flask purge` and with a user: it reads its own rows by an index, however many stay."""
+"""What deleting costs the database, by `flask purge` and with a user: it reads its own rows by an index, however many
+stay.
+"""
 
 import json
 from collections.abc import Iterator
@@ -13,21 +15,20 @@ from tests.support.query_plans import Plan, blocks, explain, filled_database, no
 
 ROWS = 200_000
 TOMBSTONES = 200
-# A tenth of each table is to go; of the ledger's old rows every hundredth waits for people. Most users have no campaign, the
-# youngest tombstone has two thousand, and the other users have so many that a planner could think of reading the whole table.
+# A tenth of each table is to go; of the ledger's old rows every hundredth waits for people. Most users have no
+# campaign, the youngest tombstone has two thousand, and the other users have so many that a planner could think of
+# reading the whole table.
 FILL = f"""
 INSERT INTO users (clerk_user_id, deleted_at, is_active)
 SELECT 'user_' || n, CASE WHEN n <= {TOMBSTONES} THEN now() END, n > {TOMBSTONES} FROM generate_series(1, 5000) n;
 INSERT INTO campaigns (user_id, name, channel, deleted_at)
-SELECT CASE WHEN n % 100 = 1 THEN {TOMBSTONES} ELSE 3000 + n % 4 END, 'n', 'email', CASE WHEN n % 10 = 0 THEN now() - interval '31 d' END
-FROM generate_series(1, {ROWS}) n;
-INSERT INTO idempotency_keys (user_id, method, path, key, body_hash, status, body, expires_at)
-SELECT 1 + n % 1000, 'POST', '/api/campaigns', n, 'x', 201, '', now() + interval '1 s' * (n - {ROWS // 10})
-FROM generate_series(1, {ROWS}) n;
-INSERT INTO revoked_sessions (session_id, expires_at)
-SELECT 'sess_' || n, now() - interval '1 d' + interval '1 s' * (n - {ROWS // 10}) FROM generate_series(1, {ROWS}) n;
-INSERT INTO webhook_events (event_id, source, status, received_at)
-SELECT 'msg_' || n, 'svix', CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'applied' END,
+SELECT CASE WHEN n % 100 = 1 THEN {TOMBSTONES} ELSE 3000 + n % 4 END, 'n', 'email', CASE WHEN n % 10 = 0 THEN now() -
+interval '31 d' END FROM generate_series(1, {ROWS}) n; INSERT INTO idempotency_keys (user_id, method, path, key,
+body_hash, status, body, expires_at) SELECT 1 + n % 1000, 'POST', '/api/campaigns', n, 'x', 201, '', now() + interval '1
+s' * (n - {ROWS // 10}) FROM generate_series(1, {ROWS}) n; INSERT INTO revoked_sessions (session_id, expires_at) SELECT
+'sess_' || n, now() - interval '1 d' + interval '1 s' * (n - {ROWS // 10}) FROM generate_series(1, {ROWS}) n; INSERT
+INTO webhook_events (event_id, source, status, received_at) SELECT 'msg_' || n, 'svix', CASE WHEN n % 100 = 0 THEN
+'dead' ELSE 'applied' END,
        now() - interval '90 d' + interval '1 s' * (n - {ROWS // 10})
 FROM generate_series(1, {ROWS}) n
 """
@@ -87,8 +88,8 @@ class TestUser:
         assert "campaigns" in {node.get("Relation Name") for node in nodes(plan)}
         for node in nodes(plan):
             # The others are empty here.
-            assert node["Node Type"] != "Seq Scan" or node["Relation Name"] not in {"users", "campaigns"}, (
-                json.dumps(plan, indent=1)
+            assert node["Node Type"] != "Seq Scan" or node["Relation Name"] not in {"users", "campaigns"}, json.dumps(
+                plan, indent=1
             )
 
     def test_cascade(self, filled: Connection) -> None:

@@ -39,12 +39,11 @@ class TestWhatGoes:
         for status in ("stale", "ignored"):
             put(sql, "webhook_events")
             sql.rows(
-                "UPDATE webhook_events SET status = %s WHERE received_at < now() - interval '300 d' AND status = 'applied'",
+                "UPDATE webhook_events SET status = %s "
+                "WHERE received_at < now() - interval '300 d' AND status = 'applied'",
                 status,
             )
-        assert purge() == report(
-            {"campaigns": 3, "idempotency_keys": 3, "revoked_sessions": 3, "webhook_events": 5}
-        )
+        assert purge() == report({"campaigns": 3, "idempotency_keys": 3, "revoked_sessions": 3, "webhook_events": 5})
         assert all_rows(sql) == kept
         assert purge() == report({})
 
@@ -69,9 +68,7 @@ class TestWhatGoes:
         assert purge() == report(numbers)
 
 
-def test_campaign_is_restorable_as_long_as_it_is_kept(
-    purge: Purge, server: Server, clerk: Instance, sql: Sql
-) -> None:
+def test_campaign_is_restorable_as_long_as_it_is_kept(purge: Purge, server: Server, clerk: Instance, sql: Sql) -> None:
     owner = Owner(server, clerk)
     live, kept, old = (owner.create(name=name, tags=[name]) for name in ("live", "kept", "old"))
     for campaign, age in ((kept, "29 d 23 h"), (old, "30 d")):
@@ -81,9 +78,7 @@ def test_campaign_is_restorable_as_long_as_it_is_kept(
             *(age, campaign["campaign_id"]),
         )
     # None is there of a deleted campaign; one that was left behind would go with it.
-    sql.rows(
-        "INSERT INTO campaign_tags SELECT campaign_id, 'left', user_id, now() FROM campaigns WHERE name = 'old'"
-    )
+    sql.rows("INSERT INTO campaign_tags SELECT campaign_id, 'left', user_id, now() FROM campaigns WHERE name = 'old'")
     usage = "SELECT tokens_used, tokens_limit, campaigns_created FROM usage_metrics ORDER BY user_id DESC"
     used = sql.rows(usage)
     assert "\ncampaigns: 1 deleted\n" in purge()
@@ -143,9 +138,7 @@ def test_deleted_user_with_more_than_goes_at_once(
     assert purge() == report({"idempotency_keys": 2_000})
 
 
-def test_expired_idempotency_key_is_a_new_one(
-    purge: Purge, server: Server, clerk: Instance, sql: Sql
-) -> None:
+def test_expired_idempotency_key_is_a_new_one(purge: Purge, server: Server, clerk: Instance, sql: Sql) -> None:
     owner = Owner(server, clerk)
     first = owner.post("k").json()
     purge()
@@ -156,9 +149,7 @@ def test_expired_idempotency_key_is_a_new_one(
 
 
 @pytest.mark.parametrize("ends_deleted", [False, True])
-def test_event_resent_after_it_left_the_ledger(
-    purge: Purge, deliver: Deliver, sql: Sql, *, ends_deleted: bool
-) -> None:
+def test_event_resent_after_it_left_the_ledger(purge: Purge, deliver: Deliver, sql: Sql, *, ends_deleted: bool) -> None:
     """What the ledger no longer knows is known by the rows themselves: an old event changes nothing."""
     at = now_ms() - 10_000
     session = session_data("user_1", "sess_1", created_at=at, updated_at=at, expire_at=at)

@@ -54,11 +54,7 @@ class TestSkew:
 
     @pytest.mark.parametrize(
         ("name", "sign", "code"),
-        [
-            ("exp", -1, "token-expired"),
-            ("nbf", 1, "token-not-active-yet"),
-            ("iat", 1, "token-iat-in-the-future"),
-        ],
+        [("exp", -1, "token-expired"), ("nbf", 1, "token-not-active-yet"), ("iat", 1, "token-iat-in-the-future")],
     )
     def test_of(self, server: Server, clerk: Instance, name: str, sign: int, code: str) -> None:
         within: dict[str, Any] = {name: time.time() + 4 * sign}

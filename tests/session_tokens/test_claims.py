@@ -30,9 +30,7 @@ class TestValues:
         identifiers = [(name, value) for name in ("sub", "sid") for value in NOT_AN_IDENTIFIER]
         actors = [("act", value) for value in NOT_AN_ACTOR]
         attacker.are_refused(
-            [*instants, *identifiers, *actors],
-            lambda claim: sign_payload(clerk, claims_with(clerk, *claim)),
-            INVALID,
+            [*instants, *identifiers, *actors], lambda claim: sign_payload(clerk, claims_with(clerk, *claim)), INVALID
         )
 
     def test_none(self, attacker: Attacker, clerk: Instance) -> None:

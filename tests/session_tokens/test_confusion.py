@@ -81,9 +81,7 @@ class TestAlgorithm:
             return clerk.token(headers={"alg": name})
 
         attacker.are_refused(ALGORITHMS, signed, "token-invalid-algorithm")
-        attacker.are_refused(
-            ALGORITHMS, lambda name: signed(name).rpartition(".")[0] + ".", "token-invalid-algorithm"
-        )
+        attacker.are_refused(ALGORITHMS, lambda name: signed(name).rpartition(".")[0] + ".", "token-invalid-algorithm")
 
     def test_our_key_under_another_algorithm(self, attacker: Attacker, clerk: Instance) -> None:
         """Whether the header tells of it or not."""
@@ -91,9 +89,7 @@ class TestAlgorithm:
         attacker.are_refused(
             names, lambda name: _token(clerk, {"alg": name}, _signer(clerk, name)), "token-invalid-algorithm"
         )
-        attacker.are_refused(
-            names, lambda name: _token(clerk, {}, _signer(clerk, name)), "token-invalid-signature"
-        )
+        attacker.are_refused(names, lambda name: _token(clerk, {}, _signer(clerk, name)), "token-invalid-signature")
 
     def test_ecdsa_of_zeros(self, attacker: Attacker, clerk: Instance) -> None:
         """r = s = 0 was good for every key and text (CVE-2022-21449)."""
@@ -161,12 +157,7 @@ def listener() -> Iterator[KeyServer]:
 class TestBroughtAlong:
     @pytest.mark.parametrize("names_our_key", [True, False])
     def test_key(
-        self,
-        attacker: Attacker,
-        clerk: Instance,
-        listener: KeyServer,
-        refetching_server: Server,
-        names_our_key: bool,
+        self, attacker: Attacker, clerk: Instance, listener: KeyServer, refetching_server: Server, names_our_key: bool
     ) -> None:
         stranger = Instance()
         kid = clerk.kid if names_our_key else stranger.kid
@@ -184,9 +175,7 @@ class TestBroughtAlong:
 
         attacker.are_refused(brought, token, "token-invalid-signature")
         by_jwks = Attacker(refetching_server, attacker.sql)
-        by_jwks.are_refused(
-            brought, token, "token-invalid-signature" if names_our_key else "jwk-kid-mismatch"
-        )
+        by_jwks.are_refused(brought, token, "token-invalid-signature" if names_our_key else "jwk-kid-mismatch")
         assert listener.requests == []
 
     def test_key_id(self, clerk: Instance, refetching_server: Server, sql: Sql) -> None:

@@ -41,9 +41,7 @@ class TestBase64Url:
 
 class TestJsonObject:
     @given(OBJECTS, st.sampled_from([None, 1]), st.booleans())
-    def test_reads_what_was_written(
-        self, value: dict[str, object], indent: int | None, is_ascii: bool
-    ) -> None:
+    def test_reads_what_was_written(self, value: dict[str, object], indent: int | None, is_ascii: bool) -> None:
         text = json.dumps(value, indent=indent, ensure_ascii=is_ascii)
         assert decode_json_object(text.encode("utf-8")) == value
 

@@ -21,7 +21,8 @@ JSON = st.recursive(
 MEMBERS = ("id", "slg", "rol", "per", "fpm")
 FLAT = ("org_id", "org_role", "org_slug", "org_permissions", "fea", "pla", "fva")
 JUNK = [
-    None, True, 0, 2, -1, 10**4000, 1.5, "", " ", "\x00", "\ud800", "é", "a b", "x" * 300, [], ["a"], [["a"]], {}, {"id": "a"},
+    None, True, 0, 2, -1, 10**4000, 1.5, "", " ", "\x00", "\ud800", "é", "a b", "x" * 300,
+    [], ["a"], [["a"]], {}, {"id": "a"},
 ]  # fmt: skip
 
 
@@ -73,9 +74,7 @@ class TestVersion2:
             frozenset() if member in ("per", "fpm") else frozenset({"org:docs:read"}),
             frozenset({"o:docs"}),
         )
-        check_each(
-            JUNK, lambda junk: read_entitlements(version_2("o:docs", **whole | {member: junk})), expected
-        )
+        check_each(JUNK, lambda junk: read_entitlements(version_2("o:docs", **whole | {member: junk})), expected)
 
 
 class TestVersion1:
@@ -136,10 +135,7 @@ SCOPED: tuple[tuple[str, AbstractSet[str]], ...] = (
 class TestFeaturesAndPlans:
     def test_hold_scope_and_slug(self) -> None:
         for text, names in SCOPED:
-            features, plans = (
-                read_entitlements({"v": 2, "fea": text}),
-                read_entitlements({"v": 2, "pla": text}),
-            )
+            features, plans = (read_entitlements({"v": 2, "fea": text}), read_entitlements({"v": 2, "pla": text}))
             assert (features.features, features.plans) == (names, frozenset()), text
             assert (plans.features, plans.plans) == (frozenset(), names), text
 
@@ -238,10 +234,7 @@ class TestPermissionMasks:
         for fea, per, granted in (
             ("o:a:b,o:c", "read,manage", {"org:c:read", "org:c:manage"}),
             ("o:,o:c", "read,manage", {"org:c:read", "org:c:manage"}),
-            *(
-                ("o:b,o:c", f"{name},manage", {"org:b:manage", "org:c:manage"})
-                for name in ("read:all", "read all", "")
-            ),
+            *(("o:b,o:c", f"{name},manage", {"org:b:manage", "org:c:manage"}) for name in ("read:all", "read all", "")),
         ):
             assert permissions(fea, per, "3,3") == granted, (fea, per)
 
@@ -259,13 +252,9 @@ class TestPermissionMasks:
         names = data.draw(st.lists(st.sampled_from(["read", "manage", "delete", "create"]), max_size=5))
         counts = st.sampled_from([len(features), sum("o" in scope for scope, _ in features), 2])
         size = data.draw(counts)
-        masks = data.draw(
-            st.lists(st.integers(0, 40) | st.integers(2**53, 2**70), min_size=size, max_size=size)
-        )
+        masks = data.draw(st.lists(st.integers(0, 40) | st.integers(2**53, 2**70), min_size=size, max_size=size))
         granted = permissions(
-            ",".join(f"{scope}:{slug}" for scope, slug in features),
-            ",".join(names),
-            ",".join(map(str, masks)),
+            ",".join(f"{scope}:{slug}" for scope, slug in features), ",".join(names), ",".join(map(str, masks))
         )
 
         def reading(counted: list[tuple[str, str]]) -> set[str]:

@@ -51,8 +51,7 @@ class TestFetches:
             _flood(server, forged, "token-invalid-signature")
             assert len(keys.requests) == 1
             invented = (
-                b64url(json.dumps({**GOOD_HEADER, "kid": secrets.token_hex(8)}).encode()).decode()
-                for _ in range(FLOOD)
+                b64url(json.dumps({**GOOD_HEADER, "kid": secrets.token_hex(8)}).encode()).decode() for _ in range(FLOOD)
             )
             _flood(server, (f"{header}.{tail}" for header in invented), "jwk-kid-mismatch")
             assert len(keys.requests) <= 2
@@ -71,9 +70,7 @@ class TestFetches:
 
 class TestRotation:
     @pytest.mark.parametrize("keeps_kid", [False, True])
-    def test_new_key(
-        self, refetching_server: Server, key_server: KeyServer, clerk: Instance, keeps_kid: bool
-    ) -> None:
+    def test_new_key(self, refetching_server: Server, key_server: KeyServer, clerk: Instance, keeps_kid: bool) -> None:
         """The old key's tokens end with it, those too that were verified before and are remembered."""
         new = Instance()
         new.kid = clerk.kid if keeps_kid else new.kid
@@ -96,9 +93,7 @@ class TestRotation:
         unnamed = clerk.token(headers={"kid": ...})
         check_refusal(refetching_server.get(PATH, unnamed), "jwk-kid-mismatch")
 
-    def test_a_lone_key_needs_no_name(
-        self, refetching_server: Server, key_server: KeyServer, clerk: Instance
-    ) -> None:
+    def test_a_lone_key_needs_no_name(self, refetching_server: Server, key_server: KeyServer, clerk: Instance) -> None:
         key_server.serve(clerk.jwk)
         assert refetching_server.get(PATH, clerk.token(headers={"kid": ...})).status_code == 200
 

@@ -40,9 +40,7 @@ class Source:
         self.gate.set()
         self.asked = threading.Semaphore(0)
         self.answered = threading.Semaphore(0)
-        self.keys = RemoteKeySet(
-            "https://clerk.test/jwks", LIFETIME, fetch=self._fetch, clock=lambda: self.now
-        )
+        self.keys = RemoteKeySet("https://clerk.test/jwks", LIFETIME, fetch=self._fetch, clock=lambda: self.now)
 
     def _fetch(self, url: str) -> object:
         assert url == "https://clerk.test/jwks"

@@ -28,11 +28,7 @@ def strict(start_app: StartApp) -> Server:
 
 @pytest.fixture(scope="module")
 def lenient(start_app: StartApp) -> Server:
-    changes = {
-        "CLERK_AUTHORIZED_PARTIES": APP,
-        "CLERK_MISSING_AZP": "allow",
-        "CLERK_AUDIENCE": "api,internal",
-    }
+    changes = {"CLERK_AUTHORIZED_PARTIES": APP, "CLERK_MISSING_AZP": "allow", "CLERK_AUDIENCE": "api,internal"}
     return start_app(**changes)
 
 

@@ -117,8 +117,7 @@ class TestEnd:
         assert bench.code(token) is ErrorCode.TOKEN_EXPIRED
 
     @pytest.mark.parametrize(
-        ("name", "code"),
-        [("nbf", ErrorCode.TOKEN_NOT_ACTIVE_YET), ("iat", ErrorCode.TOKEN_IAT_IN_THE_FUTURE)],
+        ("name", "code"), [("nbf", ErrorCode.TOKEN_NOT_ACTIVE_YET), ("iat", ErrorCode.TOKEN_IAT_IN_THE_FUTURE)]
     )
     def test_beginning_to_the_instant(self, bench: Bench, name: str, code: ErrorCode) -> None:
         claims: dict[str, Any] = {name: bench.now + 5.01}

@@ -89,9 +89,7 @@ def code_of(refetching_server: Server, key_server: KeyServer, sql: Sql) -> Itera
 
     def attempt(vector: Vector) -> str:
         key_server.serve(*vector.keys, spare)
-        answer = refetching_server.get(
-            "/auth/me", headers={"Authorization": b"Bearer " + vector.token.encode()}
-        )
+        answer = refetching_server.get("/auth/me", headers={"Authorization": b"Bearer " + vector.token.encode()})
         assert answer.status_code == 401, f"{vector.name}: {answer.text}"
         return str(answer.json()["code"])
 

@@ -32,9 +32,7 @@ def clerk_api() -> Iterator[ApiServer]:
 
 
 @pytest.fixture(scope="module")
-def start(
-    settings: dict[str, str], clerk_api: ApiServer, tmp_path_factory: pytest.TempPathFactory
-) -> StartServer:
+def start(settings: dict[str, str], clerk_api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> StartServer:
     own = settings | {"CLERK_API_URL": clerk_api.url, "CLERK_SECRET_KEY": SECRET_KEY}
     return partial(running_server, tmp_path_factory.mktemp("impersonation"), own)
 
@@ -136,9 +134,7 @@ class TestAudit:
             assert workers.get("/auth/me", token).status_code == 200
         assert len(noted(sql)) == 2
 
-    def test_nothing_is_done_without_the_entry(
-        self, workers: Server, impersonate: Impersonate, sql: Sql
-    ) -> None:
+    def test_nothing_is_done_without_the_entry(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
         token = impersonate()
         sql.rows("ALTER TABLE audit_events RENAME TO away")
         try:
@@ -191,10 +187,7 @@ class TestChanges:
     def test_are_told_of_with_who_did_it(self, workers: Server, impersonate: Impersonate, sql: Sql) -> None:
         """Those of the user name nobody else."""
         user_id = sql.user(USER)["user_id"]
-        for token, impersonator in (
-            (impersonate(sid=clerk_id("sess")), SUPPORT),
-            (impersonate(act=...), None),
-        ):
+        for token, impersonator in ((impersonate(sid=clerk_id("sess")), SUPPORT), (impersonate(act=...), None)):
             answer = workers.request("POST", "/api/sessions/revoke", token)
             assert answer.status_code == 204, answer.text
             row = sql.row(

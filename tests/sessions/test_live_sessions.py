@@ -83,9 +83,7 @@ class TestRevoke:
         assert (asked.method, asked.path) == ("POST", f"/v1/sessions/{SESSION}/revoke")
 
     @pytest.mark.parametrize(
-        "answer",
-        [NOT_FOUND, refuse_with("session_over", 400), refuse_with("x", 422)],
-        ids=["404", "400", "422"],
+        "answer", [NOT_FOUND, refuse_with("session_over", 400), refuse_with("x", 422)], ids=["404", "400", "422"]
     )
     def test_gone(self, clerk_server: ApiServer, sessions: LiveSessions, answer: Any) -> None:
         clerk_server.answer = answer
@@ -114,10 +112,7 @@ class TestOutage:
     ) -> None:
         monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.3)
         clerk_server.answer = OUTAGES[outage]
-        asking: list[Callable[[], object]] = [
-            lambda: sessions.check(SESSION, USER),
-            lambda: sessions.revoke(SESSION),
-        ]
+        asking: list[Callable[[], object]] = [lambda: sessions.check(SESSION, USER), lambda: sessions.revoke(SESSION)]
         for ask in asking:
             caplog.clear()
             with pytest.raises(AppError) as caught:

@@ -43,11 +43,7 @@ class TestMemory:
         "answer",
         [
             *[session("pending"), session("frozen"), session(user_id="user_2"), session(session_id="sess_2")],
-            *[
-                refuse_with("form_param_format_invalid", 422),
-                OUTAGES["500"],
-                OUTAGES["404 of another server"],
-            ],
+            *[refuse_with("form_param_format_invalid", 422), OUTAGES["500"], OUTAGES["404 of another server"]],
         ],
         ids=["pending", "frozen", "foreign", "other", "422", "500", "nginx"],
     )
@@ -57,9 +53,7 @@ class TestMemory:
         clerk_server.answer = session()
         sessions.check(SESSION, USER)
 
-    def test_bounded(
-        self, clerk_server: ApiServer, sessions: LiveSessions, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_bounded(self, clerk_server: ApiServer, sessions: LiveSessions, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(live_sessions, "MAX_NEGATIVE", 3)
         clerk_server.answer = NOT_FOUND
         for name in ("a", "b", "c", "d", "d"):
@@ -69,12 +63,8 @@ class TestMemory:
             refusal(sessions, f"sess_{name}")
         assert [asked.path[-1] for asked in clerk_server.asked] == ["a", "b", "c", "d", "a"]
 
-    @given(
-        st.lists(st.tuples(NAMES, st.sampled_from([*CHANGES, "check", "foreign check", "revoke", 1, 29, 30])))
-    )
-    @hypothesis_settings(
-        max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    @given(st.lists(st.tuples(NAMES, st.sampled_from([*CHANGES, "check", "foreign check", "revoke", 1, 29, 30]))))
+    @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_any_history(self, clerk_server: ApiServer, steps: list[tuple[str, Any]]) -> None:
         """A check says what Clerk says, but for sessions that were seen to be over in the last 30 s."""
         clock = Clock()

@@ -29,9 +29,7 @@ class TestWithClerk:
         assert sessions.revoke(clerk_id("sess")) is None
 
     @pytest.mark.parametrize("path", ["/v1/sessions/{}/revoke", "/emulator/sessions/{}/end"])
-    def test_over(
-        self, emulator: EmulatorProcess, api: BackendApi, sign_in: tuple[str, str], path: str
-    ) -> None:
+    def test_over(self, emulator: EmulatorProcess, api: BackendApi, sign_in: tuple[str, str], path: str) -> None:
         user_id, session_id = sign_in
         sessions = LiveSessions(api)
         sessions.check(session_id, user_id)

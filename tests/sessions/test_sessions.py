@@ -1,4 +1,4 @@
-"""Sessions asked of Clerk itself: GET /protected?session_id=…, POST /api/sessions/revoke. Clerk is the local instance."""
+"""Sessions asked of Clerk itself: GET /protected?session_id=…, POST /api/sessions/revoke. Clerk is the emulator."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -16,9 +16,7 @@ from tests.support.server import Server
 
 @pytest.fixture(scope="module")
 def live(start_server: StartServer, emulator: EmulatorProcess) -> Iterator[Server]:
-    with start_server(
-        CLERK_API_URL=emulator.url, CLERK_SECRET_KEY=emulator.keys["CLERK_SECRET_KEY"]
-    ) as running:
+    with start_server(CLERK_API_URL=emulator.url, CLERK_SECRET_KEY=emulator.keys["CLERK_SECRET_KEY"]) as running:
         yield running
 
 
@@ -77,9 +75,7 @@ class TestProtected:
     ) -> None:
         emulator.call("POST", f"/v1/sessions/{visitor.session}/revoke")
         assert live.get("/protected", visitor.token).status_code == 200
-        is_problem(
-            live.get(f"/protected?session_id={visitor.session}", visitor.token), 401, "session-revoked"
-        )
+        is_problem(live.get(f"/protected?session_id={visitor.session}", visitor.token), 401, "session-revoked")
 
     def test_without_a_secret_key(self, server: Server, visitor: Visitor) -> None:
         answer = server.get(f"/protected?session_id={visitor.session}", visitor.token)

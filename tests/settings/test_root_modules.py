@@ -6,14 +6,8 @@ import pytest
 
 from tests.support.server import PROJECT
 
-OURS = {path.stem for path in PROJECT.glob("*.py")} | {
-    path.parent.name for path in PROJECT.glob("*/__init__.py")
-}
-MAY_IMPORT = {
-    "config.py": {"settings"},
-    "gunicorn.conf.py": {"backend", "config"},
-    "wsgi.py": {"backend"},
-}
+OURS = {path.stem for path in PROJECT.glob("*.py")} | {path.parent.name for path in PROJECT.glob("*/__init__.py")}
+MAY_IMPORT = {"config.py": {"settings"}, "gunicorn.conf.py": {"backend", "config"}, "wsgi.py": {"backend"}}
 
 
 def imported(file: str) -> set[str]:

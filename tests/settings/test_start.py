@@ -15,9 +15,7 @@ GUNICORN = ["gunicorn", "wsgi:app", "-b", "127.0.0.1:0", "-w", "1"]
 OTHER_DATABASE = f"mysql://app:{SECRET}@h/d"
 
 
-def _start(
-    arguments: list[str], settings: dict[str, str], project: Path = PROJECT
-) -> subprocess.CompletedProcess[str]:
+def _start(arguments: list[str], settings: dict[str, str], project: Path = PROJECT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=project,

@@ -79,9 +79,7 @@ WRONG: dict[str, list[str]] = {
     ],
     "CLERK_MISSING_AZP": ["yes", "Allow", "true", SECRET],
     "CLERK_JWKS_TTL": ["-1", "86401", "1.5", "an hour", SECRET],
-    "CORS_ORIGINS": [
-        *("*", "null", "https://*.example.com", "https://a.example/", "https://a.example:80/x", SECRET)
-    ],
+    "CORS_ORIGINS": [*("*", "null", "https://*.example.com", "https://a.example/", "https://a.example:80/x", SECRET)],
     "API_KEY_PREFIX": [
         *("ak", "mt", "oat", "sk_test", "sk_live", "Sk", "sk-app", "sk_", "_sk", "sk__app", "1sk", "a" * 21),
         SECRET,
@@ -134,12 +132,7 @@ class TestWrongValue:
         assert [line.split(":")[0] for line in lines] == ["ENV", "CLERK_JWKS_TTL", "LOG_LEVEL"]
 
     def test_every_setting_with_a_wrong_value_is_tried(self) -> None:
-        any_text_is_good = {
-            "CLERK_AUDIENCE",
-            "LEGACY_JWT_ISSUER",
-            "LEGACY_JWT_AUDIENCE",
-            "LEGACY_JWT_EMAIL_CLAIM",
-        }
+        any_text_is_good = {"CLERK_AUDIENCE", "LEGACY_JWT_ISSUER", "LEGACY_JWT_AUDIENCE", "LEGACY_JWT_EMAIL_CLAIM"}
         aliases = {"CLERK_WEBHOOK_SIGNING_SECRET", "JWT_KEY"}
         assert WRONG.keys() == set(setting_names()) - any_text_is_good - aliases
 
@@ -211,9 +204,7 @@ class TestSecondName:
     @pytest.mark.parametrize("first", [{}, {"CLERK_WEBHOOK_SECRET": ""}], ids=["absent", "empty"])
     def test_webhook_secret(self, monkeypatch: pytest.MonkeyPatch, first: dict[str, str]) -> None:
         settings = _load(monkeypatch, **first, CLERK_WEBHOOK_SIGNING_SECRET=INSTANCE.webhook_secret)
-        assert [secret.get_secret_value() for secret in settings.clerk_webhook_secret] == [
-            INSTANCE.webhook_secret
-        ]
+        assert [secret.get_secret_value() for secret in settings.clerk_webhook_secret] == [INSTANCE.webhook_secret]
 
 
 class TestDotEnv:
@@ -244,9 +235,7 @@ class TestLocalDatabase:
         return url
 
     @pytest.mark.parametrize("empty", [{}, {"DATABASE_URL": ""}], ids=["absent", "empty"])
-    def test_served(
-        self, monkeypatch: pytest.MonkeyPatch, place: str, url: str, empty: dict[str, str]
-    ) -> None:
+    def test_served(self, monkeypatch: pytest.MonkeyPatch, place: str, url: str, empty: dict[str, str]) -> None:
         for name, value in empty.items():
             monkeypatch.setenv(name, value)
         with closing(socket.socket(socket.AF_UNIX)) as server:

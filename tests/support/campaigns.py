@@ -37,19 +37,12 @@ class Owner(Caller):
         return created
 
     def act(
-        self,
-        method: str,
-        campaign: dict[str, Any],
-        action: str = "",
-        if_match: str | None = None,
-        **options: Any,
+        self, method: str, campaign: dict[str, Any], action: str = "", if_match: str | None = None, **options: Any
     ) -> requests.Response:
         headers = {} if if_match is None else {"If-Match": if_match}
         return self.call(method, f"/{campaign['campaign_id']}{action}", headers=headers, **options)
 
-    def patch(
-        self, campaign: dict[str, Any], if_match: str | None = None, **changes: Any
-    ) -> requests.Response:
+    def patch(self, campaign: dict[str, Any], if_match: str | None = None, **changes: Any) -> requests.Response:
         return self.act("PATCH", campaign, if_match=if_match, json=changes)
 
     def get(self, campaign: dict[str, Any]) -> requests.Response:
@@ -81,9 +74,7 @@ def set_plan(sql: Sql, plan: str, sub: str = "user_1") -> None:
 
 def check_counts(sql: Sql) -> None:
     """What is counted and copied is what is there."""
-    assert sql.value("SELECT sum(campaigns_created) FROM usage_metrics") == sql.value(
-        "SELECT count(*) FROM campaigns"
-    )
+    assert sql.value("SELECT sum(campaigns_created) FROM usage_metrics") == sql.value("SELECT count(*) FROM campaigns")
     copied = "SELECT campaign_id, tag FROM campaign_tags ORDER BY 1, 2"
     held = "SELECT campaign_id, unnest(tags) AS tag FROM campaigns WHERE deleted_at IS NULL ORDER BY 1, 2"
     assert sql.rows(copied) == sql.rows(held)

@@ -12,8 +12,8 @@ from sqlalchemy.engine import make_url
 
 from config import PROJECT
 
-# TRUNCATE makes each table and index a new file, 25 ms for all: it is for tables that were filled, or grew by many tests.
-# The lock waits for what is still being written behind an answer, as TRUNCATE does.
+# TRUNCATE makes each table and index a new file, 25 ms for all: it is for tables that were filled, or grew by many
+# tests. The lock waits for what is still being written behind an answer, as TRUNCATE does.
 EMPTY_ALL = """
 DO $$
 DECLARE

@@ -19,12 +19,8 @@ def add_user(sql: Sql, email: str | None = ADDRESS, **columns: Any) -> int:
 
 def add_belongings(sql: Sql, user_id: int) -> None:
     """A plan, the usage of a month and an API key."""
-    sql.rows(
-        "INSERT INTO subscriptions (user_id, plan, stripe_customer_id) VALUES (%s, 'pro', 'cus_1')", user_id
-    )
-    sql.rows(
-        "INSERT INTO usage_metrics (user_id, tokens_used, tokens_limit) VALUES (%s, 70, 500000)", user_id
-    )
+    sql.rows("INSERT INTO subscriptions (user_id, plan, stripe_customer_id) VALUES (%s, 'pro', 'cus_1')", user_id)
+    sql.rows("INSERT INTO usage_metrics (user_id, tokens_used, tokens_limit) VALUES (%s, 70, 500000)", user_id)
     sql.rows(INSERT_KEY, user_id)
 
 

@@ -80,11 +80,9 @@ ACCESS = {
     "session of a user": ALL | {"administration": "forbidden"},
     "session of an admin": ALL,
     "session cookie, own page": ALL,
-    "impersonated session": ALL
-    | dict.fromkeys(("profile change", "API keys", "administration"), "forbidden"),
+    "impersonated session": ALL | dict.fromkeys(("profile change", "API keys", "administration"), "forbidden"),
     **dict.fromkeys(
-        ("API key", "legacy token"),
-        ALL | dict.fromkeys(("own session", "API keys", "administration"), "forbidden"),
+        ("API key", "legacy token"), ALL | dict.fromkeys(("own session", "API keys", "administration"), "forbidden")
     ),
 }
 # A foreign page makes the browser send the cookie: it reads nothing and changes nothing, whatever the state.
@@ -104,10 +102,7 @@ STATE_OUTCOMES = dict.fromkeys(ACCESS, SESSION_STATES) | {
     "legacy token": SESSION_STATES | {"revoked": "legacy-token-retired"},
 }
 # What belongs to somebody else does not exist.
-WRONG_OWNER = {
-    **dict.fromkeys(("{key}", "{campaign}", "{template}"), "not-found"),
-    "{session}": "session-revoked",
-}
+WRONG_OWNER = {**dict.fromkeys(("{key}", "{campaign}", "{template}"), "not-found"), "{session}": "session-revoked"}
 
 AND_BESIDES = (
     f"Somebody else's API key, campaign or template: `{WRONG_OWNER['{key}']}`, as one that never existed. "
@@ -136,13 +131,10 @@ def expected(group: str, call: Call, credential: str, state: str) -> str | None:
 
 def tables() -> str:
     """The outcomes as Markdown."""
-    valid = [
-        [credential, *(_cell(access[group]) for group in GROUPS)] for credential, access in ACCESS.items()
-    ]
+    valid = [[credential, *(_cell(access[group]) for group in GROUPS)] for credential, access in ACCESS.items()]
     shown = ("session of a user", "API key", "legacy token")
     states = [
-        ["any session" if name == shown[0] else name, *map(_cell, STATE_OUTCOMES[name].values())]
-        for name in shown
+        ["any session" if name == shown[0] else name, *map(_cell, STATE_OUTCOMES[name].values())] for name in shown
     ]
     return "\n".join(
         [

@@ -11,7 +11,8 @@ from tests.support.database import Sql
 OWNER = "(SELECT min(user_id) FROM users)"
 ADD = {
     "campaigns": "INSERT INTO campaigns (user_id, name, channel, deleted_at) SELECT {owner}, 'old', 'email', {then}",
-    "idempotency_keys": "INSERT INTO idempotency_keys (user_id, method, path, key, body_hash, status, body, expires_at) "
+    "idempotency_keys": "INSERT INTO idempotency_keys "
+    "(user_id, method, path, key, body_hash, status, body, expires_at) "
     "SELECT {owner}, 'POST', '/api/campaigns', gen_random_uuid(), 'x', 201, '', {then}",
     "revoked_sessions": "INSERT INTO revoked_sessions (session_id, expires_at) SELECT gen_random_uuid(), {then}",
     "webhook_events": "INSERT INTO webhook_events (event_id, source, status, received_at) "

@@ -31,7 +31,7 @@ def filled_database(postgres_url: str, name: str, statements: str) -> Iterator[C
 
 
 def _fill(sql: Sql, statements: str) -> None:
-    """Indexes are made, and references looked after, when all rows are there: a million rows take a fifth of the time."""
+    """Indexes are made, and references looked after, when all rows are there: a million take a fifth of the time."""
     indexes = sql.rows(INDEXES)
     for index in indexes:
         sql.rows(f"DROP INDEX {index['indexname']}")
@@ -44,9 +44,7 @@ def _fill(sql: Sql, statements: str) -> None:
     sql.rows("VACUUM ANALYZE")
 
 
-def explain(
-    connection: Connection, statement: Executable, values: Mapping[str, object] | None = None
-) -> Plan:
+def explain(connection: Connection, statement: Executable, values: Mapping[str, object] | None = None) -> Plan:
     """The plan of the statement, which is run. What it changes is undone."""
     compiled = statement.compile(connection)  # type: ignore[attr-defined] # every statement of ours can
     explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {compiled}"

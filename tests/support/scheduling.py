@@ -16,7 +16,8 @@ class ByFile(LoadFileScheduling):  # type: ignore[misc]
 
     def __init__(self, config: pytest.Config, log: Any) -> None:
         super().__init__(config, log)
-        # As collected, not the largest file first: last come the many short tests of unit/, so the workers end together.
+        # As collected, not the largest file first: last come the many short tests of unit/, so the workers end
+        # together.
         config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:

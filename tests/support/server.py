@@ -83,11 +83,7 @@ class Server:
 
     def complaints(self) -> str:
         """The newest lines of the log but for what went well."""
-        lines = [
-            line
-            for line in self.log.read_text().splitlines()
-            if " INFO " not in line and "[INFO]" not in line
-        ]
+        lines = [line for line in self.log.read_text().splitlines() if " INFO " not in line and "[INFO]" not in line]
         return "\n".join(lines[-40:])
 
     def worker_pids(self) -> list[int]:
@@ -137,18 +133,7 @@ def running_server(
     """gunicorn on a free port, until `ready` answers 200; its output in `folder`."""
     port = free_port()
     log = folder / f"gunicorn-{port}.log"
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        app,
-        "-c",
-        config,
-        "-b",
-        f"127.0.0.1:{port}",
-        "-w",
-        str(workers),
-    ]
+    command = [sys.executable, "-m", "gunicorn", app, "-c", config, "-b", f"127.0.0.1:{port}", "-w", str(workers)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=PROJECT, env=clean_environment(**settings), stdout=output, stderr=subprocess.STDOUT

@@ -20,11 +20,7 @@ LIMIT = "SELECT tokens_limit FROM usage_metrics WHERE user_id = %s ORDER BY peri
 
 class Subscriber:
     def __init__(self, server: Server, clerk: Instance, sql: Sql) -> None:
-        self._ada, self._admin, self._sql = (
-            Caller(server, clerk, ADA, "/api/subscription"),
-            Users(server, clerk),
-            sql,
-        )
+        self._ada, self._admin, self._sql = (Caller(server, clerk, ADA, "/api/subscription"), Users(server, clerk), sql)
         self.user_id = add_user(sql, clerk_user_id=ADA)
         add_admin(sql)
 

@@ -29,13 +29,7 @@ def in_parallel(jobs: Iterable[Callable[[], T]]) -> list[T]:
 
 
 def post_event(
-    server: Server,
-    clerk: Instance,
-    kind: str,
-    data: object,
-    *,
-    event_id: str | None = None,
-    timeout: float = 30,
+    server: Server, clerk: Instance, kind: str, data: object, *, event_id: str | None = None, timeout: float = 30
 ) -> requests.Response:
     """A signed delivery over a connection of its own, as `deliver` over a shared one: threads may call it."""
     return post_body(server, clerk, event(kind, data), event_id=event_id, timeout=timeout)
@@ -82,9 +76,7 @@ def exchange(server: Listening, request: bytes) -> tuple[int, dict[str, str], by
     return int(status.split(" ")[1]), headers, body
 
 
-def raw_request(
-    method: str, target: str, headers: dict[str, str], body: bytes = b"", *, version: str = "1.1"
-) -> bytes:
+def raw_request(method: str, target: str, headers: dict[str, str], body: bytes = b"", *, version: str = "1.1") -> bytes:
     """A request as it is written here: no library tidies its path or its headers."""
     fields = {"Host": "testserver", "Connection": "close", **headers}
     lines = [f"{method} {target} HTTP/{version}", *(f"{name}: {value}" for name, value in fields.items())]

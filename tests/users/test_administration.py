@@ -12,15 +12,15 @@ from tests.support.clerk import Instance, user_data
 from tests.support.database import Sql
 from tests.support.traffic import in_parallel
 
-EVENTS = "SELECT action, source, actor_user_id, subject_user_id, details, request_id FROM audit_events ORDER BY audit_id"
+EVENTS = (
+    "SELECT action, source, actor_user_id, subject_user_id, details, request_id FROM audit_events ORDER BY audit_id"
+)
 DELETED = {"id": "user_ada", "object": "user", "deleted": True}
 CHANGES = (("PATCH", "", {"role": "admin"}), ("POST", "/ban", None), ("POST", "/unban", None))
 
 
 @REFUSED
-def test_refused(
-    users: Users, clerk: Instance, sql: Sql, ada: int, caller: str, outcome: tuple[int, str]
-) -> None:
+def test_refused(users: Users, clerk: Instance, sql: Sql, ada: int, caller: str, outcome: tuple[int, str]) -> None:
     """Nobody but an admin sees, lists or changes a user."""
     headers = credential(caller, users.server, clerk, sql)
     before = states(sql)
@@ -164,18 +164,14 @@ class TestChange:
         assert [move["from"] for move in moves] == ["user", *(move["to"] for move in moves[:-1])]
         assert sql.user("user_ada")["role"] == moves[-1]["to"]
 
-    def test_two_admins_who_demote_each_other_leave_one(
-        self, users: Users, clerk: Instance, sql: Sql
-    ) -> None:
+    def test_two_admins_who_demote_each_other_leave_one(self, users: Users, clerk: Instance, sql: Sql) -> None:
         """Whoever comes second is no admin any more when their request is let through."""
         other_id = add_user(sql, clerk_user_id="user_other", role="admin")
         other = Users(users.server, clerk)
         other.sub = "user_other"
         for _ in range(5):
             sql.rows("UPDATE users SET role = 'admin'")
-            answers = in_parallel(
-                [partial(users.patch, other_id, role="user"), partial(other.patch, 1, role="user")]
-            )
+            answers = in_parallel([partial(users.patch, other_id, role="user"), partial(other.patch, 1, role="user")])
             assert sorted(answer.status_code for answer in answers) == [200, 403]
             assert sql.value("SELECT count(*) FROM users WHERE role = 'admin'") == 1
 

@@ -98,7 +98,7 @@ class TestAtClerk:
         assert [row["action"] for row in sql.rows(EVENTS)] == ["user.banned"]
 
     def test_first_profile_that_links(self, bans: Bans, local: Clerk, sql: Sql) -> None:
-        """Clerk's answer is the first profile we see, and belongs to an older row: that one is banned, shown and noted."""
+        """Clerk's answer is the first profile we see, and belongs to an older row: that is banned, shown, noted."""
         old = add_user(sql, clerk_user_id=None)
         at_clerk = local.emulator.create_user("carol@example.com", external_id=str(old))["id"]
         answer = bans.ban(add_user(sql, clerk_user_id=at_clerk))

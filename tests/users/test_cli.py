@@ -39,9 +39,7 @@ def test_help(cli: Cli) -> None:
 class TestList:
     def test_table(self, cli: Cli, sql: Sql) -> None:
         assert cli("list").stdout.splitlines()[1:] == []
-        ada = add_user(
-            sql, clerk_user_id="user_ada", email="ada@example.com", first_name="Ada", last_name="Byron"
-        )
+        ada = add_user(sql, clerk_user_id="user_ada", email="ada@example.com", first_name="Ada", last_name="Byron")
         sql.rows("UPDATE users SET last_login_at = '2026-03-04 05:06:07Z', role = 'admin'")
         add_user(sql, clerk_user_id=None, banned=True, is_active=False, username="x\x1b[31m\x07", plan="pro")
         result = cli("list")
@@ -49,16 +47,7 @@ class TestList:
         heading, second, first = result.stdout.splitlines()
         told = f"{ada}|user_ada|ada@example.com|Ada Byron|admin|free|active|2026-03-04T05:06Z"
         assert re.split(r"  +", first) == told.split("|")
-        assert re.split(r"  +", second) == [
-            "2",
-            "-",
-            "-",
-            "x?[31m?",
-            "user",
-            "pro",
-            "banned,deactivated",
-            "-",
-        ]
+        assert re.split(r"  +", second) == ["2", "-", "-", "x?[31m?", "user", "pro", "banned,deactivated", "-"]
         for name, value in (("EMAIL", "ada@example.com"), ("ROLE", "admin"), ("STATE", "active")):
             assert heading.index(name) == first.index(value)
 
@@ -81,13 +70,7 @@ class TestList:
 
     def test_wrong_option(self, cli: Cli) -> None:
         for options in (
-            *(
-                ("--limit", "0"),
-                ("--limit", "x"),
-                ("--role", "root"),
-                ("--plan", "gold"),
-                ("--status", "all"),
-            ),
+            *(("--limit", "0"), ("--limit", "x"), ("--role", "root"), ("--plan", "gold"), ("--status", "all")),
             *(("--search", search) for search in ("", "x" * 101, "a\nb", "\udcff")),
         ):
             result = cli("list", *options)

@@ -74,9 +74,7 @@ class TestPage:
         assert blocks(plan) < 6_000, json.dumps(plan, indent=1)
 
     def test_depth_costs_nothing(self, filled: Connection) -> None:
-        first, deep = (
-            explain(filled, *select_users(UserFilter(), limit=51, before=before)) for before in (None, DEEP)
-        )
+        first, deep = (explain(filled, *select_users(UserFilter(), limit=51, before=before)) for before in (None, DEEP))
         assert first["Actual Rows"] == deep["Actual Rows"] == 51
         assert blocks(deep) <= 2 * blocks(first)
 

@@ -94,9 +94,7 @@ class TestBadQuery:
         ):
             assert users.call("GET", f"?{query}").status_code in {200, 422}, query
 
-    @given(
-        query=st.dictionaries(st.sampled_from(["search", "role", "cursor", "limit"]), st.text(max_size=20))
-    )
+    @given(query=st.dictionaries(st.sampled_from(["search", "role", "cursor", "limit"]), st.text(max_size=20)))
     @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_any_text(self, users: Users, query: dict[str, str]) -> None:
         query = {name: value.encode(errors="ignore").decode() for name, value in query.items()}

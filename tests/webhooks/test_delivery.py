@@ -1,4 +1,6 @@
-"""POST /api/webhooks: repeated, reordered and odd deliveries, over the wire as a sender may shape them, and our own trouble."""
+"""POST /api/webhooks: repeated, reordered and odd deliveries, over the wire as a sender may shape them, and our own
+trouble.
+"""
 
 import gzip
 from collections.abc import Iterator
@@ -97,9 +99,7 @@ class TestWire:
         assert sql.value("SELECT count(*) FROM users") == 1
 
     def test_chunked(self, server: Server, clerk: Instance, sql: Sql, body: bytes) -> None:
-        chunks = b"".join(
-            b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:7], body[7:50], body[50:], b"")
-        )
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:7], body[7:50], body[50:], b""))
         headers = {**clerk.webhook_headers(body), "Transfer-Encoding": "chunked"}
         status, _, _ = exchange(server, raw_request("POST", PATH, headers, chunks))
         assert status == 200
@@ -117,11 +117,7 @@ class TestWire:
 
     def test_broken_chunks(self, server: Server, clerk: Instance, sql: Sql) -> None:
         headers = {**clerk.webhook_headers(b"{}"), "Transfer-Encoding": "chunked"}
-        for body in (
-            b"ZZ\r\n{}\r\n0\r\n\r\n",
-            b"2\r\n{}XX\r\n0\r\n\r\n",
-            b"2\r\n{}\r\n0\r\nbad trailer\r\n\r\n",
-        ):
+        for body in (b"ZZ\r\n{}\r\n0\r\n\r\n", b"2\r\n{}XX\r\n0\r\n\r\n", b"2\r\n{}\r\n0\r\nbad trailer\r\n\r\n"):
             status, _, answer = exchange(server, raw_request("POST", PATH, headers, body))
             assert (status, b'"malformed-body"' in answer) == (400, True), body
         assert sql.value("SELECT count(*) FROM webhook_events") == 0
@@ -200,9 +196,7 @@ class TestOurFault:
             answer = deliver("user.created", data, event_id="msg_1")
             is_problem(answer, 503, "webhook-failed")
             assert "Retry-After" in answer.headers
-            ledger = broken.row(
-                "SELECT status, attempts, error, subject_id, type, payload FROM webhook_events"
-            )
+            ledger = broken.row("SELECT status, attempts, error, subject_id, type, payload FROM webhook_events")
             assert '"Ada"' in ledger.pop("payload")
             assert [*ledger.values()] == ["failed", attempt, "IntegrityError", "user_1", "user.created"]
         broken.rows("ALTER TABLE users DROP CONSTRAINT ck_test")

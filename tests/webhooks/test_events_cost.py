@@ -13,7 +13,8 @@ MANY = 100_000
 # Between the events of the user with many come those of others, a hundred each.
 FILL = f"""
 INSERT INTO webhook_events (event_id, source, type, subject_id, status, received_at)
-SELECT 'msg_' || n, 'svix', 'user.updated', CASE WHEN n % ({{events}} / {MANY}) = 0 THEN 'user_many' ELSE 'user_' || n / 100 END,
+SELECT 'msg_' || n, 'svix', 'user.updated', CASE WHEN n % ({{events}} / {MANY}) = 0 THEN 'user_many' ELSE 'user_' || n /
+100 END,
        'applied', now() - n * interval '1 second'
 FROM generate_series(1, {{events}}) n
 """
@@ -25,9 +26,7 @@ def filled(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[Connec
         yield connection
 
 
-@pytest.mark.parametrize(
-    ("user", "shown"), [("user_many", NEWEST_SHOWN), ("user_7", NEWEST_SHOWN), ("user_none", 0)]
-)
+@pytest.mark.parametrize(("user", "shown"), [("user_many", NEWEST_SHOWN), ("user_7", NEWEST_SHOWN), ("user_none", 0)])
 def test_newest(filled: Connection, user: str, shown: int) -> None:
     plan = explain(filled, select_newest(user))
     text = json.dumps(plan, indent=1)

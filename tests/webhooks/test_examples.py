@@ -29,9 +29,7 @@ def examples(shared_data: Path) -> Examples:
 
 
 class TestExamples:
-    def test_each_on_an_empty_database(
-        self, server: Server, clerk: Instance, sql: Sql, examples: Examples
-    ) -> None:
+    def test_each_on_an_empty_database(self, server: Server, clerk: Instance, sql: Sql, examples: Examples) -> None:
         statuses: dict[str, str] = {}
         for kind, payload in examples.items():
             sql.empty_all()
@@ -57,9 +55,7 @@ class TestExamples:
         assert sql.value("SELECT count(*) FROM webhook_events") == 45
         assert sql.value("SELECT session_id FROM revoked_sessions") == examples["session.ended"]["data"]["id"]
 
-    def test_profile_of_the_example(
-        self, server: Server, clerk: Instance, sql: Sql, examples: Examples
-    ) -> None:
+    def test_profile_of_the_example(self, server: Server, clerk: Instance, sql: Sql, examples: Examples) -> None:
         """The list of addresses is empty although a primary one is named, and the envelope's time is in seconds."""
         example = examples["user.updated"]
         assert post_body(server, clerk, json.dumps(example).encode()).json() == {"status": "applied"}

@@ -26,9 +26,7 @@ class Event(NamedTuple):
 
 def profile(kind: str, at: int) -> dict[str, Any]:
     """Of one time there may be a creation and an update at Clerk, never two different updates."""
-    return user_data(
-        USER, updated_at=at, first_name=f"{'updated' if kind == 'user.updated' else 'created'} {at}"
-    )
+    return user_data(USER, updated_at=at, first_name=f"{'updated' if kind == 'user.updated' else 'created'} {at}")
 
 
 @st.composite

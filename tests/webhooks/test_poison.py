@@ -25,12 +25,7 @@ ENVELOPES = (
     created()[:-1],
     b'{"type":"user.created","data":' + b"[" * DEEP + b"]" * DEEP + b"}",
     b'{"type":"user.created","data":{"id":"user_1","updated_at":' + b"9" * 5_000 + b"}}",
-    *(
-        b'{"data":{}}',
-        b'{"type":null,"data":{}}',
-        b'{"type":"","data":{}}',
-        b'{"type":["user.created"],"data":{}}',
-    ),
+    *(b'{"data":{}}', b'{"type":null,"data":{}}', b'{"type":"","data":{}}', b'{"type":["user.created"],"data":{}}'),
     *(b'{"type":"user\\u0000created","data":{}}', b'{"type":"user.\\ud800","data":{}}'),
     json.dumps({"type": "t" * 101, "data": {}}).encode(),
 )
@@ -92,11 +87,7 @@ class TestUnusable:
             answer = deliver("user.created", data)
             assert (answer.status_code, answer.json()) == (200, {"status": "dead"}), change
             ledger = sql.row(NEWEST)
-            assert (ledger["type"], ledger["subject_id"], ledger["status"]) == (
-                "user.created",
-                "user_1",
-                "dead",
-            )
+            assert (ledger["type"], ledger["subject_id"], ledger["status"]) == ("user.created", "user_1", "dead")
             assert reason in ledger["error"]
         assert sql.value(COUNTS) == 0
 
@@ -164,8 +155,6 @@ class TestOddButUsable:
 
     def test_courtesy_copy_that_cannot_be_read(self, deliver: Deliver, sql: Sql) -> None:
         copy = user_data("user_1", first_name="NUL\x00")
-        assert deliver("session.created", session_data("user_1", "sess_1", user=copy)).json() == {
-            "status": "applied"
-        }
+        assert deliver("session.created", session_data("user_1", "sess_1", user=copy)).json() == {"status": "applied"}
         assert sql.user("user_1")["first_name"] is None
         assert sql.user("user_1")["last_login_at"] is not None

@@ -19,11 +19,7 @@ def instant(milliseconds: int) -> datetime:
 class TestSessionCreated:
     def test_sets_the_last_login(self, deliver: Deliver, sql: Sql) -> None:
         deliver("user.created", user_data("user_1"))
-        for at, status, newest in (
-            (2_000, "applied", 2_000),
-            (1_000, "stale", 2_000),
-            (3_000, "applied", 3_000),
-        ):
+        for at, status, newest in ((2_000, "applied", 2_000), (1_000, "stale", 2_000), (3_000, "applied", 3_000)):
             answer = deliver("session.created", session_data("user_1", clerk_id("sess"), created_at=at))
             assert answer.json() == {"status": status}
             assert sql.user("user_1")["last_login_at"] == instant(newest)

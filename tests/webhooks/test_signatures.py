@@ -68,9 +68,7 @@ def assert_refused(answer: requests.Response, code: str, sql: Sql) -> None:
 
 
 class TestSignature:
-    def test_missing_headers(
-        self, server: Server, clerk: Instance, sql: Sql, body: bytes, signed: Headers
-    ) -> None:
+    def test_missing_headers(self, server: Server, clerk: Instance, sql: Sql, body: bytes, signed: Headers) -> None:
         """A session token is no signature."""
         bearer: Headers = {"Authorization": f"Bearer {clerk.token()}"}
         for headers in ({}, bearer):
@@ -118,9 +116,7 @@ class TestTimeAndId:
         for age in (298, -299):
             assert post(server, body, {**clerk.webhook_headers(body, age=age)}).status_code == 200
 
-    def test_timestamp_that_is_not_seconds(
-        self, server: Server, sql: Sql, body: bytes, signed: Headers
-    ) -> None:
+    def test_timestamp_that_is_not_seconds(self, server: Server, sql: Sql, body: bytes, signed: Headers) -> None:
         for form in ("{}.0", "+{}", "1_{}", "{}000", "nan", "inf", "1e9", "-1", "٣" * 10):
             value = form.format(signed["svix-timestamp"]).encode()
             answer = post(server, body, signed | {"svix-timestamp": value})
@@ -144,7 +140,7 @@ class TestTimeAndId:
 
 
 def test_rotation(start_server: StartServer, server: Server, clerk: Instance, sql: Sql, body: bytes) -> None:
-    """Two secrets are valid while one replaces the other, and no third; nor a new one where only the old one is known."""
+    """Two secrets are valid while one replaces the other, and no third; nor a new one where only the old is known."""
     new, third = ("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
     with start_server(CLERK_WEBHOOK_SECRET=f"{new}, {clerk.webhook_secret}") as rotating:
         for asked, secret in ((rotating, third), (server, new)):

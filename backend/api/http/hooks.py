@@ -40,7 +40,8 @@ class Counterfoil(Flask):
     request_timeout: float
 
     def full_dispatch_request(self) -> Response:
-        # The caller's own X-Request-ID when it is a plain word, else a new one; the same in response, log and audit trail.
+        # The caller's own X-Request-ID when it is a plain word, else a new one; the same in response, log and audit
+        # trail.
         given = request.environ.get("HTTP_X_REQUEST_ID", "")
         g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         deadline = Deadline(self.request_timeout)
@@ -48,9 +49,7 @@ class Counterfoil(Flask):
             return super().full_dispatch_request()
         except RequestTimeout:
             log.warning("Request %s took longer than %g s.", g.request_id, self.request_timeout)
-            error = AppError(
-                ErrorCode.REQUEST_TIMEOUT, "The request took too long and was given up. Try again."
-            )
+            error = AppError(ErrorCode.REQUEST_TIMEOUT, "The request took too long and was given up. Try again.")
             return self.finalize_request(respond_problem(error), from_error_handler=True)
         finally:
             deadline.end()
@@ -113,7 +112,8 @@ def _handle_http_exception(error: HTTPException) -> Response:
 
 
 def _handle_database_error(error: Exception) -> Response:
-    """The database is away, busy or not migrated: our trouble, never the caller's. To try again helps then, and not after a
+    """The database is away, busy or not migrated: our trouble, never the caller's. To try again helps then, and not
+    after a
     value that it refuses.
     """
     if isinstance(getattr(error, "orig", error), psycopg2.DataError):
@@ -126,6 +126,4 @@ def _handle_database_error(error: Exception) -> Response:
 
 def _handle_bug(error: Exception) -> Response:
     log.error("Request %s failed.", g.request_id, exc_info=error)
-    return respond_problem(
-        AppError(ErrorCode.INTERNAL, "Something went wrong on our side. It has been logged.")
-    )
+    return respond_problem(AppError(ErrorCode.INTERNAL, "Something went wrong on our side. It has been logged."))

@@ -20,11 +20,12 @@ VISIBLE_ASCII = re.compile(r"[!-~]{1,255}")
 
 
 def run_once(work: Callable[[Connection], ApiResponse], *, is_secret: bool) -> tuple[ApiResponse, bool]:
-    """Do the work of this request in a transaction that begins with the lock of the caller's row; True: it was done before.
+    """Do the work of this request in a transaction that begins with the lock of the caller's row; True: it was done
+    before.
 
-    `work` changes nothing but through its connection. `is_secret`: the response is kept encrypted. Raises AppError besides
-    what the work raises: 401 for a user who is gone, 422 for a key that we do not take, 409 for one that came with another
-    body.
+    `work` changes nothing but through its connection. `is_secret`: the response is kept encrypted. Raises AppError
+    besides what the work raises: 401 for a user who is gone, 422 for a key that we do not take, 409 for one that came
+    with another body.
     """
     user_id, key = get_current_user_id(), _read_key()
     # Also where the view reads no body: one that is too long is refused.

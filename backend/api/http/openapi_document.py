@@ -95,14 +95,11 @@ def api_document(app: Flask) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": INFO,
         "servers": [{"url": "/"}],
-        "tags": [
-            {"name": name, "description": _about(sys.modules[modules[name]])} for name in sorted(modules)
-        ],
+        "tags": [{"name": name, "description": _about(sys.modules[modules[name]])} for name in sorted(modules)],
         "paths": paths,
         "components": {
             # A query is described in the parameters, member by member.
-            "schemas": {name: components[name] for name in components if name not in queries}
-            | {"Problem": PROBLEM},
+            "schemas": {name: components[name] for name in components if name not in queries} | {"Problem": PROBLEM},
             "responses": {"Unauthorized": UNAUTHORIZED},
             "securitySchemes": SECURITY_SCHEMES,
         },
@@ -142,9 +139,7 @@ def _schemas(found: list[Described]) -> tuple[dict[Any, Any], dict[str, Any]]:
         if described.response is not None:
             models.add((described.response, "serialization"))
     ordered = sorted(models, key=lambda pair: (pair[0].__name__, pair[1]))
-    schemas, definitions = models_json_schema(
-        ordered, ref_template=f"{COMPONENTS}{{model}}", schema_generator=Schemas
-    )
+    schemas, definitions = models_json_schema(ordered, ref_template=f"{COMPONENTS}{{model}}", schema_generator=Schemas)
     return dict(schemas.items()), definitions["$defs"]
 
 

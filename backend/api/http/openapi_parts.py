@@ -23,10 +23,10 @@ INFO = {
         "A list gives one page and `next_cursor`, which is null on the last one; send it as `cursor` for the next.\n\n"
         "Every error is `application/problem+json` (RFC 9457). Programs look at its `code`; `X-Request-ID` and "
         "`request_id` name the request in our log. A 503 is trouble of ours: try again after `Retry-After` seconds. "
-        "Any request may also be refused before it is looked at: 414 beyond 4,094 bytes of address, 431 beyond 16,380 bytes "
-        "of one header, 400 when it is not HTTP.\n\n"
-        "Sent again with the same `Idempotency-Key`, a request is done once. Only those take none that do the same when they "
-        "come again: ban, unban, the end of a session, a webhook (known by its `svix-id`)."
+        "Any request may also be refused before it is looked at: 414 beyond 4,094 bytes of address, 431 beyond 16,380 "
+        "bytes of one header, 400 when it is not HTTP.\n\n"
+        "Sent again with the same `Idempotency-Key`, a request is done once. Only those take none that do the same "
+        "when they come again: ban, unban, the end of a session, a webhook (known by its `svix-id`)."
     ),
 }
 
@@ -58,10 +58,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     IF_NONE_MATCH: {"description": "The ETag that you have.", "schema": STRING},
     **dict.fromkeys(SVIX_HEADERS, REQUIRED_HEADER),
 }
-REPLAYED = {
-    "description": "`true` where this is the answer of an earlier request.",
-    "schema": {"const": "true"},
-}
+REPLAYED = {"description": "`true` where this is the answer of an earlier request.", "schema": {"const": "true"}}
 
 PROBLEM = {
     "type": "object",

@@ -58,8 +58,7 @@ def read_body(model: type[Input]) -> Input:
     sent = read_bytes(MAX_JSON_BYTES)
     if sent and (request.mimetype != "application/json" or is_encoded()):
         raise AppError(
-            ErrorCode.UNSUPPORTED_MEDIA_TYPE,
-            "Send JSON, with Content-Type: application/json and no Content-Encoding.",
+            ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json and no Content-Encoding."
         )
     body = sent or b"{}"
     malformed = AppError(ErrorCode.MALFORMED_BODY, "The body is not a JSON object in UTF-8.")
@@ -106,6 +105,4 @@ def _invalid(error: ValidationError, model: type[BaseModel]) -> AppError:
 
 
 def _refuse(errors: list[dict[str, str]]) -> AppError:
-    return AppError(
-        ErrorCode.VALIDATION, "The request has wrong values: see errors.", members={"errors": errors}
-    )
+    return AppError(ErrorCode.VALIDATION, "The request has wrong values: see errors.", members={"errors": errors})

@@ -33,8 +33,7 @@ class KeyForm:
     def is_well_formed(self, text: str) -> bool:
         """Whether this can be a key of ours: form and checksum."""
         return (
-            self._pattern.fullmatch(text) is not None
-            and _checksum(text[:-CHECKSUM_LENGTH]) == text[-CHECKSUM_LENGTH:]
+            self._pattern.fullmatch(text) is not None and _checksum(text[:-CHECKSUM_LENGTH]) == text[-CHECKSUM_LENGTH:]
         )
 
     def digest(self, key: str) -> str:

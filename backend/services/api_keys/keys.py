@@ -123,10 +123,7 @@ def rotate_key(
         end = func.now() + (old.expires_at - old.created_at)
     values = {"user_id": user_id, "name": old.name, "scopes": old.scopes, "expires_at": end}
     key = _insert(connection, minted, values)
-    replaced = {
-        "replaced_by": key.key_id,
-        "expires_at": func.least(models.ApiKey.expires_at, func.now() + overlap),
-    }
+    replaced = {"replaced_by": key.key_id, "expires_at": func.least(models.ApiKey.expires_at, func.now() + overlap)}
     connection.execute(update(models.ApiKey).where(models.ApiKey.key_id == key_id).values(replaced))
     record(
         connection,
@@ -160,9 +157,7 @@ def find_key(connection: Connection, key_id: int, *, owner: int | None) -> ApiKe
     return read_row(ApiKey, row)
 
 
-def list_keys(
-    connection: Connection, user_id: int, *, before: int = NEWEST, limit: int | None = None
-) -> list[ApiKey]:
+def list_keys(connection: Connection, user_id: int, *, before: int = NEWEST, limit: int | None = None) -> list[ApiKey]:
     """The user's keys with an id below `before`, newest first, also those that have ended."""
     older = (models.ApiKey.user_id == user_id) & (models.ApiKey.key_id < before)
     found = select(*COLUMNS).where(older).order_by(models.ApiKey.key_id.desc()).limit(limit)

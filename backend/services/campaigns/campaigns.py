@@ -71,10 +71,11 @@ IS_RESTORABLE = or_(LIVE, models.Campaign.deleted_at > func.now() - RESTORABLE)
 
 
 def create_campaign(connection: Connection, user_id: int, given: Mapping[str, Any]) -> Campaign:
-    """Make a draft. `given`: columns and values; what it does not name is taken over from the template, if it names one.
+    """Make a draft. `given`: columns and values; what it does not name is taken over from the template, if it names
+    one.
 
-    The caller holds the row of the user. Raises AppError: 402 for a plan that allows no more, 422 for a template that is
-    not there.
+    The caller holds the row of the user. Raises AppError: 402 for a plan that allows no more, 422 for a template that
+    is not there.
     """
     _check_quota(connection, user_id)
     # The month may have begun after this request came in: its usage is made now.
@@ -95,9 +96,7 @@ def read_campaign(connection: Connection, user_id: int, campaign_id: int) -> Cam
     return _read(connection, select_campaign(user_id, campaign_id))
 
 
-def select_campaign(
-    user_id: int, campaign_id: int, visible: ColumnElement[bool] = LIVE
-) -> Select[*tuple[Any, ...]]:
+def select_campaign(user_id: int, campaign_id: int, visible: ColumnElement[bool] = LIVE) -> Select[*tuple[Any, ...]]:
     """The statement that finds a campaign of the user, if it is `visible`."""
     own = models.Campaign.user_id == user_id
     return select(*COLUMNS).where(models.Campaign.campaign_id == campaign_id, own, visible)
@@ -134,11 +133,12 @@ def delete_campaign(connection: Connection, user_id: int, campaign_id: int, vers
 
 
 def restore_campaign(connection: Connection, user_id: int, campaign_id: int, versions: Versions) -> Campaign:
-    """Bring back a campaign that was deleted or archived, or both; an archived one becomes a draft. Any other one stays as it is:
+    """Bring back a campaign that was deleted or archived, or both; an archived one becomes a draft. Any other one stays
+    as it is:
     whoever asks twice gets it twice.
 
-    The caller holds the row of the user. Raises AppError: 404, also 30 days after it was deleted; 412; 402 when the plan
-    has no room.
+    The caller holds the row of the user. Raises AppError: 404, also 30 days after it was deleted; 412; 402 when the
+    plan has no room.
     """
     campaign = _lock(connection, select_campaign(user_id, campaign_id, IS_RESTORABLE), versions)
     is_deleted, is_archived = campaign.deleted_at is not None, campaign.status == Status.ARCHIVED
@@ -159,9 +159,7 @@ def _check_quota(connection: Connection, user_id: int) -> None:
     used = connection.execute(select_count(user_id)).scalar_one()
     if used >= limit:
         raise quota_exceeded(
-            f"The plan {plan} has room for {limit} campaigns. Delete one, or change the plan.",
-            limit=limit,
-            used=used,
+            f"The plan {plan} has room for {limit} campaigns. Delete one, or change the plan.", limit=limit, used=used
         )
 
 
@@ -176,8 +174,7 @@ def _lock(connection: Connection, found: Select[*tuple[Any, ...]], versions: Ver
     campaign = _read(connection, found.with_for_update(key_share=True))
     if versions is not None and str(campaign.version) not in versions:
         raise AppError(
-            ErrorCode.PRECONDITION_FAILED,
-            "The campaign has changed since you read it. Read it again, then change it.",
+            ErrorCode.PRECONDITION_FAILED, "The campaign has changed since you read it. Read it again, then change it."
         )
     return campaign
 

@@ -31,7 +31,7 @@ class Sort(StrEnum):
 
 
 class Position(NamedTuple):
-    """Where a page ends. `place`: the time of creation, or the name as its index has it, by which the list is sorted."""
+    """Where a page ends. `place`: what the list is sorted by, the time of creation or the name as its index has it."""
 
     sort: Sort
     campaign_id: int

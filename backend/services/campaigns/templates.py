@@ -43,9 +43,7 @@ PRESET = ("name", "description", "channel", "budget_minor", "budget_currency", "
 COLUMNS = columns_of(CampaignTemplate, Template)
 
 
-def create_template(
-    connection: Connection, user_id: int, given: Mapping[str, Any], *, is_shared: bool
-) -> Template:
+def create_template(connection: Connection, user_id: int, given: Mapping[str, Any], *, is_shared: bool) -> Template:
     """Store a template. The caller holds the row of the user: two creations would not see each other.
 
     Raises AppError: 402 for one who has enough of his own.
@@ -54,9 +52,7 @@ def create_template(
         own = select(func.count()).select_from(CampaignTemplate).where(CampaignTemplate.user_id == user_id)
         used = connection.execute(own).scalar_one()
         if used >= MAX_OWN:
-            raise quota_exceeded(
-                f"A user has at most {MAX_OWN} templates. Delete one first.", limit=MAX_OWN, used=used
-            )
+            raise quota_exceeded(f"A user has at most {MAX_OWN} templates. Delete one first.", limit=MAX_OWN, used=used)
     inserted = insert(CampaignTemplate).values({**given, "user_id": None if is_shared else user_id})
     return read_row(Template, connection.execute(inserted.returning(*COLUMNS)).one())
 
@@ -84,10 +80,8 @@ def delete_template(connection: Connection, user_id: int, template_id: int, *, m
     connection.execute(delete(CampaignTemplate).where(CampaignTemplate.template_id == template_id))
 
 
-def list_templates(
-    connection: Connection, user_id: int, kind: Kind | None, *, limit: int, before: int
-) -> TemplatePage:
-    """At most `limit` of the user's own and the shared ones, or of one kind: those with the highest ids below `before`."""
+def list_templates(connection: Connection, user_id: int, kind: Kind | None, *, limit: int, before: int) -> TemplatePage:
+    """At most `limit` of the user's own and the shared ones, or of one kind: the highest ids below `before`."""
     # One more than asked for tells whether there is a next page.
     page = select_page(user_id, kind, limit=limit + 1, before=before)
     found = [read_row(Template, row) for row in connection.execute(page)]

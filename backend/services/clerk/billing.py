@@ -2,10 +2,10 @@
 
 A subscription consists of items, each with a plan and a status of its own; a change of plan ends one item and begins
 another. `subscriptionItem.*` tells of one item, by the item's `updated_at`. `subscription.*` lists the items there are
-at the subscription's `updated_at`: one that is older and not in the list is gone. For each item the newest event counts,
-so events in any order, any number of times, lead to one state. The subscription's `updated_at` alone would not do:
-that an item was canceled or ended is told by an event of the item only. So is its status: what the subscription's own
-says counts only when all of it is over.
+at the subscription's `updated_at`: one that is older and not in the list is gone. For each item the newest event
+counts, so events in any order, any number of times, lead to one state. The subscription's `updated_at` alone would not
+do: that an item was canceled or ended is told by an event of the item only. So is its status: what the subscription's
+own says counts only when all of it is over.
 """
 
 from typing import Any, NamedTuple
@@ -24,8 +24,8 @@ from backend.services.clerk.payloads import to_instant
 from backend.services.plans.catalogue import CLERK_SLUGS
 from backend.services.plans.subscriptions import change_plan
 
-# A paid plan without the mark of Clerk was given by an admin, an operator or the older system. `now`: the database's, as
-# HAS_LAPSED has it, or the two could disagree on whether a plan has ended.
+# A paid plan without the mark of Clerk was given by an admin, an operator or the older system. `now`: the database's,
+# as HAS_LAPSED has it, or the two could disagree on whether a plan has ended.
 LOCK_SUBSCRIPTION = text(f"""
 SELECT s.plan <> 'free' AND s.clerk_subscription_id IS NULL AND {HAS_LAPSED} IS NOT TRUE AS is_given_here,
        floor(extract(epoch FROM now()) * 1000)::bigint AS now
@@ -109,8 +109,9 @@ def _newest(state: State) -> int:
 def follow(connection: Connection, user_id: int, state: State) -> None:
     """Let a complete user's plan be what Clerk grants now. Where it grants none, a plan that was given here stays.
 
-    The row is marked as Clerk's with a paid plan only. Clerk begins a free subscription with each new user, often before
-    the profile is here, and a marked row would not make room for the legacy row that the profile may lead to (linking).
+    The row is marked as Clerk's with a paid plan only. Clerk begins a free subscription with each new user, often
+    before the profile is here, and a marked row would not make room for the legacy row that the profile may lead to
+    (linking).
     """
     row = connection.execute(LOCK_SUBSCRIPTION, {"user_id": user_id}).one()
     term = derive_term(state, row.now)

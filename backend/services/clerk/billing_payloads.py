@@ -4,14 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
-from backend.services.clerk.payloads import (
-    Identifier,
-    Milliseconds,
-    Payload,
-    Unprocessable,
-    read_payload,
-    refusing,
-)
+from backend.services.clerk.payloads import Identifier, Milliseconds, Payload, Unprocessable, read_payload, refusing
 from backend.services.plans.catalogue import CLERK_SLUGS
 
 # In the order of an item's life: of two events of the same millisecond the later stage counts.
@@ -40,14 +33,7 @@ class Item(NamedTuple):
     def rank(self) -> tuple[Any, ...]:
         """The newest counts. The rest only decides between two events of one millisecond."""
         end = self.period_end
-        return (
-            self.updated_at,
-            STAGES.index(self.status),
-            self.plan,
-            self.period_start or 0,
-            end is None,
-            end or 0,
-        )
+        return (self.updated_at, STAGES.index(self.status), self.plan, self.period_start or 0, end is None, end or 0)
 
     def is_in_force(self, now: int) -> bool:
         """A canceled item lasts until its period ends; one whose payment failed lasts until Clerk ends it."""
@@ -148,7 +134,5 @@ def _read_slug(data: dict[str, Any]) -> str:
             "Add the slug to CLERK_SLUGS in backend/services/plans/catalogue.py, then send the event again.",
             slug,
         )
-        raise Unprocessable(
-            "data.plan.slug is none of our plans: add it to CLERK_SLUGS, then send the event again"
-        )
+        raise Unprocessable("data.plan.slug is none of our plans: add it to CLERK_SLUGS, then send the event again")
     return slug

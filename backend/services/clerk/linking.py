@@ -26,9 +26,9 @@ WHERE u.clerk_user_id = :clerk_user_id
 FOR UPDATE OF u
 """)
 
-# Deletes a user's row that holds nothing: no API key, campaign, template, usage or plan, nothing that the user or an admin
-# set. Counted requests do not hold it: reading `/auth/me` until the profile comes must not prevent the link. Their number
-# goes with the row, and so do stored responses: what those requests made, if anything, is looked for here.
+# Deletes a user's row that holds nothing: no API key, campaign, template, usage or plan, nothing that the user or an
+# admin set. Counted requests do not hold it: reading `/auth/me` until the profile comes must not prevent the link.
+# Their number goes with the row, and so do stored responses: what those requests made, if anything, is looked for here.
 TAKE_PLACEHOLDER = text("""
 DELETE FROM users u
 WHERE clerk_user_id = :clerk_user_id
@@ -105,9 +105,7 @@ def decide(user: ClerkUser, rows: Iterable[LockedUser], *, by_email: bool) -> Li
     holders = [
         row
         for row in rows
-        if row.has_address
-        and row.clerk_user_id != user.clerk_user_id
-        and (row.is_legacy or row.email_verified)
+        if row.has_address and row.clerk_user_id != user.clerk_user_id and (row.is_legacy or row.email_verified)
     ]
     candidates = tuple(row.user_id for row in holders if row.is_legacy)
     if not candidates:

@@ -1,4 +1,5 @@
-"""Reading what Clerk sends: users, sessions and events. Untrusted input: every value is checked before it nears the database.
+"""Reading what Clerk sends: users, sessions and events. Untrusted input: every value is checked before it nears the
+database.
 
 Unknown members pass: Clerk adds some. A member of a wrong type makes the whole unusable, and the reason names its path.
 """
@@ -127,7 +128,9 @@ class ClerkUser(Payload):
 
 
 class SessionStart(Payload):
-    """A session that began. `actor`: somebody else is in the user's place. `user`: a copy of the user, where there is one."""
+    """A session that began. `actor`: somebody else is in the user's place. `user`: a copy of the user, where there is
+    one.
+    """
 
     user_id: Identifier
     created_at: Instant

@@ -101,7 +101,9 @@ class LiveSessions:
     def _unavailable(self, error: FetchError) -> AppError:
         log.warning("Clerk could not be asked about a session: %s.", error)
         if not self._api.is_configured:
-            detail = "Sessions can only be checked and ended with Clerk's secret key. The operator: set CLERK_SECRET_KEY."
+            detail = (
+                "Sessions can only be checked and ended with Clerk's secret key. The operator: set CLERK_SECRET_KEY."
+            )
         elif error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             detail = "Clerk refused our secret key. The operator: check CLERK_SECRET_KEY and CLERK_API_URL."
         elif error.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -113,9 +115,7 @@ class LiveSessions:
 
 def _read_session(response: object) -> dict[str, object]:
     """The response, when it has a session's form. Raises FetchError."""
-    if isinstance(response, dict) and {str} == {
-        type(response.get(name)) for name in ("id", "user_id", "status")
-    }:
+    if isinstance(response, dict) and {str} == {type(response.get(name)) for name in ("id", "user_id", "status")}:
         return response
     raise FetchError("answered with something other than a session")
 

@@ -105,13 +105,10 @@ def check_times(claims: dict[str, object], now: float) -> float:
     instants = {name: _instant(claims, name) for name in ("exp", "nbf", "iat") if name in claims}
     if instants["exp"] <= now - SKEW_SECONDS:
         raise AppError(
-            ErrorCode.TOKEN_EXPIRED,
-            "The token has expired. Get a fresh one (Clerk: getToken()) and try again.",
+            ErrorCode.TOKEN_EXPIRED, "The token has expired. Get a fresh one (Clerk: getToken()) and try again."
         )
     if instants.get("nbf", 0) > now + SKEW_SECONDS:
-        raise AppError(
-            ErrorCode.TOKEN_NOT_ACTIVE_YET, "The token is not valid yet. Check the server's clock."
-        )
+        raise AppError(ErrorCode.TOKEN_NOT_ACTIVE_YET, "The token is not valid yet. Check the server's clock.")
     if instants.get("iat", 0) > now + SKEW_SECONDS:
         raise AppError(
             ErrorCode.TOKEN_IAT_IN_THE_FUTURE, "The token was issued in the future. Check the server's clock."

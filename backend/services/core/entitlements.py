@@ -25,9 +25,10 @@ USER_SCOPES = frozenset({"u", "ou", "uo"})
 class Entitlements(NamedTuple):
     """What a session may do, by its token.
 
-    Without `org_id` the other `org_*` are empty too. `org_role` is as Clerk's SDK exposes it, `org_permissions` are full names (`org:invoices:read`).
-    `features` and `plans` carry one scope each (`u:gold`, `o:gold`): what holds for both stands there twice.
-    `factor_verification_age` is minutes since the first and since the second factor, -1 where there is none.
+    Without `org_id` the other `org_*` are empty too. `org_role` is as Clerk's SDK exposes it, `org_permissions` are
+    full names (`org:invoices:read`). `features` and `plans` carry one scope each (`u:gold`, `o:gold`): what holds for
+    both stands there twice. `factor_verification_age` is minutes since the first and since the second factor, -1 where
+    there is none.
     """
 
     org_id: str | None = None

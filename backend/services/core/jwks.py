@@ -44,9 +44,7 @@ class RemoteKeySet:
     server at the other end does. A forged token never starts one: only time or an unknown key id does.
     """
 
-    def __init__(
-        self, url: str, lifetime: float, fetch: Fetch, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, url: str, lifetime: float, fetch: Fetch, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._lifetime = lifetime
         self._fetch = fetch
@@ -70,8 +68,7 @@ class RemoteKeySet:
             key = _find(self._keys, kid)
         if key is None:
             raise AppError(
-                ErrorCode.JWK_KID_MISMATCH,
-                "The token was signed with a key this Clerk instance does not have.",
+                ErrorCode.JWK_KID_MISMATCH, "The token was signed with a key this Clerk instance does not have."
             )
         return key
 
@@ -137,9 +134,7 @@ class RemoteKeySet:
                 if keys:
                     # The objects of keys that are still the same are kept: remembered tokens are tied to them.
                     known = self._keys
-                    self._keys = {
-                        kid: known[kid] if known.get(kid) == key else key for kid, key in keys.items()
-                    }
+                    self._keys = {kid: known[kid] if known.get(kid) == key else key for kid, key in keys.items()}
                     self._loaded_at = now
                 self._running = None  # last: whoever finds none running takes what is there
         running.set()
@@ -156,6 +151,4 @@ def _find(keys: Keys, kid: str | None) -> PublicKey | None:
 
 
 def _unavailable() -> AppError:
-    return AppError(
-        ErrorCode.JWKS_UNAVAILABLE, "Clerk's public keys cannot be fetched at the moment. Try again."
-    )
+    return AppError(ErrorCode.JWKS_UNAVAILABLE, "Clerk's public keys cannot be fetched at the moment. Try again.")

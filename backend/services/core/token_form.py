@@ -57,15 +57,14 @@ def parse_token(token: str) -> tuple[str | None, UnverifiedToken]:
     header = parts.header
     if header.get("typ") in OAUTH_TYPES or header.get("cat", SESSION_CATEGORY) not in SESSION_CATEGORIES:
         raise AppError(
-            ErrorCode.TOKEN_TYPE_MISMATCH,
-            "This is not a session token. Send the one that Clerk's getToken() gives.",
+            ErrorCode.TOKEN_TYPE_MISMATCH, "This is not a session token. Send the one that Clerk's getToken() gives."
         )
     check_signing(header, ALGORITHM, f"Only tokens signed with {ALGORITHM} are accepted.")
     kid = header.get("kid")
     if kid is not None and not (isinstance(kid, str) and len(kid) <= MAX_KID_LENGTH):
         raise AppError(ErrorCode.TOKEN_INVALID, "The token's key id is not a short text.")
-    # Clerk's M2M tokens are signed with the same key; only the subject tells them apart in older ones. A payload that cannot
-    # be read passes: after the signature it is refused with a reason that tells which of the two was wrong.
+    # Clerk's M2M tokens are signed with the same key; only the subject tells them apart in older ones. A payload that
+    # cannot be read passes: after the signature it is refused with a reason that tells which of the two was wrong.
     subject = None
     with contextlib.suppress(ValueError):
         subject = decode_json_object(parts.payload).get("sub")

@@ -25,8 +25,8 @@ class Use(NamedTuple):
 
 # All of the SQL below is ours; values are parameters.
 
-# For those who only look, of `subscriptions s` and `usage_metrics m`: the plan that counts now, and its token limit. An ended
-# plan is taken to be the free one, until its user comes again and end_lapsed asks what Clerk Billing says.
+# For those who only look, of `subscriptions s` and `usage_metrics m`: the plan that counts now, and its token limit. An
+# ended plan is taken to be the free one, until its user comes again and end_lapsed asks what Clerk Billing says.
 PLAN_NOW = f"CASE WHEN {HAS_LAPSED} THEN '{Plan.FREE}' ELSE s.plan END"
 TOKENS_LIMIT_NOW = f"""
 CASE WHEN {HAS_LAPSED} AND m.tokens_limit = CASE s.plan {TOKENS_BY_PLAN} END
@@ -49,10 +49,11 @@ WHERE user_id = :user_id AND period_start = {MONTH_START}
 
 
 def change_plan(connection: Connection, actor: Actor, user_id: int, plan: Plan) -> bool:
-    """Set the plan of a complete user, the token limit of this month with it, and note it. False when it was so already.
+    """Set the plan of a complete user, the token limit of this month with it, and note it. False when it was so
+    already.
 
-    Later months take this month's limit over. Nothing that the user has is taken away, whatever the plan. Who may change
-    it, and when, is said by the callers.
+    Later months take this month's limit over. Nothing that the user has is taken away, whatever the plan. Who may
+    change it, and when, is said by the callers.
     """
     owned = Subscription.user_id == user_id
     written = select(Subscription.plan).where(owned).with_for_update(key_share=True)

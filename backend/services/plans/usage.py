@@ -104,7 +104,7 @@ def balance_of(month: Month) -> Balance:
 
 
 def spend_tokens(connection: Connection, user_id: int, amount: int) -> Balance:
-    """Take `amount` (at least 1) from this month. Raises AppError: 402 when less is left, 401 for a user who is gone."""
+    """Take `amount` (at least 1) from this month. Raises AppError: 402 if less is left, 401 for a user who is gone."""
     spent = _spend(connection, user_id, amount)
     if spent is None:
         # Too little, or the first use in a month that has just begun: reading makes its row.

@@ -63,7 +63,8 @@ class AccountByKey(NamedTuple):
     account: Account
 
 
-# The columns of an account that are not columns of `users` of the same name. A session is revoked for Clerk's tokens only.
+# The columns of an account that are not columns of `users` of the same name. A session is revoked for Clerk's tokens
+# only.
 EXPRESSIONS = {
     "plan": "s.plan",
     "plan_status": "s.status",
@@ -173,9 +174,7 @@ def insert_user(connection: Connection, clerk_user_id: str, provisioned_by: str)
     return connection.execute(inserted.returning(User.user_id)).first() is not None
 
 
-def complete_user(
-    connection: Connection, clerk_user_id: str | None = None, *, user_id: int | None = None
-) -> None:
+def complete_user(connection: Connection, clerk_user_id: str | None = None, *, user_id: int | None = None) -> None:
     """Give a live user, named by either id, the subscription and the usage of this month where they are missing."""
     connection.execute(COMPLETE_USER, {"clerk_user_id": clerk_user_id, "user_id": user_id})
 

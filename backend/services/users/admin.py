@@ -40,7 +40,9 @@ class AuditEntry(NamedTuple):
 
 
 class UserRecord(NamedTuple):
-    """All that is known of a user. `account` has the plan and the token limit that count now, not those still written down."""
+    """All that is known of a user. `account` has the plan and the token limit that count now, not those still written
+    down.
+    """
 
     account: Account
     locked: bool
@@ -97,8 +99,8 @@ def select_events(user_id: int) -> Select[Any]:
 def change_user(connection: Connection, actor: Actor, user_id: int, changes: Changes) -> None:
     """Set what is not so already, with one audit event for each change.
 
-    Raises AppError: 403 for somebody who is no admin any more; 404 for an unknown user; 409 for a deleted one, and for an
-    admin who would lose the own access.
+    Raises AppError: 403 for somebody who is no admin any more; 404 for an unknown user; 409 for a deleted one, and for
+    an admin who would lose the own access.
     """
     # Both in one order, so that two admins who change each other do not wait for each other.
     states = (
@@ -114,9 +116,7 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
         raise AppError(ErrorCode.FORBIDDEN, "You are no admin any more.")
     user = _live(locked.get(user_id))
     if user_id == actor.user_id and (changes.role not in {None, user.role} or changes.is_active is False):
-        raise AppError(
-            ErrorCode.CONFLICT, "You would lock yourself out. Another admin can do this, or `flask users`."
-        )
+        raise AppError(ErrorCode.CONFLICT, "You would lock yourself out. Another admin can do this, or `flask users`.")
     changed: dict[str, object] = {}
     if changes.role is not None and changes.role != user.role:
         changed["role"] = changes.role
@@ -133,9 +133,7 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
         connection.execute(written.values(changed | {"updated_at": func.now()}))
 
 
-def set_banned(
-    transact: Transact, api: BackendApi, mirror: Mirror, actor: Actor, user_id: int, *, banned: bool
-) -> int:
+def set_banned(transact: Transact, api: BackendApi, mirror: Mirror, actor: Actor, user_id: int, *, banned: bool) -> int:
     """Ban or unban at Clerk, which owns bans, then bring our copy up to Clerk's response at once; return its user_id.
 
     It is another one when Clerk's response is the first profile of the user, and links them to an older row.

@@ -84,14 +84,10 @@ STATES = {
 }
 ON_FREE = f"(s.plan = :plan OR {HAS_LAPSED})"
 ON_PAID = f"s.plan = :plan AND {HAS_LAPSED} IS NOT TRUE"
-MATCHES = [f"lower({text}) LIKE lower(:beginning)" for text in SEARCHED.values()] + [
-    "u.clerk_user_id = :search"
-]
+MATCHES = [f"lower({text}) LIKE lower(:beginning)" for text in SEARCHED.values()] + ["u.clerk_user_id = :search"]
 
 
-def list_users(
-    connection: Connection, users: UserFilter, *, limit: int, before: int | None = None
-) -> UserPage:
+def list_users(connection: Connection, users: UserFilter, *, limit: int, before: int | None = None) -> UserPage:
     """At most `limit` users, those with the highest user_id below `before`."""
     # One more than asked for tells whether there is a next page.
     statement, values = select_users(users, limit=limit + 1, before=before)
@@ -99,10 +95,8 @@ def list_users(
     return UserPage(found[:limit], found[limit - 1].user_id if len(found) > limit else None)
 
 
-def select_users(
-    users: UserFilter, *, limit: int, before: int | None = None
-) -> tuple[TextClause, dict[str, object]]:
-    """The statement of one page, and its values: only the conditions that are asked for, so that each finds its index."""
+def select_users(users: UserFilter, *, limit: int, before: int | None = None) -> tuple[TextClause, dict[str, object]]:
+    """The statement of one page, and its values: only the conditions asked for, so that each finds its index."""
     conditions = [STATES[users.status]]
     values: dict[str, object] = {"limit": limit}
     if users.search is not None:

@@ -38,9 +38,7 @@ class BackendApi:
     sent. GET and POST wait apart: many checks of sessions keep nobody from ending theirs.
     """
 
-    def __init__(
-        self, base_url: str, secret_key: str, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, base_url: str, secret_key: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._base_url = base_url.rstrip("/")
         self._secret_key = secret_key
         self._clock = clock
@@ -72,9 +70,7 @@ class BackendApi:
         """End the session; return it."""
         return self._call("POST", "sessions", session_id, "/revoke")
 
-    def _call(
-        self, method: Literal["GET", "POST"], collection: str, identifier: str, action: str = ""
-    ) -> object:
+    def _call(self, method: Literal["GET", "POST"], collection: str, identifier: str, action: str = "") -> object:
         if not self.is_configured:
             raise FetchError("no CLERK_SECRET_KEY is set")
         if identifier in {"", ".", ".."}:

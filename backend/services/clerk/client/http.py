@@ -37,12 +37,7 @@ class FetchError(OSError):
     """
 
     def __init__(
-        self,
-        reason: str,
-        status: int | None = None,
-        *,
-        retry_after: float | None = None,
-        code: str | None = None,
+        self, reason: str, status: int | None = None, *, retry_after: float | None = None, code: str | None = None
     ) -> None:
         super().__init__(reason)
         self.status = status
@@ -114,9 +109,7 @@ class HttpClient(requests.Session):
         # A pair of seconds would count them apart. requests takes this too, though its type stubs do not.
         timeout: Any = urllib3.Timeout(total=_time_left(ends_at))
         try:
-            return self.request(
-                method, url, headers=headers, timeout=timeout, allow_redirects=False, stream=True
-            )
+            return self.request(method, url, headers=headers, timeout=timeout, allow_redirects=False, stream=True)
         except requests.ConnectionError as error:
             # ProtocolError: a connection that was closed. Other errors mean that there was none.
             if not may_repeat or not isinstance(error.args[0], urllib3.exceptions.ProtocolError):

@@ -93,9 +93,7 @@ class Mirror:
         complete_user(connection, clerk_user_id)
 
 
-def apply_profile(
-    mirror: Mirror, connection: Connection, data: dict[str, Any], *, wins_ties: bool
-) -> Outcome:
+def apply_profile(mirror: Mirror, connection: Connection, data: dict[str, Any], *, wins_ties: bool) -> Outcome:
     return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=wins_ties))
 
 
@@ -127,9 +125,7 @@ def _upsert(connection: Connection, user: ClerkUser, *, email_verified: bool) ->
     """Write the columns that Clerk owns; return the user_id."""
     columns = user.columns | {"email_verified": email_verified}
     owned = {name: columns[name] for name in OWNED_BY_CLERK}
-    statement = insert(User).values(
-        owned | {"clerk_user_id": user.clerk_user_id, "provisioned_by": "webhook"}
-    )
+    statement = insert(User).values(owned | {"clerk_user_id": user.clerk_user_id, "provisioned_by": "webhook"})
     newest = {name: statement.excluded[name] for name in owned} | {"updated_at": func.now()}
     statement = statement.on_conflict_do_update(index_elements=[User.clerk_user_id], set_=newest)
     user_id: int = connection.execute(statement.returning(User.user_id)).scalar_one()

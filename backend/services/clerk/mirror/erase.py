@@ -1,4 +1,6 @@
-"""What happens when Clerk deletes a user: a tombstone without personal data, which nothing that comes later brings back."""
+"""What happens when Clerk deletes a user: a tombstone without personal data, which nothing that comes later brings
+back.
+"""
 
 from typing import Any
 
@@ -11,8 +13,8 @@ from backend.services.clerk.mirror.apply import Mirror, Outcome
 from backend.services.clerk.payloads import Subject, read_payload
 
 # All that users write is their personal data. With a campaign go its tags; a stored response shows what was written. Of
-# these so many go with the event: 600,000 campaigns take longer than a statement may, and so at each repetition. From the
-# tombstone on nobody can read what is left: it goes with the next purge, and a response when it has expired.
+# these so many go with the event: 600,000 campaigns take longer than a statement may, and so at each repetition. From
+# the tombstone on nobody can read what is left: it goes with the next purge, and a response when it has expired.
 ERASED_AT_ONCE = 10_000
 ERASE_CAMPAIGNS = delete_unlocked(
     "campaigns", "FROM campaigns t WHERE user_id = :user_id ORDER BY deleted_at, created_at, campaign_id"
