@@ -33,9 +33,7 @@ class Authenticator:
     def __init__(
         self, settings: Settings, identify: Mapping[Kind, Callable[[str], Identity]], count: Callable[[int], object]
     ) -> None:
-        """`identify`: by kind of credential, from its text to the identity. `count`: told the user_id of each good
-        request.
-        """
+        """`identify`: of each kind, from a credential's text to its identity. `count`: told who made a good request."""
         self._identify = identify
         self._count = count
         self._key_prefix = f"{settings.api_key_prefix}_"

@@ -1,6 +1,4 @@
-"""What the command groups share: help with examples, naming a user, work in a transaction whose trouble is one line,
-tables.
-"""
+"""What the command groups share: help with examples, naming a user, transactions whose trouble is one line, tables."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence

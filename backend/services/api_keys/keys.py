@@ -13,8 +13,7 @@ from backend.models.api_key import IS_USABLE
 from backend.models.base import LAST_ID
 from backend.services.api_keys.form import LAST, KeyForm
 from backend.services.audit import Action, Actor, record
-from backend.services.plans.catalogue import PLANS
-from backend.services.plans.quotas import quota_exceeded
+from backend.services.plans.catalogue import PLANS, quota_exceeded
 from backend.services.plans.renewal import read_plan
 from backend.services.users.accounts import lock_owner
 

@@ -14,8 +14,7 @@ from backend.errors import AppError, ErrorCode
 from backend.models import CampaignTag, UsageMetrics
 from backend.models.usage_metrics import MONTH_START
 from backend.services.campaigns.templates import read_preset
-from backend.services.plans.catalogue import PLANS
-from backend.services.plans.quotas import quota_exceeded
+from backend.services.plans.catalogue import PLANS, quota_exceeded
 from backend.services.plans.renewal import read_plan
 from backend.services.users.accounts import complete_user
 

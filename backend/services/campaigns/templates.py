@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, union_a
 from backend.database.rows import columns_of, read_row
 from backend.errors import AppError, ErrorCode
 from backend.models import CampaignTemplate
-from backend.services.plans.quotas import quota_exceeded
+from backend.services.plans.catalogue import quota_exceeded
 
 # A script that makes templates in a loop stops here (OWASP API6).
 MAX_OWN = 100

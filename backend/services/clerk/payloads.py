@@ -128,9 +128,7 @@ class ClerkUser(Payload):
 
 
 class SessionStart(Payload):
-    """A session that began. `actor`: somebody else is in the user's place. `user`: a copy of the user, where there is
-    one.
-    """
+    """A session that began. `actor`: who is in the user's place. `user`: a copy of the user, where there is one."""
 
     user_id: Identifier
     created_at: Instant

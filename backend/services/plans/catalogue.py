@@ -1,17 +1,17 @@
-"""What each plan allows. The one place that says so."""
+"""What each plan allows: the one place that says so. And what is said when a plan has no more room."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
+from backend.errors import AppError, ErrorCode
 from backend.models.choices import Plan
 from backend.models.usage_metrics import FREE_TOKENS_A_MONTH
 
 
 class Limits(NamedTuple):
-    """None: as many as you like. `campaigns` counts all that are not deleted; `tokens_a_month` is by calendar month,
-    UTC.
-    """
+    """None: as many as you like. `campaigns` counts those not deleted; `tokens_a_month` is by calendar month, UTC."""
 
     campaigns: int | None
     tokens_a_month: int
@@ -32,3 +32,14 @@ CLERK_SLUGS: Mapping[str, Plan] = MappingProxyType({plan.value: plan for plan in
 
 # For SQL, as the arms of a CASE over a plan.
 TOKENS_BY_PLAN = " ".join(f"WHEN '{plan}' THEN {limits.tokens_a_month}" for plan, limits in PLANS.items())
+
+
+def quota_exceeded(detail: str, *, limit: int, used: int, resets_at: datetime | None = None) -> AppError:
+    """The 402. `resets_at`: when there is room again by itself; None for what only deleting or a larger plan helps."""
+    members = {
+        "limit": limit,
+        "used": used,
+        "remaining": max(0, limit - used),
+        "resets_at": None if resets_at is None else f"{resets_at:%Y-%m-%dT%H:%M:%SZ}",
+    }
+    return AppError(ErrorCode.QUOTA_EXCEEDED, detail, members=members)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from backend.database.rows import read_row
 from backend.errors import AppError, ErrorCode
 from backend.models.usage_metrics import MONTH_START
-from backend.services.plans.quotas import quota_exceeded
+from backend.services.plans.catalogue import quota_exceeded
 from backend.services.users.accounts import complete_user
 
 MONTHS_SHOWN = 24

@@ -40,9 +40,7 @@ class AuditEntry(NamedTuple):
 
 
 class UserRecord(NamedTuple):
-    """All that is known of a user. `account` has the plan and the token limit that count now, not those still written
-    down.
-    """
+    """All that is known of a user. `account` has the plan and token limit that count now, not those written down."""
 
     account: Account
     locked: bool

@@ -1,6 +1,4 @@
-"""What happens when Clerk deletes a user: a tombstone without personal data, which nothing that comes later brings
-back.
-"""
+"""What happens when Clerk deletes a user: a tombstone without personal data, which nothing brings back."""
 
 from typing import Any
 

@@ -21,9 +21,7 @@ EVENT_TYPE = re.compile(r"[\x20-\x7e]{1,100}")
 
 
 class EventType(NamedTuple):
-    """`subject`: the members that lead to the Clerk id of the user it is about. `apply`: brings our copy up to its
-    `data`.
-    """
+    """`subject`: the members that lead to the Clerk id of its user. `apply`: brings our copy up to its `data`."""
 
     subject: tuple[str, ...]
     apply: Callable[[Mirror, Connection, dict[str, Any]], Outcome]
@@ -70,9 +68,7 @@ class ClerkEvent(NamedTuple):
 
 
 def apply_event(mirror: Mirror, connection: Connection, event: ClerkEvent) -> Outcome:
-    """Bring our copy up to what the event says, whichever way it came. Raises Unprocessable for what no repetition can
-    cure.
-    """
+    """Bring our copy up to what the event says, whichever way it came. Raises Unprocessable for what stays wrong."""
     if event.type not in EVENT_TYPES:
         return Outcome.IGNORED
     return EVENT_TYPES[event.type].apply(mirror, connection, event.data)
