@@ -1,7 +1,7 @@
 """Clerk's `has()`: is this session allowed what is asked?
 
-Semantics of @clerk/backend 3.25.0. Every demand must be met; a demand that cannot be judged is not met. (Clerk's
-own check once let one met demand stand for all of them: CVE-2026-42349.)
+Semantics of @clerk/backend 3.25.0. Every demand must be met; a demand that cannot be judged is not met. (Clerk's own
+check once let one met demand stand for all of them: CVE-2026-42349.)
 """
 
 import re
@@ -71,8 +71,8 @@ def _holds(names: frozenset[str], wanted: object) -> bool:
 def _is_verified(entitlements: Entitlements, wanted: object) -> bool:
     """Whether the factors were given within the minutes asked for.
 
-    A user without a second factor is judged by the first one at every level, as at Clerk: else nobody without one
-    could ever pass.
+    A user without a second factor is judged by the first one at every level, as at Clerk: else nobody without one could
+    ever pass.
     """
     rule = _read_rule(wanted)
     ages = entitlements.factor_verification_age

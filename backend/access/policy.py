@@ -32,10 +32,10 @@ class Policy:
     """All that a route demands; every part must hold.
 
     `read`, `write`: the scope that an API key needs, by method. Where none is named, no API key is accepted: a new
-    route is closed to keys until somebody thinks of them. `role` and `plan` are the least that will do.
-    `session_only`: neither an API key nor a legacy token will do. `live`: Clerk itself must say that the session goes
-    on; an API key is looked up each time anyway, a legacy token has no session. `impersonation`: whether somebody in
-    the user's place may.
+    route is closed to keys until somebody thinks of them. `role` and `plan` are the least that will do. `session_only`:
+    neither an API key nor a legacy token will do. `live`: Clerk itself must say that the session goes on; an API key is
+    looked up each time anyway, a legacy token has no session. `impersonation`: whether somebody in the user's place
+    may.
     """
 
     is_public: bool = False

@@ -39,8 +39,7 @@ class RequestCounter:
 
     def flush(self) -> bool:
         """Write what was counted. Returns whether something is left: what cannot be written now is kept, beyond
-        MOST_USERS
-        the newest.
+        MOST_USERS the newest.
 
         Raises SQLAlchemyError, psycopg2.Error.
         """

@@ -1,7 +1,7 @@
 """The old application's tokens: JWTs under HS256, with one shared secret.
 
-Strictly apart from Clerk's. Nothing here ever sees a public key and nothing there this secret, so neither can be
-taken for the other (RFC 8725 section 3.1).
+Strictly apart from Clerk's. Nothing here ever sees a public key and nothing there this secret, so neither can be taken
+for the other (RFC 8725 section 3.1).
 """
 
 import re

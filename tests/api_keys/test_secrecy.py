@@ -128,7 +128,8 @@ class TestAgain:
 
     def test_under_another_pepper(self, owner: KeyOwner, start_server: StartServer, clerk: Instance, sql: Sql) -> None:
         """What was kept cannot be shown any more; that is said, and no second key is made. Nor does the key still work:
-        whoever steals the table cannot make one."""
+        whoever steals the table cannot make one.
+        """
         made = create(owner).json()
         with start_server(API_KEY_PEPPER="another pepper, long enough") as server:
             other = KeyOwner(server, clerk)

@@ -1,7 +1,7 @@
 """Project Wycheproof's HS256 vectors (C2SP/wycheproof, Apache-2.0), at the door that a legacy token comes in by.
 
-In process, since some of their keys are bytes that a deployment would refuse as a secret. Their payloads are no
-claims: a valid vector has to fail at the claims, its MAC was accepted; an invalid one has to fail before.
+In process, since some of their keys are bytes that a deployment would refuse as a secret. Their payloads are no claims:
+a valid vector has to fail at the claims, its MAC was accepted; an invalid one has to fail before.
 """
 
 import base64

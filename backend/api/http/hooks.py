@@ -113,8 +113,7 @@ def _handle_http_exception(error: HTTPException) -> Response:
 
 def _handle_database_error(error: Exception) -> Response:
     """The database is away, busy or not migrated: our trouble, never the caller's. To try again helps then, and not
-    after a
-    value that it refuses.
+    after a value that it refuses.
     """
     if isinstance(getattr(error, "orig", error), psycopg2.DataError):
         return _handle_bug(error)

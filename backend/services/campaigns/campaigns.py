@@ -133,8 +133,7 @@ def delete_campaign(connection: Connection, user_id: int, campaign_id: int, vers
 
 def restore_campaign(connection: Connection, user_id: int, campaign_id: int, versions: Versions) -> Campaign:
     """Bring back a campaign that was deleted or archived, or both; an archived one becomes a draft. Any other one stays
-    as it is:
-    whoever asks twice gets it twice.
+    as it is: whoever asks twice gets it twice.
 
     The caller holds the row of the user. Raises AppError: 404, also 30 days after it was deleted; 412; 402 when the
     plan has no room.

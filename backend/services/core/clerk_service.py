@@ -49,8 +49,8 @@ class ClerkService:
     def verify(self, token: str) -> SessionClaims:
         """Return the claims of a valid session token. Raises AppError: 401, or 503 without keys.
 
-        A good token is remembered by its SHA-256 until it expires or its key leaves the set: RS256 costs about
-        40 µs, the memory 1. What the user may do is never remembered here.
+        A good token is remembered by its SHA-256 until it expires or its key leaves the set: RS256 costs about 40 µs,
+        the memory 1. What the user may do is never remembered here.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._remembered.get(digest)

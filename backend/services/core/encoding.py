@@ -8,8 +8,7 @@ import json
 def decode_base64url(text: bytes) -> bytes:
     """Decode RFC 7515 base64url: no padding, no other alphabet, unused bits zero.
 
-    One octet string has one spelling, so a token has no second form that passes under another hash.
-    Raises ValueError.
+    One octet string has one spelling, so a token has no second form that passes under another hash. Raises ValueError.
     """
     try:
         data = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,8 +1,8 @@
 """What a session token says of organization, features, plans, and when its user last proved who they are.
 
-Clerk signs the tokens, but the shape inside is not trusted: a malformed part grants nothing, the rest counts,
-and nothing here raises. Sources: @clerk/backend 3.25.0 and Clerk's page on session tokens (versions 1 and 2).
-Whatever is granted here, Clerk's SDK grants too, from every token that it can read.
+Clerk signs the tokens, but the shape inside is not trusted: a malformed part grants nothing, the rest counts, and
+nothing here raises. Sources: @clerk/backend 3.25.0 and Clerk's page on session tokens (versions 1 and 2). Whatever is
+granted here, Clerk's SDK grants too, from every token that it can read.
 """
 
 from collections.abc import Mapping
@@ -100,8 +100,8 @@ def _read_flat_organization(claims: Mapping[str, object]) -> Entitlements:
 def _read_permissions(features: list[tuple[str, str]], names: list[str], masks: list[str]) -> frozenset[str]:
     """Bit i of a feature's mask grants `names[i]` on that feature.
 
-    Clerk's SDKs disagree on which mask is whose: JavaScript counts the organization's features only, the
-    documentation and the Python SDK count all of them. Only what both readings grant is granted.
+    Clerk's SDKs disagree on which mask is whose: JavaScript counts the organization's features only, the documentation
+    and the Python SDK count all of them. Only what both readings grant is granted.
     """
     positions = [place for place, (scope, _) in enumerate(features) if scope in ORGANIZATION_SCOPES]
     if len(masks) not in (len(positions), len(features)):

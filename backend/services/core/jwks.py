@@ -40,8 +40,8 @@ class PemKey:
 class RemoteKeySet:
     """Clerk's JWK set: refreshed ahead of expiry, shared by all threads, used stale when Clerk is away.
 
-    A fetch runs in a thread of its own, so that no caller ever waits longer than FETCH_SECONDS, whatever the
-    server at the other end does. A forged token never starts one: only time or an unknown key id does.
+    A fetch runs in a thread of its own, so that no caller ever waits longer than FETCH_SECONDS, whatever the server at
+    the other end does. A forged token never starts one: only time or an unknown key id does.
     """
 
     def __init__(self, url: str, lifetime: float, fetch: Fetch, *, clock: Callable[[], float] = time.monotonic) -> None:

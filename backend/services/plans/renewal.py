@@ -46,8 +46,7 @@ def settle(connection: Connection, user_id: int) -> None:
 
 def end_lapsed(connection: Connection, user_id: int) -> None:
     """Put in the place of a canceled plan whose period is over what Clerk grants now, else the free one. Clerk's own
-    event
-    of that may be late, or never come.
+    event of that may be late, or never come.
 
     Written down with the user's next request, so that every statement that reads the plan or the token limit agrees.
     """

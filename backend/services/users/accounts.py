@@ -182,8 +182,8 @@ def complete_user(connection: Connection, clerk_user_id: str | None = None, *, u
 def provision_for_request(connection: Connection, clerk_user_id: str, session_id: str | None) -> bool:
     """Make the user of a valid token whose webhook has not come yet. True when the row is new.
 
-    Safe beside any number of like requests and the webhook: whoever comes second finds the row. A session that
-    has ended makes no user.
+    Safe beside any number of like requests and the webhook: whoever comes second finds the row. A session that has
+    ended makes no user.
     """
     lock_user(connection, clerk_user_id)
     revoked = select(RevokedSession.session_id).where(RevokedSession.session_id == session_id)

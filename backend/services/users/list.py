@@ -27,8 +27,8 @@ class UserStatus(StrEnum):
 class UserFilter(NamedTuple):
     """Which users to list; every part that is there must hold.
 
-    `search`: what e-mail address, username, first or last name begins with, in any letter case; or exactly a user_id
-    or Clerk id. Without a `status` all but the deleted ones are listed.
+    `search`: what e-mail address, username, first or last name begins with, in any letter case; or exactly a user_id or
+    Clerk id. Without a `status` all but the deleted ones are listed.
     """
 
     search: str | None = None

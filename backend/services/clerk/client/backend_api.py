@@ -1,7 +1,6 @@
 """Clerk's Backend API: the few calls that this application makes.
 
-Not Clerk's Python SDK: its models refuse values that Clerk added later, and it waits for minutes when nobody
-answers.
+Not Clerk's Python SDK: its models refuse values that Clerk added later, and it waits for minutes when nobody answers.
 """
 
 import time
@@ -34,8 +33,8 @@ class BackendApi:
     """One a worker. Every call returns the parsed JSON as it came, or raises FetchError.
 
     A call takes at most 3 s, but for the exceptions of `HttpClient.request_json`. While Clerk asks us to wait
-    (Retry-After), every call of the same HTTP method fails at once, as the refused one did, and nothing is
-    sent. GET and POST wait apart: many checks of sessions keep nobody from ending theirs.
+    (Retry-After), every call of the same HTTP method fails at once, as the refused one did, and nothing is sent. GET
+    and POST wait apart: many checks of sessions keep nobody from ending theirs.
     """
 
     def __init__(self, base_url: str, secret_key: str, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -32,8 +32,8 @@ HEADERS = {
 class FetchError(OSError):
     """There is no document. The text repeats nothing of the response and no credential.
 
-    `status`: the HTTP status, if there was a response. `retry_after`: seconds from now, at most an hour, if
-    the server named a time. `code`: the first error code of a response in Clerk's form.
+    `status`: the HTTP status, if there was a response. `retry_after`: seconds from now, at most an hour, if the server
+    named a time. `code`: the first error code of a response in Clerk's form.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ def get_json(url: str, *, max_bytes: int, headers: Mapping[str, str] | None = No
 class HttpClient(requests.Session):
     """Keeps connections from one request to the next. Threads and greenlets may share it.
 
-    requests itself does not promise that. It holds here because no request changes the session: no cookie is
-    kept, no redirect followed. What they share is urllib3's pool, which is thread-safe and lends a connection
-    to one request at a time.
+    requests itself does not promise that. It holds here because no request changes the session: no cookie is kept, no
+    redirect followed. What they share is urllib3's pool, which is thread-safe and lends a connection to one request at
+    a time.
     """
 
     def __init__(self) -> None:
@@ -76,8 +76,8 @@ class HttpClient(requests.Session):
     ) -> object:
         """Send a request without a body; return the JSON of a 200 response. Raises FetchError.
 
-        A GET is sent once more if its connection was closed before the response, because a kept one can end
-        at any moment. A POST is not, because it may have arrived.
+        A GET is sent once more if its connection was closed before the response, because a kept one can end at any
+        moment. A POST is not, because it may have arrived.
 
         Reads at most `max_bytes`. The time limit is 3 s, or what is left of the current request if that is
         less. It covers connecting and the wait for the response together, and is checked between reads of the
