@@ -1,4 +1,4 @@
-"""One PostgreSQL a test process, one migrated database, one gunicorn; every test finds the tables empty."""
+"""One PostgreSQL a test process, one migrated database, one gunicorn; every test that asks for `sql` finds the tables empty."""
 
 import os
 from collections.abc import Callable, Generator, Iterator

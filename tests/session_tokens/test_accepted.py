@@ -39,13 +39,14 @@ class TestAccepted:
             assert answer.json()["user"]["clerk_user_id"] == user_id
 
     def test_impersonation(self, server: Server, clerk: Instance) -> None:
-        answer = server.get("/auth/me", clerk.token(sid="sess_x", act={"sub": "user_admin", "iss": "x"}))
+        session_id = clerk_id("sess")
+        answer = server.get("/auth/me", clerk.token(sid=session_id, act={"sub": "user_admin", "iss": "x"}))
         session = answer.json()["session"]
-        assert (session["session_id"], session["actor"]) == ("sess_x", "user_admin")
+        assert (session["session_id"], session["actor"]) == (session_id, "user_admin")
 
     def test_non_ascii_and_spaces_in_the_json(self, server: Server, clerk: Instance) -> None:
         now = int(time.time())
-        text = f' {{ "sub":"user_1",\n "exp" :{now + 60}, "iss":"{clerk.issuer}", "name":"Ö\\u00f6" }} '
+        text = f' {{ "sub":"{clerk_id("user")}",\n "exp" :{now + 60}, "iss":"{clerk.issuer}", "name":"Ö\\u00f6" }} '
         assert server.get("/auth/me", sign_payload(clerk, text.encode())).status_code == 200
 
 
