@@ -11,7 +11,7 @@ from backend.access.identity import Identity
 from backend.database.prepared_reads import ReadPool
 from backend.database.transactions import Database
 from backend.errors import AppError, ErrorCode
-from backend.models.choices import Scope
+from backend.models.roles_plans_scopes import Scope
 from backend.services.api_keys.form import KeyForm
 from backend.services.api_keys.keys import note_use
 from backend.services.users.accounts import FIND_BY_KEY, AccountByKey

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Unpack
 
 from backend.access.authorization import Demands, is_authorized
-from backend.models.choices import Scope
+from backend.models.roles_plans_scopes import Scope
 from backend.services.core.entitlements import NO_ENTITLEMENTS, Entitlements
 from backend.services.users.accounts import Account
 

@@ -15,7 +15,7 @@ from flask import Flask, current_app, g, request
 from backend.access.authentication import Authenticator
 from backend.access.identity import ANONYMOUS, Identity
 from backend.errors import AppError, ErrorCode
-from backend.models.choices import Plan, Role, Scope
+from backend.models.roles_plans_scopes import Plan, Role, Scope
 from backend.services.audit import Actor
 from backend.services.clerk.sessions import LiveSessions
 from backend.services.users.accounts import Account

@@ -18,7 +18,7 @@ from backend.api.templates import blueprint as templates
 from backend.api.usage import blueprint as usage
 from backend.api.users import blueprint as users
 from backend.api.webhooks import blueprint as webhooks
-from backend.models.choices import Role, Scope
+from backend.models.roles_plans_scopes import Role, Scope
 
 
 class Route(NamedTuple):

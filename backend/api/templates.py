@@ -7,7 +7,7 @@ from backend.access.policy import get_caller, get_current_user_id
 from backend.api.http.operation import Created, operation
 from backend.errors import AppError, ErrorCode
 from backend.models.base import LAST_ID
-from backend.models.choices import Role
+from backend.models.roles_plans_scopes import Role
 from backend.schemas.preset import PresetChanges
 from backend.schemas.template import TemplateIn, TemplateOut, TemplateQuery, TemplatesOut
 from backend.services.campaigns import templates

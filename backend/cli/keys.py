@@ -6,7 +6,7 @@ import click
 
 from backend.cli.options import CommandGroup, find_user, line_for, one_of, print_table, show, transact
 from backend.container import current_services
-from backend.models.choices import Scope
+from backend.models.roles_plans_scopes import Scope
 from backend.schemas.api_key import LONGEST_OVERLAP, OVERLAP, KeyIn
 from backend.services.api_keys import keys as api_keys
 from backend.services.api_keys.keys import LONGEST_LIFE, ApiKey, MintedKey

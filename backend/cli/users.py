@@ -7,7 +7,7 @@ import click
 from backend.cli.options import CommandGroup, find_user, line_for, one_of, print_table, transact
 from backend.container import current_services
 from backend.errors import AppError
-from backend.models.choices import Plan, Role
+from backend.models.roles_plans_scopes import Plan, Role
 from backend.schemas.user import UserQuery, UsersOut
 from backend.services.audit import CLI
 from backend.services.users.admin import Changes, change_user, read_user_record, set_banned

@@ -4,7 +4,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import Base
-from backend.models.choices import Plan, one_of
+from backend.models.roles_plans_scopes import Plan, one_of
 
 # Of `subscriptions s`: it was canceled and has come to its end, and the plan is not taken back yet.
 HAS_LAPSED = "(s.plan <> 'free' AND s.status = 'canceled' AND s.period_end <= now())"

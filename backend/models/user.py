@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import PERSONAL, Base
-from backend.models.choices import Role, one_of
+from backend.models.roles_plans_scopes import Role, one_of
 
 # What Clerk owns: written when Clerk tells of the user, and erased with the user where it is personal.
 STATE = {"clerk": True}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, cast
 from pydantic import BaseModel, BeforeValidator, Field
 
 from backend.access.identity import Identity
-from backend.models.choices import Plan, Role, Scope
+from backend.models.roles_plans_scopes import Plan, Role, Scope
 from backend.schemas.base import Output, Query
 from backend.schemas.fields import Omittable
 from backend.services.users.accounts import Account

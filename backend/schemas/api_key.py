@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from backend.models.choices import Scope
+from backend.models.roles_plans_scopes import Scope
 from backend.schemas.base import Input, NextCursor, Output
 from backend.schemas.fields import Line, Time, unique_items
 

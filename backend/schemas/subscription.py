@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel
 
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.schemas.account import SubscriptionOut
 from backend.services.plans.catalogue import PLANS
 from backend.services.plans.subscriptions import Use

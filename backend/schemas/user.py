@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import ConfigDict, Field
 
-from backend.models.choices import Plan, Role
+from backend.models.roles_plans_scopes import Plan, Role
 from backend.schemas.account import NamedUserOut, SubscriptionOut, UsageOut, UserOut
 from backend.schemas.base import AtLeastOne, NextCursor, Output, PageQuery
 from backend.schemas.fields import Line, Omittable

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from backend.access.policy import policies_of
-from backend.models.choices import Scope
+from backend.models.roles_plans_scopes import Scope
 from tests.emulator.harness import EmulatorProcess
 from tests.support.clerk import Instance, clerk_id
 from tests.support.database import Sql

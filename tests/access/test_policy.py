@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from backend.access.policy import PUBLIC, Policy, get_auth, policies_of, require_auth
 from backend.errors import AppError, ErrorCode
-from backend.models.choices import Plan, Role, Scope
+from backend.models.roles_plans_scopes import Plan, Role, Scope
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.own_routes import METHODS, Guard, Person, demand, make_own_app, outcome, reached, serve

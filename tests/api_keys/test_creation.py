@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.services.plans.catalogue import PLANS
 from tests.support.api_keys import ALL_ROWS, SHOWN, KeyOwner, at, in_days
 from tests.support.caller import is_problem

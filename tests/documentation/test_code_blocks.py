@@ -12,7 +12,7 @@ import pytest
 from flask import Blueprint, Flask
 
 from backend.access.policy import Policy, policies_of
-from backend.models.choices import Scope
+from backend.models.roles_plans_scopes import Scope
 from development.node import FRONTEND, PACKAGES, ToolsMissingError, install, run_tool
 from tests.documentation.pages import BLOCKS, PAGES, blocks
 from tests.emulator import node_sdk

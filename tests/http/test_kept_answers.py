@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from backend.api.http.parsing import MAX_JSON_BYTES
-from backend.models.choices import Scope
+from backend.models.roles_plans_scopes import Scope
 from tests.support.api_keys import KeyOwner
 from tests.support.caller import is_problem
 from tests.support.campaigns import Owner

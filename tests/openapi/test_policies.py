@@ -14,7 +14,7 @@ from backend.api.http.operation import operation
 from backend.api.http.parsing import IdConverter
 from backend.errors import ErrorCode
 from backend.models.base import LARGEST
-from backend.models.choices import Plan, Role, Scope
+from backend.models.roles_plans_scopes import Plan, Role, Scope
 from backend.schemas.base import Input
 
 Operations = dict[str, Any]

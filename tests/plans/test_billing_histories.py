@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.services.plans.catalogue import PLANS
 from tests.histories.billing import RANKS, Event, Shop
 from tests.support.billing import SUBSCRIPTION, USER

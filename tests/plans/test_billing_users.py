@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.services.clerk import billing, billing_payloads
 from backend.services.plans.catalogue import CLERK_SLUGS
 from tests.conftest import Deliver

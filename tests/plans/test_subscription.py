@@ -3,7 +3,7 @@
 import itertools
 from functools import partial
 
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.services.clerk.webhooks.events import EVENT_TYPES
 from backend.services.plans.catalogue import CLERK_SLUGS, PLANS
 from tests.conftest import Deliver

@@ -10,7 +10,7 @@ from click.testing import Result
 from flask import Blueprint
 
 from backend.access.policy import Policy, policies_of, require_auth
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.services.plans.catalogue import PLANS
 from tests.conftest import Deliver
 from tests.support.admins import ADMIN

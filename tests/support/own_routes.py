@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 
 from backend.access.policy import PUBLIC, Policy, get_auth, policies_of, require_auth
-from backend.models.choices import Scope
+from backend.models.roles_plans_scopes import Scope
 from backend.services.api_keys.form import KeyForm
 from config import DEVELOPMENT_PEPPER
 from tests.support.admins import add_user

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from backend.models.choices import Plan, Role
+from backend.models.roles_plans_scopes import Plan, Role
 from backend.services.users.admin import FIND_USER, select_events
 from backend.services.users.list import UserFilter, UserStatus, select_users
 from tests.support.query_plans import blocks, explain, filled_database, nodes

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from backend.access.policy import current_access, get_account, get_caller, get_current_user_id, require_auth
 from backend.api.http.operation import operation
 from backend.errors import ErrorCode
-from backend.models.choices import Scope
+from backend.models.roles_plans_scopes import Scope
 from backend.schemas.account import AccountOut, Greeting, GreetingQuery
 from backend.schemas.profile import ProfileIn
 from backend.schemas.webhook import EventsOut

@@ -30,7 +30,7 @@ from backend.api.http.openapi_parts import (
 from backend.api.http.operation import JSON, Operation
 from backend.errors import ErrorCode
 from backend.models.base import LARGEST
-from backend.models.choices import Plan, Role, Scope
+from backend.models.roles_plans_scopes import Plan, Role, Scope
 
 COMPONENTS = "#/components/schemas/"
 CONVERTED = re.compile(r"<(?:[^:<>]+:)?(\w+)>")

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from backend.database.locks import lock_user
 from backend.models import ClerkBilling, Subscription, User
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.models.subscription import HAS_LAPSED
 from backend.services.audit import SYNC
 from backend.services.clerk.billing_payloads import GRANTING, STAGES, Item, State, read_report

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from backend.errors import AppError, ErrorCode
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.models.usage_metrics import FREE_TOKENS_A_MONTH
 
 

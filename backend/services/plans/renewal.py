@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, func, select, text, update
 
 from backend.models import Subscription
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.models.subscription import HAS_LAPSED
 from backend.services import audit
 from backend.services.audit import Action, Actor

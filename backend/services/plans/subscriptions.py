@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select, text, update
 from backend.database.rows import read_row
 from backend.models import Subscription
 from backend.models.api_key import IS_USABLE
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.models.subscription import HAS_LAPSED
 from backend.models.usage_metrics import MONTH_START
 from backend.services import audit

@@ -10,7 +10,7 @@ from backend.database.locks import lock_user
 from backend.database.prepared_reads import PreparedRead
 from backend.errors import AppError, ErrorCode
 from backend.models import RevokedSession, User
-from backend.models.choices import Plan
+from backend.models.roles_plans_scopes import Plan
 from backend.models.subscription import HAS_LAPSED
 from backend.models.usage_metrics import MONTH_START
 from backend.services.clerk.payloads import Profile

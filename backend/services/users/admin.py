@@ -12,7 +12,7 @@ from backend.database.transactions import Transact
 from backend.errors import AppError, ErrorCode
 from backend.models import AuditEvent, User
 from backend.models.api_key import IS_USABLE
-from backend.models.choices import Plan, Role
+from backend.models.roles_plans_scopes import Plan, Role
 from backend.services import audit
 from backend.services.audit import Action, Actor
 from backend.services.clerk.client.backend_api import BackendApi

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from backend.database.rows import read_row
 from backend.models.base import ID
-from backend.models.choices import Plan, Role
+from backend.models.roles_plans_scopes import Plan, Role
 from backend.models.subscription import HAS_LAPSED
 from backend.models.user import SEARCHED
 from backend.services.plans.subscriptions import PLAN_NOW

@@ -1,4 +1,4 @@
-"""The words that columns choose from, in ascending order."""
+"""The roles of users, the plans, both in ascending order, and the scopes of API keys."""
 
 from enum import StrEnum
 from typing import Self
