@@ -89,7 +89,8 @@ class TestUserCreated:
     def test_primary_address_among_several(self, deliver: Deliver, sql: Sql) -> None:
         data = user_data("user_1", email="primary@example.com")
         other = {**data["email_addresses"][0], "id": "idn_other", "email_address": "other@example.com"}
-        data["email_addresses"].insert(0, other)
+        unusable = [{**other, "email_address": address} for address in ("x" * 400, "nul\x00", "half \udc00")]
+        data["email_addresses"] = [other, *data["email_addresses"], *unusable]
         deliver("user.created", data)
         assert sql.user("user_1")["email"] == "primary@example.com"
 

@@ -7,9 +7,9 @@ Unknown members pass: Clerk adds some. A member of a wrong type makes the whole 
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from backend.services.core.claims import IDENTIFIER
 
@@ -69,7 +69,6 @@ Text = Annotated[
 Milliseconds = Annotated[int, Field(ge=0, le=LAST_MILLISECOND)]
 Instant = Annotated[datetime, BeforeValidator(to_instant)]
 Flag = Annotated[bool | None, AfterValidator(bool)]
-Email = Annotated[Text, refusing(lambda value: len(value) > MAX_EMAIL_LENGTH, "is too long")]
 
 
 class Profile(NamedTuple):
@@ -89,7 +88,7 @@ class _Verification(Payload):
 
 class _EmailAddress(Payload):
     id: str | None = None
-    email_address: Email = None
+    email_address: str | None = None
     verification: _Verification | None = None
 
 
@@ -108,6 +107,14 @@ class ClerkUser(Payload):
     banned: Flag = False
     locked: Flag = False
 
+    @model_validator(mode="after")
+    def _check_address(self) -> Self:
+        """Of the one that we keep: whatever is wrong with another one, it must not keep the rest from us."""
+        email = self.profile.email or ""
+        if len(email) > MAX_EMAIL_LENGTH or UNSTORABLE.search(email):
+            raise ValueError("the primary email_address is too long, or has a NUL or half a character")
+        return self
+
     @property
     def columns(self) -> dict[str, Any]:
         """What Clerk owns of a row in `users`."""
@@ -120,7 +127,7 @@ class ClerkUser(Payload):
         email, is_verified = None, False
         for address in self.email_addresses or ():
             if address.id is not None and address.id == self.primary_email_address_id:
-                email = address.email_address
+                email = address.email_address or None
                 is_verified = address.verification is not None and address.verification.status == "verified"
                 break
         is_verified = is_verified and email is not None
