@@ -1,11 +1,11 @@
-"""The time limit of a request, for whatever waits in it: the worker, the database, calls to Clerk.
+"""Time limits, of a request and of parts of it, for whatever waits in them: the worker, the database, calls to Clerk.
 
 Every server knows when a request's time is up. Only the gevent worker can also interrupt what waits then; other
 servers, and tests in process, let it finish.
 """
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import ClassVar
@@ -14,7 +14,7 @@ import psycopg2
 
 
 class RequestTimeout(BaseException):
-    """The request is past its deadline. Not an Exception, so that no `except Exception` on the way swallows it."""
+    """A deadline is over. Not an Exception, so that no `except Exception` on the way swallows it."""
 
 
 class DatabaseTimeout(psycopg2.OperationalError):
@@ -25,22 +25,23 @@ _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
 
 
 class Deadline:
-    """The time limit of one request, from here to `end()`. `ends_at` is on the monotonic clock.
+    """The time limit of what runs from here to `end()`. `ends_at` is on the monotonic clock.
 
-    `waiting` is what the worker interrupts when the time is up; None once the request has ended.
+    `waiting` is what the worker interrupts when the time is up; None from `end()` on.
     """
 
     __slots__ = ("_token", "ends_at", "waiting")
 
-    # The gevent worker replaces both: who runs now, and whose time is to be watched. The second forgets by default.
+    # The gevent worker replaces both: who runs now, and whose time is to be watched, by how long it is: of those that
+    # last equally long the first to begin is the first to end. The second forgets by default.
     current: ClassVar[Callable[..., object]] = staticmethod(lambda: None)
-    watched: ClassVar[deque["Deadline"]] = deque(maxlen=0)
+    watched: ClassVar[defaultdict[float, deque["Deadline"]]] = defaultdict(lambda: deque(maxlen=0))
 
     def __init__(self, seconds: float) -> None:
         self.ends_at = time.monotonic() + seconds
         self.waiting: object | None = self.current()
         self._token: Token[float | None] = _ends_at.set(self.ends_at)
-        self.watched.append(self)
+        self.watched[seconds].append(self)
 
     def end(self) -> None:
         self.waiting = None

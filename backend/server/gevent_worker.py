@@ -6,7 +6,7 @@ statement_timeout, tcp_user_timeout and keepalives alike (measured): only giving
 """
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -32,23 +32,20 @@ _readers: WeakKeyDictionary[psycopg2.extensions.connection, Any] = WeakKeyDictio
 def install() -> None:
     """Watch this process's requests, and make psycopg2 wait through gevent: else one query blocks the worker."""
     Deadline.current = getcurrent  # a C function, so not bound as a method
-    Deadline.watched = deque()
+    Deadline.watched = defaultdict(deque)
     # One repeating timer for all requests: a gevent.Timeout for each costs three times as much.
     get_hub().loop.timer(TICK_SECONDS, TICK_SECONDS).start(_interrupt_overdue)
     psycopg2.extensions.set_wait_callback(_wait)
 
 
 def _interrupt_overdue() -> None:
-    """Runs in gevent's hub, where throwing into a waiting greenlet is what a timer of gevent does too.
-
-    All requests have the same time to run, so the first to be overdue is the first that came.
-    """
+    """Runs in gevent's hub, where throwing into a waiting greenlet is what a timer of gevent does too."""
     now = time.monotonic()
-    watched = Deadline.watched
-    while watched and (watched[0].waiting is None or watched[0].ends_at <= now):
-        overdue = watched.popleft().waiting
-        if isinstance(overdue, greenlet):
-            overdue.throw(RequestTimeout)
+    for watched in list(Deadline.watched.values()):
+        while watched and (watched[0].waiting is None or watched[0].ends_at <= now):
+            overdue = watched.popleft().waiting
+            if isinstance(overdue, greenlet):
+                overdue.throw(RequestTimeout)
 
 
 def _wait(connection: psycopg2.extensions.connection) -> None:

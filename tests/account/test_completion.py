@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Deliver
+from tests.session_tokens.key_servers import drip_head
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance, session_data, user_data
 from tests.support.clerk_api import SECRET_KEY, Answer, ApiServer, Handler, answer_with, hang_up
@@ -88,7 +89,7 @@ class TestCompletion:
         assert api.asked == []
         assert sql.value("SELECT count(*) FROM users") == 1
 
-    @pytest.mark.parametrize("answer", [hang, drip])
+    @pytest.mark.parametrize("answer", [hang, drip, drip_head])
     def test_slow_answer(self, asking: Server, clerk: Instance, api: ApiServer, sql: Sql, answer: Answer) -> None:
         """Nobody waits longer than 3 s for a courtesy."""
         api.answer = answer

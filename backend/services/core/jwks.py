@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from backend.deadline import Deadline, RequestTimeout
 from backend.errors import AppError, ErrorCode
 from backend.services.core.public_keys import Keys, PublicKey, load_pem, usable_keys
 
@@ -111,18 +110,13 @@ class RemoteKeySet:
 
     def _load(self, running: threading.Event) -> None:
         keys: Keys = {}
-        # A server that sends one byte at a time is cut off too, where the worker can: else its threads would pile up.
-        deadline = Deadline(FETCH_SECONDS)
         try:
             keys = usable_keys(self._fetch(self._url))
             if not keys:
                 log.warning("The JWK set at %s holds no usable key.", self._url)
         except OSError as error:
             log.warning("The JWK set at %s could not be fetched: %s.", self._url, error)
-        except RequestTimeout:
-            log.warning("The JWK set at %s could not be fetched: it took too long.", self._url)
         finally:
-            deadline.end()
             self._finish(running, keys)
 
     def _finish(self, running: threading.Event, keys: Keys) -> None:

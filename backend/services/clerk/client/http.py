@@ -13,7 +13,7 @@ from typing import Any
 import requests
 import urllib3
 
-from backend.deadline import remaining_seconds
+from backend.deadline import Deadline, RequestTimeout, remaining_seconds
 from backend.version import VERSION
 
 TIMEOUT_SECONDS = 3.0
@@ -79,18 +79,17 @@ class HttpClient(requests.Session):
         A GET is sent once more if its connection was closed before the response, because a kept one can end at any
         moment. A POST is not, because it may have arrived.
 
-        Reads at most `max_bytes`. The time limit is 3 s, or what is left of the current request if that is
-        less. It covers connecting and the wait for the response together, and is checked between reads of the
-        body. A server that is silent from the beginning ends the call within the limit. These do not:
+        Reads at most `max_bytes`. The time limit is 3 s, or what is left of the current request if that is less. The
+        gevent worker enforces it whatever takes the time. Elsewhere it covers connecting and the wait for the response
+        together, and is checked between reads of the body; there these may take longer:
         * a server that drips the body: after the last check in time, one more read may take as long again;
         * a server that drips TLS or headers: the limit holds for each read, not for all of them;
         * looking up the name, which has no limit, and each address of the name, which has a whole one.
-        For these the end is the request's own deadline, which the gevent worker enforces. Outside a request
-        there is none.
         """
         remaining = remaining_seconds()
         limit = TIMEOUT_SECONDS if remaining is None else min(remaining, TIMEOUT_SECONDS)
         ends_at = time.monotonic() + limit
+        deadline = Deadline(TIMEOUT_SECONDS)
         try:
             with self._send(method, url, headers, ends_at, may_repeat=method == "GET") as response:
                 if response.status_code != requests.codes.ok:
@@ -100,6 +99,12 @@ class HttpClient(requests.Session):
             reason = "answered with something other than JSON"
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             reason = type(error).__name__
+        except RequestTimeout:
+            if remaining is not None and remaining <= TIMEOUT_SECONDS:
+                raise  # it was the request's
+            reason = "took too long"
+        finally:
+            deadline.end()
         # Not inside `except`: that error holds the request with our key, and would become the context of ours.
         raise FetchError(reason)
 
