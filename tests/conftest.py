@@ -1,4 +1,4 @@
-"""Each test process has a PostgreSQL, a migrated database, a gunicorn. Tests that ask for `sql` find the tables empty."""
+"""Each test process has a PostgreSQL, a database and a gunicorn. A test that asks for `sql` finds the tables empty."""
 
 import os
 from collections.abc import Callable, Generator, Iterator
