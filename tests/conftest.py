@@ -24,8 +24,8 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: half of the time a test waits, for a server, a clock or a lock."""
-    return (os.cpu_count() or 1) + 2
+    """One more than there are cores: a quarter of the time tests wait, for a server, a clock or a lock."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
