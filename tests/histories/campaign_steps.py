@@ -26,10 +26,11 @@ QUERIES = st.one_of(
 
 
 def read_if_match(header: str | None, version: int) -> tuple[str | None, set[str] | None]:
-    """The header, and the versions that it names; None for any."""
+    """The header, and the versions that it names; None for any. Werkzeug reads a tag without its quotes too."""
     if header is None:
         return None, None
-    versions = {"*": None, '"{}"': {str(version)}, '"0", "{}"': {str(version)}, '"{}0"': {f"{version}0"}}
+    own = {str(version)}
+    versions = {"*": None, '"{}"': own, "{}": own, '"0", "{}"': own, '"{}0"': {f"{version}0"}}
     return header.format(version), versions.get(header, set())
 
 
