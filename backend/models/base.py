@@ -16,6 +16,9 @@ NAMING_CONVENTION = {
 }
 
 
+# In a text: what PostgreSQL does not hold (NUL), and UTF-8 has no form for (half of a surrogate pair).
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
 # Marks a column that holds personal data: it is erased with its user, unless the whole row goes.
 PERSONAL = {"personal": True}
 

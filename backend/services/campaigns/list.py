@@ -2,19 +2,17 @@
 
 import base64
 import json
-import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Row, TextClause, text
 
-from backend.models.base import LAST_ID
+from backend.models.base import LAST_ID, UNSTORABLE
 from backend.services.campaigns.campaigns import Campaign, Status
 from backend.services.core.encoding import decode_base64url
 
 LONGEST_CURSOR = 2_000
-NO_TEXT = re.compile("[\0\ud800-\udfff]")  # PostgreSQL holds no NUL, UTF-8 no half of a pair
 
 
 class Sort(StrEnum):
@@ -165,7 +163,7 @@ def _is_place(place: object, sort: Sort) -> bool:
     if not isinstance(place, str):
         return False
     if sort.is_by_name:
-        return not NO_TEXT.search(place)
+        return not UNSTORABLE.search(place)
     try:
         time = datetime.fromisoformat(place)
     except ValueError:

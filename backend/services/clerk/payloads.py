@@ -4,13 +4,13 @@ database.
 Unknown members pass: Clerk adds some. A member of a wrong type makes the whole unusable, and the reason names its path.
 """
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from backend.models.base import UNSTORABLE
 from backend.services.core.claims import IDENTIFIER
 
 # Longer ones do not exist (RFC 5321), and from 2.7 kB on one would not fit into an index.
@@ -59,8 +59,7 @@ def to_instant(value: object) -> datetime:
 
 
 Identifier = Annotated[str, refusing(lambda value: not IDENTIFIER.fullmatch(value), "is not an id")]
-# PostgreSQL holds neither, and in Python values pydantic lets both pass.
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# In Python values pydantic lets both pass.
 Text = Annotated[
     str | None,
     refusing(UNSTORABLE.search, "has a NUL or half a character"),
