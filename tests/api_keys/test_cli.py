@@ -1,17 +1,14 @@
 """`flask --app wsgi keys`, as an operator types it."""
 
-import subprocess
-import sys
-
 import pytest
 from click.testing import Result
 from flask import Flask
 
 from tests.support.api_keys import KeyOwner
 from tests.support.clerk import Instance
-from tests.support.commands import make_app
+from tests.support.commands import make_app, run_module
 from tests.support.database import Sql
-from tests.support.server import PROJECT, Server, clean_environment
+from tests.support.server import Server, clean_environment
 
 SCOPE = ("--scope", "profile:read")
 USERS = """
@@ -164,15 +161,8 @@ def test_revoke(terminal: Terminal, server: Server, clerk: Instance, sql: Sql) -
 
 def test_as_typed(settings: dict[str, str], terminal: Terminal, sql: Sql) -> None:  # noqa: ARG001
     """The command in a process of its own."""
-    result = subprocess.run(
-        [*(sys.executable, "-m", "flask", "--app", "wsgi", "keys", "create", "user_1", "--name", "x"), *SCOPE],
-        cwd=PROJECT,
-        env=clean_environment(**settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    words = ("flask", "--app", "wsgi", "keys", "create", "user_1", "--name", "x", *SCOPE)
+    result = run_module(*words, environment=clean_environment(**settings), timeout=60)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip()[-4:] == sql.value("SELECT last_four FROM api_keys")
 

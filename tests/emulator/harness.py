@@ -18,6 +18,7 @@ from click.testing import Result
 from svix.webhooks import Webhook, WebhookVerificationError
 
 from clerk_emulator import create_app
+from tests.support import commands
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
@@ -31,15 +32,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
 
 def run_module(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`python -m …`, until it ends."""
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=ROOT,
-        env=clean_environment(**environment),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    return commands.run_module(*arguments, environment=clean_environment(**environment))
 
 
 @dataclass

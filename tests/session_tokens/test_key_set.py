@@ -127,25 +127,26 @@ class TestLifetime:
         assert warm.fetches == 2
 
 
+def ask_at_once(source: Source, kid: str) -> None:
+    """Sixteen for one key, while the fetch that they wait for is held by the gate: all get it."""
+    with ThreadPoolExecutor(16) as crowd:
+        results = [crowd.submit(source.code, kid) for _ in range(16)]
+        assert source.asked.acquire(timeout=PATIENCE)
+        source.gate.set()
+        assert [result.result(PATIENCE) for result in results] == [None] * 16
+
+
 class TestSingleFlight:
     def test_cold(self, source: Source) -> None:
         source.gate.clear()
-        with ThreadPoolExecutor(16) as crowd:
-            results = [crowd.submit(source.code, ONE.kid) for _ in range(16)]
-            assert source.asked.acquire(timeout=PATIENCE)
-            source.gate.set()
-            assert [result.result(PATIENCE) for result in results] == [None] * 16
+        ask_at_once(source, ONE.kid)
         assert source.fetches == 1
 
     def test_unknown_kid(self, warm: Source) -> None:
         warm.gate.clear()
         warm.now += 31
         warm.answer = set_of(ONE, TWO)
-        with ThreadPoolExecutor(16) as crowd:
-            results = [crowd.submit(warm.code, TWO.kid) for _ in range(16)]
-            assert warm.asked.acquire(timeout=PATIENCE)
-            warm.gate.set()
-            assert [result.result(PATIENCE) for result in results] == [None] * 16
+        ask_at_once(warm, TWO.kid)
         assert warm.fetches == 2
 
 

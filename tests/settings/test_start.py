@@ -1,30 +1,17 @@
 """Programs with wrong or missing settings: one line for each, a status that is not 0, no traceback, no secret."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.settings.test_values import PRODUCTION, SECRET
 from tests.support.clerk import Instance
+from tests.support.commands import run_module
 from tests.support.project import DEVELOPMENT, copy_project
-from tests.support.server import PROJECT, clean_environment
+from tests.support.server import clean_environment
 
 GUNICORN = ["gunicorn", "wsgi:app", "-b", "127.0.0.1:0", "-w", "1"]
 OTHER_DATABASE = f"mysql://app:{SECRET}@h/d"
-
-
-def _start(arguments: list[str], settings: dict[str, str], project: Path = PROJECT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=project,
-        env=clean_environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +25,7 @@ def _start(arguments: list[str], settings: dict[str, str], project: Path = PROJE
     ids=["missing", "wrong", "flask", "alembic"],
 )
 def test_is_refused(arguments: list[str], wrong: dict[str, str]) -> None:
-    ended = _start(arguments, PRODUCTION | wrong)
+    ended = run_module(*arguments, environment=clean_environment(**(PRODUCTION | wrong)))
     output = ended.stdout + ended.stderr
     assert ended.returncode != 0
     for name in wrong:
@@ -67,7 +54,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_no_database(project: Path, clerk: Instance, arguments: list[str]) -> None:
     """In development beside no `make run`: one line says what to do."""
-    ended = _start(arguments, {"CLERK_JWT_KEY": clerk.pem, "CLERK_ISSUER": clerk.issuer}, project)
+    ended = run_module(
+        *arguments, environment=clean_environment(CLERK_JWT_KEY=clerk.pem, CLERK_ISSUER=clerk.issuer), folder=project
+    )
     output = ended.stdout + ended.stderr
     assert ended.returncode != 0
     (line,) = [line for line in output.splitlines() if "DATABASE_URL: " in line]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from config import PROJECT
+from tests.support.markdown import between_marks, markdown_table
 
 PAGE = PROJECT / "docs" / "access.md"
 BEGIN, END = "<!-- outcomes -->", "<!-- end of outcomes -->"
@@ -140,11 +141,11 @@ def tables() -> str:
         [
             "What a good credential may do:",
             "",
-            _table(["credential", *GROUPS], valid),
+            markdown_table(["credential", *GROUPS], valid),
             "",
             "What comes before that, on every route:",
             "",
-            _table(["credential", *SESSION_STATES], states),
+            markdown_table(["credential", *SESSION_STATES], states),
             "",
             AND_BESIDES,
         ]
@@ -155,15 +156,8 @@ def _cell(outcome: str) -> str:
     return outcome if outcome == YES else f"`{outcome}`"
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def page_with_tables(page: str) -> str:
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
+    return between_marks(page, BEGIN, END, tables())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ python -m tests.support.plans       writes it
 
 from backend.services.plans.catalogue import PLANS
 from config import PROJECT
+from tests.support.markdown import between_marks, markdown_table
 
 PAGE = PROJECT / "docs" / "plans.md"
 BEGIN, END = "<!-- plans -->", "<!-- end of plans -->"
@@ -23,13 +24,11 @@ def table() -> str:
         )
         for plan, limits in PLANS.items()
     ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
+    return markdown_table(head, rows)
 
 
 def page_with_table(page: str) -> str:
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return between_marks(page, BEGIN, END, table())
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from functools import partial
 
 import pytest
@@ -14,9 +12,9 @@ from tests.support.admins import add_user, states
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance
 from tests.support.clerk_api import ApiServer, answer_with, hang_up, refuse_with
-from tests.support.commands import EVENTS, Cli, assert_refused, calling_clerk, event, make_app, run
+from tests.support.commands import EVENTS, Cli, assert_refused, calling_clerk, event, make_app, run, run_module
 from tests.support.database import Sql
-from tests.support.server import PROJECT, Server, clean_environment
+from tests.support.server import Server, clean_environment
 
 COMMANDS = ("list", "show", "set-role", "set-plan", "deactivate", "activate", "ban", "unban")
 
@@ -168,14 +166,7 @@ def test_database_is_away(settings: dict[str, str], arguments: tuple[str, ...]) 
 def test_as_typed(settings: dict[str, str], sql: Sql) -> None:
     """The first admin of a new installation, in a process of its own."""
     add_user(sql, email="ada@example.com")
-    result = subprocess.run(
-        [sys.executable, *("-m", "flask", "--app", "wsgi", "users", "set-role", "ada@example.com", "admin")],
-        cwd=PROJECT,
-        env=clean_environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    words = ("flask", "--app", "wsgi", "users", "set-role", "ada@example.com", "admin")
+    result = run_module(*words, environment=clean_environment(**settings), timeout=30)
     assert (result.returncode, result.stderr) == (0, "User 1 has the role admin.\n")
     assert sql.value("SELECT role FROM users") == "admin"
