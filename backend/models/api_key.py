@@ -6,8 +6,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import PERSONAL, Base
 
-# Of `api_keys`: neither revoked nor expired.
-IS_USABLE = "(revoked_at IS NULL AND coalesce(expires_at > now(), true))"
+# Of `api_keys`: neither revoked nor expired. As ix_api_keys_usable has it: a user's usable keys are counted with each
+# new one, whatever the number of those that have ended.
+EXPIRES_AT = "coalesce(expires_at, 'infinity'::timestamptz)"
+IS_USABLE = f"(revoked_at IS NULL AND {EXPIRES_AT} > now())"
+ENDED_AT = "least(revoked_at, expires_at)"
 
 
 class ApiKey(Base):
@@ -18,6 +21,9 @@ class ApiKey(Base):
         UniqueConstraint("key_hash"),
         CheckConstraint("cardinality(scopes) > 0", name="scopes"),
         Index(None, "user_id", "key_id"),
+        Index("ix_api_keys_usable", "user_id", text(f"({EXPIRES_AT})"), postgresql_where=text("revoked_at IS NULL")),
+        # For `flask purge`.
+        Index("ix_api_keys_ended", text(f"({ENDED_AT})"), postgresql_where=text(f"{ENDED_AT} IS NOT NULL")),
         {"comment": "API keys of users. Only an HMAC of the key is here: nobody can read a key back."},
     )
 

@@ -15,6 +15,7 @@ class AuditEvent(Base):
     __table_args__ = (
         CheckConstraint("source IN ('api', 'cli', 'sync')", name="source"),
         Index(None, "subject_user_id", "audit_id"),
+        Index(None, "occurred_at"),  # for `flask purge`
         # An impersonated session is noted once, however many requests it makes.
         Index(
             "uq_audit_events_impersonated_session",

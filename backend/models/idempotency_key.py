@@ -12,6 +12,7 @@ class IdempotencyKey(Base):
     __tablename__ = "idempotency_keys"
     __table_args__ = (
         Index(None, "expires_at"),
+        Index(None, "user_id", "expires_at"),
         {"comment": "Answers of requests by Idempotency-Key. Expired rows go with the writes that come later."},
     )
 

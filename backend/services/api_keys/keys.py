@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
-from sqlalchemy import Boolean, Connection, func, insert, literal_column, select, text, update
+from sqlalchemy import Boolean, Connection, Select, func, insert, literal_column, select, text, update
 
 from backend import models
 from backend.database.rows import read_row
@@ -163,6 +163,11 @@ def list_keys(connection: Connection, user_id: int, *, before: int = NEWEST, lim
     return [read_row(ApiKey, row) for row in connection.execute(found)]
 
 
+def select_count(user_id: int) -> Select[int]:
+    """The statement that counts what the plan limits."""
+    return select(func.count()).select_from(models.ApiKey).where(models.ApiKey.user_id == user_id, USABLE)
+
+
 def note_use(connection: Connection, key_id: int) -> None:
     """Note that a key was used, at most once a minute. Raises OperationalError rather than wait for a lock."""
     connection.execute(NOTE_USE, {"key_id": key_id})
@@ -179,8 +184,7 @@ def _check_expiry(expires_at: datetime | None) -> None:
 def _check_room(connection: Connection, user_id: int) -> None:
     plan = read_plan(connection, user_id)
     limit = PLANS[plan].api_keys
-    usable = select(func.count()).select_from(models.ApiKey).where(models.ApiKey.user_id == user_id, USABLE)
-    used = connection.execute(usable).scalar_one()
+    used = connection.execute(select_count(user_id)).scalar_one()
     # A script that makes keys in a loop stops here, on any plan (OWASP API6).
     if used >= limit:
         raise quota_exceeded(
