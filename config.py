@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     legacy_jwt_email_claim: str = ""
     legacy_jwt_sunset: Sunset | None = None
     legacy_link_by_email: bool = False
+    audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 365
     cors_origins: Origins = ()
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     request_timeout: Annotated[float, Field(ge=0.5, le=300, allow_inf_nan=False)] = 10.0

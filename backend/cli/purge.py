@@ -1,22 +1,35 @@
 """`flask --app wsgi purge`: delete what nothing needs any more, for an operator or cron."""
 
 import sys
+from datetime import timedelta
 from functools import partial
 
 import click
 from flask.cli import with_appcontext
 
 from backend.cli.options import show_example, transact
+from backend.container import current_services
 from backend.services.campaigns.campaigns import RESTORABLE
-from backend.services.purge import BATCH, GRACE, LEDGER_KEPT, PURGEABLE, Purgeable, count_rows, delete_batch
+from backend.services.purge import (
+    BATCH,
+    ENDED_KEYS_KEPT,
+    GRACE,
+    LEDGER_KEPT,
+    Purgeable,
+    count_rows,
+    delete_batch,
+    find_purgeable,
+)
 
 HELP = f"""Delete what nothing needs any more, and say how much it was.
 
 \b
+api_keys          revoked or expired {ENDED_KEYS_KEPT.days} days ago or earlier
 campaigns         of deleted users; deleted by their owners {RESTORABLE.days} days ago or earlier
 idempotency_keys  expired
 revoked_sessions  expired {GRACE.days} day ago or earlier
 webhook_events    received {LEDGER_KEPT.days} days ago or earlier, but not dead or failed ones
+audit_events      AUDIT_RETENTION_DAYS old or older
 
 Each {BATCH:,} rows are a transaction: stop it with Ctrl-C and run it again as you like, also while another one runs.
 """
@@ -26,7 +39,8 @@ Each {BATCH:,} rows are a transaction: stop it with Ctrl-C and run it again as y
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @with_appcontext
 def command(*, dry_run: bool) -> None:
-    for rows in PURGEABLE:
+    audit_kept = timedelta(days=current_services().settings.audit_retention_days)
+    for rows in find_purgeable(audit_kept):
         if dry_run:
             click.echo(f"{rows.name}: {transact(partial(count_rows, rows=rows)):,} to delete")
         else:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, TextClause, text
 
 from backend.database.locks import delete_unlocked
+from backend.models.api_key import ENDED_AT
 from backend.services.campaigns.campaigns import RESTORABLE
 
 # A few ms each: nobody waits long for a row, and whoever stops it loses no more than one batch.
@@ -15,6 +16,8 @@ GRACE = timedelta(days=1)
 # Svix keeps an event for 90 days, and a person can send it again from the dashboard: so long the ledger knows it. Later
 # it would do no harm either: an old profile, session or subscription is stale, and a tombstone stays.
 LEDGER_KEPT = timedelta(days=90)
+# So long an API key that has ended is listed, and refused as revoked or expired; then it is one that never existed.
+ENDED_KEYS_KEPT = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Purgeable:
 
 
 def by_age(table: str, since: str, kept: timedelta, *, only: str = "true") -> Purgeable:
-    """The rows of a table whose `since`, a column with an index, is `kept` ago or longer."""
+    """The rows of a table whose `since`, which has an index, is `kept` ago or longer."""
     old = f"FROM {table} t WHERE {since} <= now() - :kept AND {only}"
     count, delete = text(f"SELECT count(*) {old}"), delete_unlocked(table, f"{old} ORDER BY {since}")
     return Purgeable(table, count, delete, kept)
@@ -55,13 +58,18 @@ ERASABLE = Purgeable(
     ),
 )
 AGED = (
+    by_age("api_keys", ENDED_AT, ENDED_KEYS_KEPT),
     by_age("campaigns", "deleted_at", RESTORABLE),
     by_age("idempotency_keys", "expires_at", timedelta()),
     by_age("revoked_sessions", "expires_at", GRACE),
     # Those that could not be applied wait for people, however long.
     by_age("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
 )
-PURGEABLE = (ERASABLE, *AGED)
+
+
+def find_purgeable(audit_kept: timedelta) -> tuple[Purgeable, ...]:
+    """All that can be deleted. `audit_kept`: how long the audit trail is kept."""
+    return ERASABLE, *AGED, by_age("audit_events", "occurred_at", audit_kept)
 
 
 def count_rows(connection: Connection, rows: Purgeable) -> int:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, text
 
 from backend.services.clerk.linking import TAKE_PLACEHOLDER
 from backend.services.clerk.mirror.erase import ERASE_CAMPAIGNS, ERASE_RESPONSES, ERASED_AT_ONCE
-from backend.services.purge import BATCH, ERASABLE, PURGEABLE, Purgeable
+from backend.services.purge import BATCH, ERASABLE, Purgeable
+from tests.support.purging import PURGEABLE
 from tests.support.query_plans import Plan, blocks, explain, filled_database, nodes
 
 ROWS = 200_000
@@ -22,15 +23,21 @@ FILL = f"""
 INSERT INTO users (clerk_user_id, deleted_at, is_active)
 SELECT 'user_' || n, CASE WHEN n <= {TOMBSTONES} THEN now() END, n > {TOMBSTONES} FROM generate_series(1, 5000) n;
 INSERT INTO campaigns (user_id, name, channel, deleted_at)
-SELECT CASE WHEN n % 100 = 1 THEN {TOMBSTONES} ELSE 3000 + n % 4 END, 'n', 'email', CASE WHEN n % 10 = 0 THEN now() -
-interval '31 d' END FROM generate_series(1, {ROWS}) n; INSERT INTO idempotency_keys (user_id, method, path, key,
+SELECT CASE WHEN n % 100 = 1 THEN {TOMBSTONES} ELSE 3000 + n % 4 END, 'n', 'email',
+       CASE WHEN n % 10 = 0 THEN now() - interval '31 d' - n * interval '1 ms' END
+FROM generate_series(1, {ROWS}) n; INSERT INTO idempotency_keys (user_id, method, path, key,
 body_hash, status, body, expires_at) SELECT 1 + n % 1000, 'POST', '/api/campaigns', n, 'x', 201, '', now() + interval '1
 s' * (n - {ROWS // 10}) FROM generate_series(1, {ROWS}) n; INSERT INTO revoked_sessions (session_id, expires_at) SELECT
 'sess_' || n, now() - interval '1 d' + interval '1 s' * (n - {ROWS // 10}) FROM generate_series(1, {ROWS}) n; INSERT
 INTO webhook_events (event_id, source, status, received_at) SELECT 'msg_' || n, 'svix', CASE WHEN n % 100 = 0 THEN
 'dead' ELSE 'applied' END,
        now() - interval '90 d' + interval '1 s' * (n - {ROWS // 10})
-FROM generate_series(1, {ROWS}) n
+FROM generate_series(1, {ROWS}) n;
+INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, revoked_at)
+SELECT 1 + n % 1000, 'n', 'sk_app', 'abcd', n, '{{x}}', now() - interval '90 d' + interval '1 s' * (n - {ROWS // 40})
+FROM generate_series(1, {ROWS // 4}) n;
+INSERT INTO audit_events (action, source, occurred_at)
+SELECT 'x', 'cli', now() - interval '365 d' + interval '1 s' * (n - {ROWS // 40}) FROM generate_series(1, {ROWS // 4}) n
 """
 EACH = pytest.mark.parametrize("rows", PURGEABLE, ids=[rows.name for rows in PURGEABLE])
 INDEXED = {"Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Tid Scan"}

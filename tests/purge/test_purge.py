@@ -1,22 +1,43 @@
 """`flask --app wsgi purge`: what is due goes, all else stays."""
 
+import itertools
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from backend.container import db
+from backend.models import Base
 from backend.services.clerk.mirror.erase import ERASED_AT_ONCE
-from backend.services.purge import AGED, Purgeable, delete_batch
+from backend.services.purge import Purgeable, delete_batch
 from tests.conftest import Deliver
+from tests.support.admins import add_user
+from tests.support.api_keys import KeyOwner
 from tests.support.billing import item, listing
 from tests.support.caller import is_problem
 from tests.support.campaigns import Owner
 from tests.support.clerk import Instance, now_ms, session_data, user_data
+from tests.support.commands import make_app
 from tests.support.database import Sql
-from tests.support.purging import LIMITS, OWNER, Purge, adding, put, report
+from tests.support.purging import LIMITS, OWNER, PURGEABLE, Purge, adding, put, report
 from tests.support.rows import all_rows
 from tests.support.server import Server
+
+ADD_KEY = "INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, created_at, expires_at)"
+# Why rows stay for as long as their user is known, or go with rows of another table.
+STAYING = {
+    "users": "a tombstone keeps late events from bringing the user back",
+    "subscriptions": "one a user",
+    "usage_metrics": "one a user and month",
+    "clerk_billing": "one a user",
+    "campaign_templates": "bounded by the plan",
+    "campaign_tags": "go with their campaign",
+}
+
+
+def test_each_table_is_purged_or_bounded() -> None:
+    assert STAYING.keys() | LIMITS.keys() == Base.metadata.tables.keys()
+    assert [due.name for due in PURGEABLE[1:]] == list(LIMITS)
 
 
 class TestWhatGoes:
@@ -29,7 +50,8 @@ class TestWhatGoes:
                 "VALUES (%s, 'svix', %s, '{}', '2020-01-01Z')",
                 *(status, status),
             )
-        sql.rows("INSERT INTO audit_events (action, source, occurred_at) VALUES ('x', 'cli', '2020-01-01Z')")
+        # Made long ago, and never ended.
+        sql.rows(f"{ADD_KEY} SELECT {OWNER}, 'a', 'sk_app', 'abcd', 'a', '{{x}}', '2020-01-01Z', NULL")
         sql.rows(
             f"INSERT INTO campaigns (user_id, name, channel, created_at) VALUES ({OWNER}, 'n', 'sms', '2020-01-01Z')"
         )
@@ -43,11 +65,16 @@ class TestWhatGoes:
                 "WHERE received_at < now() - interval '300 d' AND status = 'applied'",
                 status,
             )
-        assert purge() == report({"campaigns": 3, "idempotency_keys": 3, "revoked_sessions": 3, "webhook_events": 5})
+        # The end of a key is the first of both.
+        sql.rows(
+            f"{ADD_KEY} SELECT {OWNER}, 'b', 'sk_app', 'abcd', 'b', '{{x}}', '2020-01-01Z', now() - interval '91 d'"
+        )
+        sql.rows("UPDATE api_keys SET revoked_at = now() WHERE key_hash = 'b'")
+        assert purge() == report(dict.fromkeys(LIMITS, 3) | {"api_keys": 4, "webhook_events": 5})
         assert all_rows(sql) == kept
         assert purge() == report({})
 
-    @pytest.mark.parametrize("due", AGED, ids=[due.name for due in AGED])
+    @pytest.mark.parametrize("due", PURGEABLE[1:], ids=lambda due: due.name)
     def test_exact_limit(self, app: Flask, purge: Purge, due: Purgeable) -> None:  # noqa: ARG002 - for its user
         """In one transaction, where now() stands still."""
         limit = LIMITS[due.name]
@@ -62,7 +89,7 @@ class TestWhatGoes:
             put(sql, table, limit, number)
             put(sql, table, f"{limit} -1 hour")
         before = all_rows(sql)
-        numbers = dict(zip(LIMITS, range(1_500, 1_504), strict=True))
+        numbers = dict(zip(LIMITS, itertools.count(1_500), strict=False))
         assert purge("--dry-run") == report(numbers, "to delete")
         assert all_rows(sql) == before
         assert purge() == report(numbers)
@@ -136,6 +163,26 @@ def test_deleted_user_with_more_than_goes_at_once(
     assert purge() == report({})
     sql.rows("UPDATE idempotency_keys SET expires_at = now() WHERE user_id = %s", user_id)
     assert purge() == report({"idempotency_keys": 2_000})
+
+
+def test_age_of_audit_events_is_a_setting(settings: dict[str, str], sql: Sql) -> None:
+    add_user(sql)
+    for days in (9, 11):
+        put(sql, "audit_events", f"{days} days")
+    purge = Purge(make_app(settings | {"AUDIT_RETENTION_DAYS": "10"}))
+    assert purge() == report({"audit_events": 1})
+    assert sql.value("SELECT extract(day FROM now() - occurred_at) FROM audit_events") == 9
+
+
+def test_purged_key_is_unknown(purge: Purge, server: Server, clerk: Instance, sql: Sql) -> None:
+    owner = KeyOwner(server, clerk)
+    key, usable = owner.create(), owner.create()
+    owner.revoke(key)
+    sql.rows("UPDATE api_keys SET revoked_at = now() - interval '90 d' WHERE revoked_at IS NOT NULL")
+    is_problem(owner.use(key), 401, "api-key-revoked")
+    assert purge() == report({"api_keys": 1})
+    is_problem(owner.use(key), 401, "api-key-invalid")
+    assert [one["key_id"] for one in owner.page()["keys"]] == [usable["key_id"]]
 
 
 def test_expired_idempotency_key_is_a_new_one(purge: Purge, server: Server, clerk: Instance, sql: Sql) -> None:

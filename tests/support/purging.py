@@ -1,15 +1,20 @@
 """Rows that are due to go, and `flask --app wsgi purge` in this process."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from flask import Flask
 
-from backend.services.purge import PURGEABLE
+from backend.services.purge import find_purgeable
+from config import Settings
 from tests.support.database import Sql
 
 # Rows of a table, as many and as old as is said, of the user who was there first.
 OWNER = "(SELECT min(user_id) FROM users)"
 ADD = {
+    "api_keys": "INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, revoked_at) "
+    "SELECT {owner}, 'old', 'sk_app', 'abcd', gen_random_uuid(), '{{profile:read}}', {then}",
+    "audit_events": "INSERT INTO audit_events (action, source, occurred_at) SELECT 'x', 'cli', {then}",
     "campaigns": "INSERT INTO campaigns (user_id, name, channel, deleted_at) SELECT {owner}, 'old', 'email', {then}",
     "idempotency_keys": "INSERT INTO idempotency_keys "
     "(user_id, method, path, key, body_hash, status, body, expires_at) "
@@ -19,12 +24,15 @@ ADD = {
     "SELECT gen_random_uuid(), 'svix', 'applied', {then}",
 }
 LIMITS = {
+    "api_keys": "90 days",
     "campaigns": "30 days",
     "idempotency_keys": "0 days",
     "revoked_sessions": "1 day",
     "webhook_events": "90 days",
+    "audit_events": "365 days",
 }
-LONG_AGO = "1 year"
+LONG_AGO = "2 years"
+PURGEABLE = find_purgeable(timedelta(days=Settings.model_fields["audit_retention_days"].default))
 
 
 def adding(table: str) -> str:
