@@ -59,7 +59,7 @@ class PageQuery(Query):
     """One page of a list."""
 
     limit: Annotated[int, BeforeValidator(_check_digits)] = Field(
-        default=50, ge=1, le=100, description="At most so many."
+        default=50, ge=1, le=100, description="At most so many; fewer when their texts are long."
     )
     cursor: Omittable[Annotated[str, StringConstraints(pattern=f"^{ID}$")]] = Field(default=None, description=CURSOR)
 

@@ -12,11 +12,14 @@ from backend.services.users.accounts import Account
 
 
 class LimitsOut(BaseModel):
-    """`campaigns` null: as many as you like. `tokens_a_month`: by calendar month, UTC."""
+    """`campaigns` null: as many as you like. `tokens_a_month`: by calendar month, UTC. `deleted_campaigns`: of the deleted ones the newest so many can be restored. `kept_responses`: so many requests can be sent again with their Idempotency-Key."""  # noqa: E501
 
     campaigns: int | None
+    templates: int
     tokens_a_month: int
     api_keys: int
+    deleted_campaigns: int
+    kept_responses: int
     rate_tier: str
 
 
@@ -24,6 +27,7 @@ class UsedOut(BaseModel):
     """What there is now, and the tokens used this month. After a change to a smaller plan it may be above the limits."""  # noqa: E501
 
     campaigns: int
+    templates: int
     tokens: int
     api_keys: int
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from backend.database.locks import delete_unlocked
@@ -19,7 +19,22 @@ from backend.models import IdempotencyKey
 KEPT = timedelta(hours=24)
 # A write deletes a few expired rows in passing, more than it adds, so that the table shrinks again after a rush.
 SWEPT = 5
-SWEEP = delete_unlocked("idempotency_keys", "FROM idempotency_keys t WHERE expires_at <= now() ORDER BY expires_at")
+DELETE_EXPIRED = delete_unlocked(
+    "idempotency_keys", "FROM idempotency_keys t WHERE expires_at <= now() ORDER BY expires_at"
+)
+# And of the user's own what the plan does not keep, the oldest first.
+DELETE_SURPLUS = delete_unlocked(
+    "idempotency_keys",
+    """
+    FROM idempotency_keys t
+    WHERE user_id = :user_id AND expires_at < (
+        SELECT expires_at FROM idempotency_keys WHERE user_id = :user_id
+        ORDER BY expires_at DESC OFFSET :kept - 1 LIMIT 1
+    )
+    ORDER BY expires_at
+    """,
+)
+SWEEP = text(f"{DELETE_EXPIRED.text}; {DELETE_SURPLUS.text}")  # in one round trip
 
 
 class ApiResponse(NamedTuple):
@@ -41,26 +56,27 @@ class RequestKey(NamedTuple):
 
 
 def respond_once(
-    connection: Connection, request: RequestKey, body_hash: str, work: Callable[[Connection], ApiResponse]
+    connection: Connection, request: RequestKey, body_hash: str, work: Callable[[Connection], ApiResponse], *, kept: int
 ) -> tuple[ApiResponse, bool]:
     """Do the work, or find the response of the time when it was done; True: it was found.
 
-    The caller holds the row of the user. `body_hash`: SHA-256, hexadecimal. What `work` raises undoes everything: a
-    refusal is not kept. Raises AppError (409) for a key that came with another body.
+    The caller holds the row of the user. `body_hash`: SHA-256, hexadecimal. `kept`: how many responses of the user are
+    kept. What `work` raises undoes everything: a refusal is not kept. Raises AppError (409) for a key that came with
+    another body.
     """
     same = [IdempotencyKey.__table__.c[name] == value for name, value in request._asdict().items()]
     found = select(IdempotencyKey.body_hash, *columns_of(IdempotencyKey, ApiResponse))
-    kept = connection.execute(found.where(*same, IdempotencyKey.expires_at > func.now())).first()
-    if kept is None:
+    earlier = connection.execute(found.where(*same, IdempotencyKey.expires_at > func.now())).first()
+    if earlier is None:
         response = work(connection)
         _keep(connection, request, body_hash, response)
-        connection.execute(SWEEP, {"limit": SWEPT})
+        connection.execute(SWEEP, {"user_id": request.user_id, "kept": kept, "limit": SWEPT})
         return response, False
-    if kept.body_hash != body_hash:
+    if earlier.body_hash != body_hash:
         raise AppError(
             ErrorCode.CONFLICT, "This Idempotency-Key came with another body. Take a new key for a new request."
         )
-    return ApiResponse(kept.status, kept.body, kept.location, kept.etag), True
+    return ApiResponse(earlier.status, earlier.body, earlier.location, earlier.etag), True
 
 
 def _keep(connection: Connection, request: RequestKey, body_hash: str, response: ApiResponse) -> None:

@@ -3,6 +3,9 @@
 from collections import Counter
 from functools import partial
 
+from backend.models.roles_plans_scopes import Plan
+from backend.services.campaigns.campaigns import AT_ONCE
+from backend.services.plans.catalogue import PLANS
 from tests.support.caller import is_problem
 from tests.support.campaigns import Owner, check_counts, set_plan
 from tests.support.database import Sql
@@ -32,6 +35,46 @@ class TestQuota:
         assert (body["limit"], body["used"]) == (3, 5)
         assert owner.patch(made[0], name="still mine").status_code == 200
         assert len(owner.names()) == 5
+
+
+class TestDeletedOnes:
+    """Of these the newest are kept, as many as the plan says."""
+
+    KEPT = PLANS[Plan.FREE].deleted_campaigns
+
+    def add_deleted(self, sql: Sql, number: int) -> None:
+        """To each user, one a second up to now."""
+        sql.rows(
+            "INSERT INTO campaigns (user_id, name, channel, deleted_at) "
+            "SELECT user_id, n, 'sms', now() - (%s - n) * interval '1 s' FROM users, generate_series(1, %s) n",
+            *(number, number),
+        )
+
+    def test_oldest_go_first(self, owner: Owner, sql: Sql) -> None:
+        gone = [owner.create(name=f"n {number}", tags=["x"]) for number in range(3)]
+        for campaign in gone[:2]:
+            owner.delete(campaign)
+        sql.rows("UPDATE campaigns SET deleted_at = now() - interval '29 d' WHERE name = %s", gone[1]["name"])
+        self.add_deleted(sql, self.KEPT - 2)
+        assert owner.restore(gone[0]).status_code == 200
+        owner.delete(gone[0])
+        owner.delete(gone[2])
+        assert sql.value("SELECT count(*) FROM campaigns") == self.KEPT
+        is_problem(owner.restore(gone[1]), 404, "not-found")
+        for campaign in (gone[0], gone[2]):
+            assert owner.restore(campaign).json()["tags"] == ["x"]
+
+    def test_of_a_larger_plan(self, owner: Owner, stranger: Owner, sql: Sql) -> None:
+        """A few more than come go with each delete. Somebody else's stay."""
+        made = [owner.create() for _ in range(2)]
+        stranger.create()
+        self.add_deleted(sql, self.KEPT + 10)
+        owner.delete(made[0])
+        numbers = "SELECT count(*) FROM campaigns WHERE deleted_at IS NOT NULL GROUP BY user_id ORDER BY user_id"
+        assert [row["count"] for row in sql.rows(numbers)] == [self.KEPT + 11 - AT_ONCE, self.KEPT + 10]
+        set_plan(sql, "pro")
+        owner.delete(made[1])
+        assert [row["count"] for row in sql.rows(numbers)] == [self.KEPT + 12 - AT_ONCE, self.KEPT + 10]
 
 
 class TestManyAtOnce:

@@ -1,5 +1,6 @@
 """/api/templates: own and shared presets, and campaigns made from them."""
 
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -7,10 +8,11 @@ import pytest
 
 from tests.support.admins import ADMIN, add_admin
 from tests.support.caller import is_problem, is_same_refusal
-from tests.support.campaigns import Owner
+from tests.support.campaigns import Owner, set_plan
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
+from tests.support.traffic import in_parallel
 
 SHOWN = {
     *("template_id", "is_shared", "name", "description", "channel", "budget", "tags"),
@@ -68,8 +70,10 @@ class TestCreate:
             is_problem(owner.post(**change), 422, "validation")
         assert sql.value("SELECT count(*) FROM campaign_templates") == 0
 
-    def test_hundred_are_enough(self, owner: Owner, admin: Owner, sql: Sql) -> None:
+    def test_as_many_as_the_plan_allows(self, owner: Owner, admin: Owner, sql: Sql) -> None:
+        """Above the limit of a smaller plan nothing is taken away, and nothing new comes."""
         made = owner.create()
+        set_plan(sql, "pro")
         sql.rows(
             "INSERT INTO campaign_templates (user_id, name, channel) "
             "SELECT user_id, n, 'sms' FROM campaign_templates, generate_series(1, 99) n"
@@ -78,7 +82,17 @@ class TestCreate:
         assert (body["limit"], body["used"]) == (100, 100)
         admin.create(is_shared=True)
         delete(owner, made)
-        owner.create()
+        made = owner.create()
+        set_plan(sql, "free")
+        body = is_problem(owner.post(), 402, "quota-exceeded")
+        assert (body["limit"], body["used"]) == (10, 100)
+        assert change(owner, made, name="still mine").json()["name"] == "still mine"
+        assert len(listed(owner, scope="own", limit=100)) == 100
+
+    def test_many_at_once(self, owner: Owner, sql: Sql) -> None:
+        answers = in_parallel([owner.post] * 20)
+        assert Counter(answer.status_code for answer in answers) == {201: 10, 402: 10}
+        assert sql.value("SELECT count(*) FROM campaign_templates") == 10
 
 
 class TestChange:

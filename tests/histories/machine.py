@@ -168,9 +168,14 @@ class Machine(RuleBasedStateMachine):
                 assert (shown["period_end"] is not None) == person.term.has_end
                 assert shown["is_managed_by_clerk"] == person.is_managed
                 limits = person.limits._replace(tokens=person.tokens_limit)
-                assert [shown["limits"][name] for name in ("campaigns", "tokens_a_month", "api_keys")] == list(limits)
-                used = {"campaigns": person.campaigns, "tokens": person.tokens_used, "api_keys": person.usable_keys}
-                assert shown["used"] == used
+                names = ("campaigns", "templates", "tokens_a_month", "api_keys")
+                assert [shown["limits"][name] for name in names] == list(limits)
+                assert shown["used"] == {
+                    "campaigns": person.campaigns,
+                    "templates": len(person.templates),
+                    "tokens": person.tokens_used,
+                    "api_keys": person.usable_keys,
+                }
         for person in self.world.gone:
             is_problem(self.send(person, "GET", "/api/subscription"), 401, "user-deleted")
 

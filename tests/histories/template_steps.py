@@ -35,6 +35,8 @@ class TemplateSteps(Machine):
         def work() -> Template:
             given = dict(body)
             owner = None if given.pop("is_shared", False) else person.sub
+            if owner is not None:
+                person.check_room_for_template()
             template = Template(f"template {len(templates) + 1} of {owner}", owner, {**PRESET, **given})
             templates.append(template)
             return template

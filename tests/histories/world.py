@@ -10,14 +10,15 @@ from tests.histories.billing import Event, Shop, Term
 
 class Limits(NamedTuple):
     campaigns: int | None
+    templates: int
     tokens: int
     api_keys: int
 
 
 PLANS: Mapping[str, Limits] = {
-    "free": Limits(3, 10_000, 5),
-    "pro": Limits(100, 250_000, 20),
-    "enterprise": Limits(None, 5_000_000, 50),
+    "free": Limits(3, 10, 10_000, 5),
+    "pro": Limits(100, 100, 250_000, 20),
+    "enterprise": Limits(None, 1_000, 5_000_000, 50),
 }
 MOST_TOKENS_AT_ONCE = 1_000_000
 NO_TERM = Term("free", "active", has_end=False)
@@ -114,6 +115,9 @@ class Person(Labelled):
 
     def check_room(self) -> None:
         _check_room(self.campaigns, self.limits.campaigns)
+
+    def check_room_for_template(self) -> None:
+        _check_room(len(self.templates), self.limits.templates)
 
     def check_room_for_key(self) -> None:
         _check_room(self.usable_keys, self.limits.api_keys)

@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import Connection, create_engine, make_url
 
 from backend.errors import AppError, ErrorCode
+from backend.models.roles_plans_scopes import Plan
 from backend.services.campaigns.campaigns import create_campaign
 from backend.services.idempotency import SWEPT, ApiResponse, RequestKey, respond_once
+from backend.services.plans.catalogue import PLANS
 from tests.support.caller import is_problem
-from tests.support.campaigns import Owner, check_counts
+from tests.support.campaigns import Owner, check_counts, set_plan
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
@@ -191,6 +193,35 @@ class TestExpiry:
         assert sql.value(old) == 0
 
 
+class TestMany:
+    """As many are kept as the plan says, the newest."""
+
+    FILL = """
+        INSERT INTO idempotency_keys (user_id, method, path, key, body_hash, status, body, expires_at)
+        SELECT user_id, 'POST', '/x', n, '', 200, '', now() + n * interval '1 s' FROM users, generate_series(1, %s) n
+    """
+    LEFT = """
+        SELECT count(*), min(key::int) FILTER (WHERE path = '/x') AS oldest
+        FROM idempotency_keys GROUP BY user_id ORDER BY user_id
+    """
+
+    def test_oldest_go_first(self, owner: Owner, clerk: Instance, sql: Sql) -> None:
+        kept = PLANS[Plan.FREE].kept_responses
+        owner.page()
+        Owner(owner.server, clerk, "user_2").page()
+        sql.rows(self.FILL, kept + SWEPT + 1)
+        assert owner.post(key="new").status_code == 201
+        left, others = sql.rows(self.LEFT)
+        assert (left["count"], left["oldest"]) == (kept + 2, SWEPT + 1)
+        assert (others["count"], others["oldest"]) == (kept + SWEPT + 1, 1)
+        owner.delete(owner.post(key="newer").json())
+        assert sql.value("SELECT count(*) FROM idempotency_keys WHERE user_id = 1") == kept
+        assert owner.post(key="new").headers["Idempotent-Replayed"] == "true"
+        set_plan(sql, "pro")
+        assert owner.post(key="newest").status_code == 201
+        assert sql.value("SELECT count(*) FROM idempotency_keys WHERE user_id = 1") == kept + 1
+
+
 class TestWork:
     """The service itself: the work and its answer come and go together."""
 
@@ -213,7 +244,7 @@ class TestWork:
         answers = []
         for _ in range(2):
             with engine.begin() as connection:
-                answers.append(respond_once(connection, self.SENT, "hash", self.work))
+                answers.append(respond_once(connection, self.SENT, "hash", self.work, kept=1))
         assert answers == [(ApiResponse(201, "1", "/y", '"1"'), False), (ApiResponse(201, "1", "/y", '"1"'), True)]
         check_counts(sql)
 
@@ -224,5 +255,5 @@ class TestWork:
             raise crash
 
         with pytest.raises(type(crash)), engine.begin() as connection:
-            respond_once(connection, self.SENT, "hash", fail)
+            respond_once(connection, self.SENT, "hash", fail, kept=1)
         assert sql.rows("SELECT key FROM idempotency_keys") == sql.rows("SELECT name FROM campaigns") == []

@@ -5,7 +5,7 @@ from functools import partial
 
 from backend.models.roles_plans_scopes import Plan
 from backend.services.clerk.webhooks.events import EVENT_TYPES
-from backend.services.plans.catalogue import CLERK_SLUGS, PLANS
+from backend.services.plans.catalogue import CLERK_SLUGS, PLANS, Limits
 from tests.conftest import Deliver
 from tests.support.admins import add_user
 from tests.support.api_keys import KeyOwner
@@ -22,6 +22,11 @@ ADD_CAMPAIGNS = """
 INSERT INTO campaigns (user_id, name, channel, deleted_at)
 SELECT %s, 'n' || n, 'email', CASE WHEN n > 4 THEN now() END FROM generate_series(1, 6) n
 """
+# Three, of which one is shared.
+ADD_TEMPLATES = """
+INSERT INTO campaign_templates (user_id, name, channel)
+SELECT CASE WHEN n > 1 THEN %s END, 'n' || n, 'email' FROM generate_series(1, 3) n
+"""
 
 
 class TestShow:
@@ -34,8 +39,16 @@ class TestShow:
             "status": "active",
             "period_end": None,
             "is_managed_by_clerk": False,
-            "limits": {"campaigns": 3, "tokens_a_month": 10_000, "api_keys": 5, "rate_tier": "free"},
-            "used": {"campaigns": 0, "tokens": 0, "api_keys": 0},
+            "limits": {
+                "campaigns": 3,
+                "templates": 10,
+                "tokens_a_month": 10_000,
+                "api_keys": 5,
+                "deleted_campaigns": 50,
+                "kept_responses": 500,
+                "rate_tier": "free",
+            },
+            "used": {"campaigns": 0, "templates": 0, "tokens": 0, "api_keys": 0},
             "plans": [{"plan": plan} | limits._asdict() for plan, limits in PLANS.items()],
         }
         assert answer.headers["Cache-Control"] == "no-store"
@@ -43,17 +56,18 @@ class TestShow:
     def test_what_is_used(self, sql: Sql, key_owner: KeyOwner, subscriber: Subscriber) -> None:
         add_user(sql)
         sql.rows(ADD_CAMPAIGNS, subscriber.user_id)
+        sql.rows(ADD_TEMPLATES, subscriber.user_id)
         sql.rows("UPDATE usage_metrics SET tokens_used = 77 WHERE user_id = %s", subscriber.user_id)
         key_owner.create()
         key_owner.revoke(key_owner.create())
         sql.rows("UPDATE api_keys SET expires_at = now() WHERE key_id = %s", key_owner.create()["key_id"])
-        assert subscriber.show()["used"] == {"campaigns": 4, "tokens": 77, "api_keys": 1}
+        assert subscriber.show()["used"] == {"campaigns": 4, "templates": 2, "tokens": 77, "api_keys": 1}
 
     def test_enterprise(self, subscriber: Subscriber) -> None:
         subscriber.set_plan("enterprise")
-        body = subscriber.show()
-        limits = {"campaigns": None, "tokens_a_month": 5_000_000, "api_keys": 50, "rate_tier": "enterprise"}
-        assert body["limits"] == limits
+        limits = subscriber.show()["limits"]
+        assert limits == PLANS[Plan.ENTERPRISE]._asdict()
+        assert (limits["campaigns"], limits["tokens_a_month"], limits["api_keys"]) == (None, 5_000_000, 50)
 
 
 class TestChange:
@@ -135,6 +149,6 @@ def test_the_page_names_what_clerk_needs() -> None:
 def test_each_plan_allows_what_the_one_below_does() -> None:
     assert list(PLANS) == list(Plan)
     for lower, higher in itertools.pairwise(PLANS.values()):
-        assert higher.tokens_a_month > lower.tokens_a_month
-        assert higher.api_keys > lower.api_keys
         assert higher.campaigns is None or (lower.campaigns is not None and higher.campaigns > lower.campaigns)
+        numbers = [name for name in Limits._fields if name not in {"campaigns", "rate_tier"}]
+        assert all(getattr(higher, name) > getattr(lower, name) for name in numbers)

@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
+from backend.services import idempotency
+from backend.services.campaigns import campaigns
 from backend.services.clerk.linking import TAKE_PLACEHOLDER
 from backend.services.clerk.mirror.erase import ERASE_CAMPAIGNS, ERASE_RESPONSES, ERASED_AT_ONCE
 from backend.services.purge import BATCH, ERASABLE, Purgeable
@@ -88,6 +90,19 @@ class TestUser:
     def test_responses(self, filled: Connection) -> None:
         found, deleted = scans(explain(filled, ERASE_RESPONSES, {"user_id": 7, "limit": ERASED_AT_ONCE}))
         assert found["Actual Rows"] == deleted["Actual Rows"] == ROWS / 1_000
+
+    @pytest.mark.parametrize(
+        ("statement", "user_id", "kept"),
+        [(campaigns.DELETE_SURPLUS, 3_000, 1_000), (idempotency.DELETE_SURPLUS, 7, 150)],
+    )
+    def test_surplus(self, filled: Connection, statement: TextClause, user_id: int, kept: int) -> None:
+        """What a plan does not keep: a walk through what it keeps, in the index alone, and a few rows."""
+        plan = explain(filled, statement, {"user_id": user_id, "kept": kept, "limit": 5})
+        kept_rows, found, deleted = scans(plan)
+        assert (kept_rows["Node Type"], kept_rows["Actual Rows"]) == ("Index Only Scan", kept)
+        assert found["Actual Rows"] == deleted["Actual Rows"] == 5
+        # PostgreSQL looks at the row of an entry where a page has changed since the last VACUUM.
+        assert blocks(plan) < kept + 60, json.dumps(plan, indent=1)
 
     def test_placeholder(self, filled: Connection) -> None:
         plan = explain(filled, TAKE_PLACEHOLDER, {"clerk_user_id": "user_4000"})

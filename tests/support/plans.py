@@ -13,13 +13,19 @@ BEGIN, END = "<!-- plans -->", "<!-- end of plans -->"
 
 def table() -> str:
     """What each plan allows, as Markdown."""
-    head = ("plan", "campaigns", "tokens a month", "API keys", "rate tier")
+    head = (
+        *("plan", "campaigns", "templates", "tokens a month", "API keys"),
+        *("deleted campaigns", "kept responses", "rate tier"),
+    )
     rows = [
         (
             f"`{plan}`",
             "any number" if limits.campaigns is None else f"{limits.campaigns:,}",
+            f"{limits.templates:,}",
             f"{limits.tokens_a_month:,}",
             f"{limits.api_keys:,}",
+            f"{limits.deleted_campaigns:,}",
+            f"{limits.kept_responses:,}",
             f"`{limits.rate_tier}`",
         )
         for plan, limits in PLANS.items()

@@ -7,12 +7,14 @@ from hashlib import sha256
 from flask import current_app, request, url_for
 from sqlalchemy import Connection
 
-from backend.access.policy import get_current_user_id
+from backend.access.policy import get_account, get_current_user_id
 from backend.api.http.etags import IF_MATCH
 from backend.api.http.parsing import MAX_JSON_BYTES, read_bytes
 from backend.container import current_services, in_transaction
 from backend.errors import AppError, ErrorCode
+from backend.models.roles_plans_scopes import Plan
 from backend.services.idempotency import ApiResponse, RequestKey, respond_once
+from backend.services.plans.catalogue import PLANS
 from backend.services.users.accounts import lock_owner
 
 HEADER = "Idempotency-Key"
@@ -31,6 +33,7 @@ def run_once(work: Callable[[Connection], ApiResponse], *, is_secret: bool) -> t
     # Also where the view reads no body: one that is too long is refused.
     body_hash = _hash_request()
     encryption = current_services().encryption
+    kept = PLANS[Plan(str(get_account().plan))].kept_responses
 
     def encrypted(connection: Connection) -> ApiResponse:
         response = work(connection)
@@ -41,7 +44,7 @@ def run_once(work: Callable[[Connection], ApiResponse], *, is_secret: bool) -> t
         if key is None:
             return work(connection), False
         same = RequestKey(user_id, request.method, _path(), key)
-        return respond_once(connection, same, body_hash, encrypted if is_secret else work)
+        return respond_once(connection, same, body_hash, encrypted if is_secret else work, kept=kept)
 
     response, is_replayed = in_transaction(once)
     if key is not None and is_secret:

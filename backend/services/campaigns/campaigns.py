@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, text, update
 
 from backend import models
+from backend.database.locks import delete_unlocked
 from backend.database.rows import columns_of, read_row
 from backend.errors import AppError, ErrorCode
 from backend.models import CampaignTag, UsageMetrics
@@ -19,6 +20,20 @@ from backend.services.plans.renewal import read_plan
 from backend.services.users.accounts import complete_user
 
 RESTORABLE = timedelta(days=30)
+# What the plan does not keep of a user's deleted campaigns, the oldest first. Of those that are there from a larger
+# plan a few go with each delete, the others with `flask purge` in their time.
+DELETE_SURPLUS = delete_unlocked(
+    "campaigns",
+    """
+    FROM campaigns t
+    WHERE user_id = :user_id AND deleted_at < (
+        SELECT deleted_at FROM campaigns WHERE user_id = :user_id AND deleted_at IS NOT NULL
+        ORDER BY deleted_at DESC OFFSET :kept - 1 LIMIT 1
+    )
+    ORDER BY deleted_at
+    """,
+)
+AT_ONCE = 5
 
 
 class Status(StrEnum):
@@ -126,17 +141,23 @@ def change_campaign(
 
 
 def delete_campaign(connection: Connection, user_id: int, campaign_id: int, versions: Versions) -> None:
-    """Hide it everywhere, at once; it no longer counts against the plan. Raises AppError (404, 412)."""
+    """Hide it everywhere, at once; it no longer counts against the plan. Raises AppError (404, 412).
+
+    The caller holds the row of the user.
+    """
     campaign = _lock(connection, select_campaign(user_id, campaign_id), versions)
-    _store(connection, campaign, {"deleted_at": func.now()})
+    # Not now(), which may be earlier than that of a delete which this one waited for.
+    _store(connection, campaign, {"deleted_at": func.clock_timestamp()})
+    kept = PLANS[read_plan(connection, user_id)].deleted_campaigns
+    connection.execute(DELETE_SURPLUS, {"user_id": user_id, "kept": kept, "limit": AT_ONCE})
 
 
 def restore_campaign(connection: Connection, user_id: int, campaign_id: int, versions: Versions) -> Campaign:
     """Bring back a campaign that was deleted or archived, or both; an archived one becomes a draft. Any other one stays
     as it is: whoever asks twice gets it twice.
 
-    The caller holds the row of the user. Raises AppError: 404, also 30 days after it was deleted; 412; 402 when the
-    plan has no room.
+    The caller holds the row of the user. Raises AppError: 404, also 30 days after it was deleted, and when the plan
+    does not keep so many; 412; 402 when the plan has no room.
     """
     campaign = _lock(connection, select_campaign(user_id, campaign_id, IS_RESTORABLE), versions)
     is_deleted, is_archived = campaign.deleted_at is not None, campaign.status == Status.ARCHIVED

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, TextClause, text
 from backend.models.base import LAST_ID, UNSTORABLE
 from backend.services.campaigns.campaigns import Campaign, Status
 from backend.services.core.encoding import decode_base64url
+from backend.services.pages import cut_page
 
 LONGEST_CURSOR = 2_000
 
@@ -97,12 +98,11 @@ def list_campaigns(
     after: Position | None = None,
 ) -> CampaignPage:
     """At most `limit` campaigns of the user, those that come after a position."""
-    # One more than asked for tells whether there is a next page.
     statement, values = select_campaigns(user_id, wanted, sort, limit=limit + 1, after=after)
     rows = connection.execute(statement, values).all()
-    cursor = position_of(rows[limit - 1], sort).encode() if len(rows) > limit else None
-    found = [Campaign(**{name: getattr(row, name) for name in Campaign._fields}) for row in rows[:limit]]
-    return CampaignPage(found, cursor)
+    found = [Campaign(**{name: getattr(row, name) for name in Campaign._fields}) for row in rows]
+    page, has_more = cut_page(found, limit)
+    return CampaignPage(page, position_of(rows[len(page) - 1], sort).encode() if has_more else None)
 
 
 def position_of(row: Row[Any], sort: Sort) -> Position:

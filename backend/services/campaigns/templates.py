@@ -9,10 +9,9 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, union_a
 from backend.database.rows import columns_of, read_row
 from backend.errors import AppError, ErrorCode
 from backend.models import CampaignTemplate
-from backend.services.plans.catalogue import quota_exceeded
-
-# A script that makes templates in a loop stops here (OWASP API6).
-MAX_OWN = 100
+from backend.services.pages import cut_page
+from backend.services.plans.catalogue import PLANS, quota_exceeded
+from backend.services.plans.renewal import read_plan
 
 Kind = Literal["own", "shared"]
 
@@ -46,13 +45,10 @@ COLUMNS = columns_of(CampaignTemplate, Template)
 def create_template(connection: Connection, user_id: int, given: Mapping[str, Any], *, is_shared: bool) -> Template:
     """Store a template. The caller holds the row of the user: two creations would not see each other.
 
-    Raises AppError: 402 for one who has enough of his own.
+    Raises AppError: 402 for a plan that allows no more. Shared ones do not count.
     """
     if not is_shared:
-        own = select(func.count()).select_from(CampaignTemplate).where(CampaignTemplate.user_id == user_id)
-        used = connection.execute(own).scalar_one()
-        if used >= MAX_OWN:
-            raise quota_exceeded(f"A user has at most {MAX_OWN} templates. Delete one first.", limit=MAX_OWN, used=used)
+        _check_quota(connection, user_id)
     inserted = insert(CampaignTemplate).values({**given, "user_id": None if is_shared else user_id})
     return read_row(Template, connection.execute(inserted.returning(*COLUMNS)).one())
 
@@ -82,10 +78,9 @@ def delete_template(connection: Connection, user_id: int, template_id: int, *, m
 
 def list_templates(connection: Connection, user_id: int, kind: Kind | None, *, limit: int, before: int) -> TemplatePage:
     """At most `limit` of the user's own and the shared ones, or of one kind: the highest ids below `before`."""
-    # One more than asked for tells whether there is a next page.
-    page = select_page(user_id, kind, limit=limit + 1, before=before)
-    found = [read_row(Template, row) for row in connection.execute(page)]
-    return TemplatePage(found[:limit], found[limit - 1].template_id if len(found) > limit else None)
+    found = connection.execute(select_page(user_id, kind, limit=limit + 1, before=before))
+    page, has_more = cut_page([read_row(Template, row) for row in found], limit)
+    return TemplatePage(page, page[-1].template_id if has_more else None)
 
 
 def select_page(user_id: int, kind: Kind | None, *, limit: int, before: int) -> Select[*tuple[Any, ...]]:
@@ -105,6 +100,18 @@ def read_preset(connection: Connection, user_id: int, template_id: int) -> dict[
         errors = [{"path": "template_id", "message": "There is no such template."}]
         raise AppError(ErrorCode.VALIDATION, "The template is not there.", members={"errors": errors})
     return {name: getattr(row, name) for name in PRESET}
+
+
+def _check_quota(connection: Connection, user_id: int) -> None:
+    plan = read_plan(connection, user_id)
+    limit = PLANS[plan].templates
+    own = select(func.count()).select_from(CampaignTemplate).where(CampaignTemplate.user_id == user_id)
+    used = connection.execute(own).scalar_one()
+    # A script that makes templates in a loop stops here, on any plan (OWASP API6).
+    if used >= limit:
+        raise quota_exceeded(
+            f"The plan {plan} has room for {limit} templates. Delete one, or change the plan.", limit=limit, used=used
+        )
 
 
 def _select(user_id: int, template_id: int) -> Select[*tuple[Any, ...]]:

@@ -11,19 +11,49 @@ from backend.models.usage_metrics import FREE_TOKENS_A_MONTH
 
 
 class Limits(NamedTuple):
-    """None: as many as you like. `campaigns` counts those not deleted; `tokens_a_month` is by calendar month, UTC."""
+    """None: as many as you like. `campaigns` counts those not deleted; `tokens_a_month` is by calendar month, UTC.
+
+    The last two refuse nothing: of deleted campaigns, and of responses kept by Idempotency-Key, the newest are kept.
+    """
 
     campaigns: int | None
+    templates: int
     tokens_a_month: int
     api_keys: int
+    deleted_campaigns: int
+    kept_responses: int
     rate_tier: str
 
 
 PLANS: Mapping[Plan, Limits] = MappingProxyType(
     {
-        Plan.FREE: Limits(campaigns=3, tokens_a_month=FREE_TOKENS_A_MONTH, api_keys=5, rate_tier="free"),
-        Plan.PRO: Limits(campaigns=100, tokens_a_month=250_000, api_keys=20, rate_tier="pro"),
-        Plan.ENTERPRISE: Limits(campaigns=None, tokens_a_month=5_000_000, api_keys=50, rate_tier="enterprise"),
+        Plan.FREE: Limits(
+            campaigns=3,
+            templates=10,
+            tokens_a_month=FREE_TOKENS_A_MONTH,
+            api_keys=5,
+            deleted_campaigns=50,
+            kept_responses=500,
+            rate_tier="free",
+        ),
+        Plan.PRO: Limits(
+            campaigns=100,
+            templates=100,
+            tokens_a_month=250_000,
+            api_keys=20,
+            deleted_campaigns=200,
+            kept_responses=1_000,
+            rate_tier="pro",
+        ),
+        Plan.ENTERPRISE: Limits(
+            campaigns=None,
+            templates=1_000,
+            tokens_a_month=5_000_000,
+            api_keys=50,
+            deleted_campaigns=1_000,
+            kept_responses=5_000,
+            rate_tier="enterprise",
+        ),
     }
 )
 

@@ -19,6 +19,7 @@ class Use(NamedTuple):
     """What a user has now of what the plan limits."""
 
     campaigns: int
+    templates: int
     api_keys: int
     is_managed_by_clerk: bool
 
@@ -35,6 +36,7 @@ CASE WHEN {HAS_LAPSED} AND m.tokens_limit = CASE s.plan {TOKENS_BY_PLAN} END
 
 READ_USE = text(f"""
 SELECT (SELECT count(*) FROM campaigns WHERE user_id = s.user_id AND deleted_at IS NULL) AS campaigns,
+       (SELECT count(*) FROM campaign_templates WHERE user_id = s.user_id) AS templates,
        (SELECT count(*) FROM api_keys WHERE user_id = s.user_id AND {IS_USABLE}) AS api_keys,
        s.clerk_subscription_id IS NOT NULL AS is_managed_by_clerk
 FROM subscriptions s WHERE s.user_id = :user_id

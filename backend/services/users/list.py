@@ -12,6 +12,7 @@ from backend.models.base import ID
 from backend.models.roles_plans_scopes import Plan, Role
 from backend.models.subscription import HAS_LAPSED
 from backend.models.user import SEARCHED
+from backend.services.pages import cut_page
 from backend.services.plans.subscriptions import PLAN_NOW
 
 
@@ -89,10 +90,10 @@ MATCHES = [f"lower({text}) LIKE lower(:beginning)" for text in SEARCHED.values()
 
 def list_users(connection: Connection, users: UserFilter, *, limit: int, before: int | None = None) -> UserPage:
     """At most `limit` users, those with the highest user_id below `before`."""
-    # One more than asked for tells whether there is a next page.
     statement, values = select_users(users, limit=limit + 1, before=before)
     found = [read_row(ListedUser, row) for row in connection.execute(statement, values)]
-    return UserPage(found[:limit], found[limit - 1].user_id if len(found) > limit else None)
+    page, has_more = cut_page(found, limit)
+    return UserPage(page, page[-1].user_id if has_more else None)
 
 
 def select_users(users: UserFilter, *, limit: int, before: int | None = None) -> tuple[TextClause, dict[str, object]]:

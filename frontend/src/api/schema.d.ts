@@ -1044,15 +1044,21 @@ export interface components {
         };
         /**
          * LimitsOut
-         * @description `campaigns` null: as many as you like. `tokens_a_month`: by calendar month, UTC.
+         * @description `campaigns` null: as many as you like. `tokens_a_month`: by calendar month, UTC. `deleted_campaigns`: of the deleted ones the newest so many can be restored. `kept_responses`: so many requests can be sent again with their Idempotency-Key.
          */
         LimitsOut: {
             /** Campaigns */
             campaigns: number | null;
+            /** Templates */
+            templates: number;
             /** Tokens A Month */
             tokens_a_month: number;
             /** Api Keys */
             api_keys: number;
+            /** Deleted Campaigns */
+            deleted_campaigns: number;
+            /** Kept Responses */
+            kept_responses: number;
             /** Rate Tier */
             rate_tier: string;
         };
@@ -1165,10 +1171,16 @@ export interface components {
         PlanOut: {
             /** Campaigns */
             campaigns: number | null;
+            /** Templates */
+            templates: number;
             /** Tokens A Month */
             tokens_a_month: number;
             /** Api Keys */
             api_keys: number;
+            /** Deleted Campaigns */
+            deleted_campaigns: number;
+            /** Kept Responses */
+            kept_responses: number;
             /** Rate Tier */
             rate_tier: string;
             plan: components["schemas"]["Plan"];
@@ -1476,6 +1488,8 @@ export interface components {
         UsedOut: {
             /** Campaigns */
             campaigns: number;
+            /** Templates */
+            templates: number;
             /** Tokens */
             tokens: number;
             /** Api Keys */
