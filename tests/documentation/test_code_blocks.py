@@ -27,6 +27,7 @@ TESTED = {
     "sh": "commands exist",
     "cron": "commands exist",
     "sql": "run",
+    "ini": "applied",
     "python": "run",
     "ts": "type-checked",
     "tsx": "type-checked",
