@@ -161,6 +161,8 @@ class Settings(BaseSettings):
 
     def check_complete(self) -> Self:
         """Refuse to serve half-configured. Raises ConfigError; migrations need only the database and skip it."""
+        if not self.is_production and (name := self._live_key):
+            raise ConfigError(f"ENV: must be production, because {name} is of a live Clerk instance (_live_)")
         if not self.has_clerk_keys:
             raise ConfigError(
                 "CLERK_PUBLISHABLE_KEY: no Clerk key is set. Set it or CLERK_JWT_KEY, "
@@ -171,6 +173,13 @@ class Settings(BaseSettings):
         if self.is_production:
             self._check_production()
         return self
+
+    @property
+    def _live_key(self) -> str:
+        """The name of a setting with a key of real users. A forgotten ENV would serve them as in development."""
+        if self.clerk_publishable_key.startswith("pk_live_"):
+            return "CLERK_PUBLISHABLE_KEY"
+        return "CLERK_SECRET_KEY" if self.clerk_secret_key.get_secret_value().startswith("sk_live_") else ""
 
     def _check_production(self) -> None:
         if not self.clerk_webhook_secret:

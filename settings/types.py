@@ -20,8 +20,7 @@ from settings.weak_secrets import refuse_weak_secret
 
 MIN_RSA_BITS = 2048
 MIN_EXPONENT = 65_537
-MIN_WEBHOOK_SECRET_BYTES = 16
-MIN_PEPPER_BYTES = 16
+MIN_RANDOM_BYTES = 16  # of what no RFC says a length for
 MAX_PREFIX_LENGTH = 20
 # Clerk's own API keys, M2M tokens, OAuth tokens and secret keys.
 CLERK_KEY_PREFIXES = ("ak_", "mt_", "oat_", "sk_test_", "sk_live_")
@@ -73,16 +72,20 @@ def _check_publishable_key(key: str) -> str:
 
 
 def _check_secret_key(secret: SecretStr) -> SecretStr:
-    """Anything else could not be sent in a header, and would be found out with the first call."""
-    if not re.fullmatch(r"[\x21-\x7e]*", secret.get_secret_value()):
-        raise ValueError("must be one word of plain characters, as the Clerk dashboard shows it")
+    """Anything else would be found out with the first call."""
+    match = re.fullmatch(r"sk_(?:test|live)_(\w+)", secret.get_secret_value(), re.ASCII)
+    if not match:
+        raise ValueError("must be sk_test_… or sk_live_…, as the Clerk dashboard shows it")
+    refuse_weak_secret(match[1].encode(), MIN_RANDOM_BYTES)
     return secret
 
 
 def _check_webhook_secret(secret: SecretStr) -> SecretStr:
     """The svix library would only notice at the first delivery."""
-    if len(webhook_secret_bytes(secret)) < MIN_WEBHOOK_SECRET_BYTES:
+    key = webhook_secret_bytes(secret)
+    if not key:
         raise ValueError("must be whsec_ and base64, as the Clerk dashboard shows it")
+    refuse_weak_secret(key, MIN_RANDOM_BYTES)
     return secret
 
 
@@ -171,9 +174,7 @@ def _check_symmetric_secret(secret: SecretStr) -> SecretStr:
 
 
 def _check_pepper(secret: SecretStr) -> SecretStr:
-    """Length is enough: what it is mixed with has 160 random bits of its own."""
-    if len(symmetric_secret_bytes(secret)) < MIN_PEPPER_BYTES:
-        raise ValueError(f"must have at least {MIN_PEPPER_BYTES} bytes")
+    refuse_weak_secret(symmetric_secret_bytes(secret), MIN_RANDOM_BYTES)
     return secret
 
 

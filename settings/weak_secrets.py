@@ -1,4 +1,4 @@
-"""Which shared secrets nobody may start with: whoever guesses one signs tokens for every user.
+"""Which shared secrets nobody may start with: whoever guesses one signs tokens or webhooks, or speaks to Clerk as us.
 
 Not a dictionary: the length is the protection, this catches what is copied from a page or typed to fill 32 places.
 """
@@ -24,6 +24,9 @@ PUBLISHED = (
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
     "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970",  # tutorials for Spring
     "3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b",
+    "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",  # Standard Webhooks, Svix
+    "C2FVsBQIhrscChlQIMV+b5sSYspob7oD",  # Svix's API reference
+    "plJ3nmyCDGBKInavdOK15jsl",  # Svix: how to verify by hand
 )
 
 # What the templates of `.env` files and the examples of jwt.io and Supabase are made of.
@@ -47,15 +50,15 @@ _KEY_MARKS = (
 )
 
 
-def refuse_weak_secret(key: bytes) -> None:
+def refuse_weak_secret(key: bytes, min_bytes: int = MIN_SECRET_BYTES) -> None:
     """Raises ValueError with what is wrong, never with the secret. Random bytes pass, in any usual spelling."""
-    if len(key) < MIN_SECRET_BYTES:
-        raise ValueError(f"must have at least {MIN_SECRET_BYTES} bytes")
+    if _is_published(key):
+        raise ValueError("is an example that everybody can read; take a random one")
+    if len(key) < min_bytes:
+        raise ValueError(f"must have at least {min_bytes} bytes")
     if _is_key_material(key) or _is_key_material(_from_base64(key)):
         # Who verifies HMACs with a public key believes everybody (CVE-2022-29217 and its kin).
         raise ValueError("is a public or private key or a certificate; a shared secret is random bytes")
-    if _is_published(key):
-        raise ValueError("is an example that everybody can read; take a random one")
     if _is_pattern(key):
         raise ValueError("is a pattern that can be guessed; take a random one")
     if _is_template(key):

@@ -12,7 +12,7 @@ from tests.support.server import Server
 ADMIN, SESSION = "user_admin", "sess_admin"
 FRONTEND, OTHER_FRONTEND = "https://app.example.com", "http://admin.example.com:8080"
 # The pair that Clerk's own tests use: a publishable key, and the suffix of its cookies.
-PUBLISHABLE_KEY, COOKIE = "pk_live_Y2xlcmsuY2xlcmsuZGV2JA", "__session_1Z8AzTQD"
+PUBLISHABLE_KEY, COOKIE = "pk_test_Y2xlcmsuY2xlcmsuZGV2JA", "__session_QvfNY2dr"
 
 
 @pytest.fixture(scope="session")

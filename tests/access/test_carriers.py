@@ -83,13 +83,13 @@ class TestHeaderAndCookie:
 
 
 FOUND = (
-    *(COOKIE + "={}", "__session={}", "__session_QvfNY2dr=foreign; " + COOKIE + "={}"),
-    *("__session_QvfNY2dr=foreign; __session={}", 'state={"a":1,"b":"c"}; __session={}'),
-    *("a b; =x; ;; __session={}", "__client_uat=1; __session={}; __session_QvfNY2dr=foreign"),
+    *(COOKIE + "={}", "__session={}", "__session_1Z8AzTQD=foreign; " + COOKIE + "={}"),
+    *("__session_1Z8AzTQD=foreign; __session={}", 'state={"a":1,"b":"c"}; __session={}'),
+    *("a b; =x; ;; __session={}", "__client_uat=1; __session={}; __session_1Z8AzTQD=foreign"),
     COOKIE + "=; __session={}",
 )
 NOT_OURS = (
-    *("__session_QvfNY2dr={}", "__session_={}", "__SESSION={}", "session={}", "__sessionx={}"),
+    *("__session_1Z8AzTQD={}", "__session_={}", "__SESSION={}", "session={}", "__sessionx={}"),
     *("x__session={}", "__session=", "__refresh={}", "__Host-__session={}"),
 )
 

@@ -59,7 +59,7 @@ def talkative(start_server: StartServer, database: str, clerk_api: ApiServer) ->
         "LOG_LEVEL": "DEBUG",
         "CLERK_API_URL": clerk_api.url,
         "CLERK_SECRET_KEY": CLERK_SECRET,
-        "CLERK_PUBLISHABLE_KEY": "pk_live_Y2xlcmsuY2xlcmsuZGV2JA",
+        "CLERK_PUBLISHABLE_KEY": "pk_test_Y2xlcmsuY2xlcmsuZGV2JA",
         "LEGACY_JWT_SECRET": LEGACY_SECRET,
         "LEGACY_JWT_EMAIL_CLAIM": "email",
         "API_KEY_PEPPER": PEPPER,

@@ -1,6 +1,7 @@
 """The README's lines for production, where only Python and the files of the project are installed."""
 
 import re
+import secrets
 import shlex
 import subprocess
 import sys
@@ -74,7 +75,7 @@ def environment(postgres_url: str, clerk: Instance) -> dict[str, str]:
         CLERK_JWT_KEY=clerk.pem,
         CLERK_ISSUER=clerk.issuer,
         CLERK_WEBHOOK_SECRET=clerk.webhook_secret,
-        API_KEY_PEPPER="0123456789abcdef",
+        API_KEY_PEPPER=secrets.token_urlsafe(32),
         WEB_CONCURRENCY="1",
     )
 

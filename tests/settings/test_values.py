@@ -24,12 +24,15 @@ from config import (
     Settings,
     load_settings,
 )
+from settings.weak_secrets import PUBLISHED
 from tests.support.clerk import Instance
 from tests.support.server import PROJECT, setting_names
 
 INSTANCE = Instance()
 # Never in an output, whichever setting it is part of.
 SECRET = "hunter2hunter2hunter2"
+CLERK_SECRET = secrets.token_hex(20)
+PUBLISHED_FOR_WEBHOOKS = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DATABASE = "postgresql://u:p@db.example/counterfoil"
 
 
@@ -57,7 +60,10 @@ WRONG: dict[str, list[str]] = {
         "pk_test_" + base64.b64encode(b"no-dollar.example").decode(),
         *map(_publishable, ("evil.example/path", "user@evil.example", "localhost", "é.example")),
     ],
-    "CLERK_SECRET_KEY": [f"sk_live_{SECRET} x", f"sk_live_{SECRET}é", f"sk_live_\n{SECRET}"],
+    "CLERK_SECRET_KEY": [
+        *(SECRET, f"sk_test_{CLERK_SECRET} x", f"sk_test_{CLERK_SECRET}é", f"sk_test_{CLERK_SECRET}\n"),
+        *("sk_test_", f"pk_test_{CLERK_SECRET}"),
+    ],
     "CLERK_WEBHOOK_SECRET": [
         *(SECRET, f"whsec_{SECRET}!", "whsec_", "whsec_" + base64.b64encode(b"x" * 15).decode()),
         *(f"{INSTANCE.webhook_secret},{SECRET}", base64.b64encode(b"x" * 24).decode()),
@@ -143,7 +149,7 @@ PRODUCTION = {
     "ENV": "production",
     "DATABASE_URL": f"postgresql://app:{SECRET}@127.0.0.1:9/counterfoil",
     "CLERK_PUBLISHABLE_KEY": LIVE.publishable_key.replace("pk_test", "pk_live"),
-    "CLERK_SECRET_KEY": f"sk_live_{SECRET}",
+    "CLERK_SECRET_KEY": f"sk_live_{CLERK_SECRET}",
     "CLERK_WEBHOOK_SECRET": LIVE.webhook_secret,
     "API_KEY_PEPPER": secrets.token_urlsafe(32),
 }
@@ -176,6 +182,20 @@ class TestProduction:
         assert text.startswith(f"{name}: ")
         for secret in (SECRET, LIVE.webhook_secret, EMULATOR_WEBHOOK_SECRET):
             assert secret not in text
+
+
+class TestForgottenEnv:
+    """Keys of a live instance in development: it would take the embedded database and the known pepper."""
+
+    @pytest.mark.parametrize("env", ["", "development"])
+    @pytest.mark.parametrize("name", ["CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY"])
+    def test_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str, env: str) -> None:
+        test_keys = {"CLERK_PUBLISHABLE_KEY": LIVE.publishable_key, "CLERK_SECRET_KEY": f"sk_test_{CLERK_SECRET}"}
+        assert not _load(monkeypatch, ENV=env, **test_keys).check_complete().is_production
+        text = _refusal(monkeypatch, ENV=env, **test_keys | {name: PRODUCTION[name]})
+        assert text.startswith("ENV: must be production, ")
+        assert name in text
+        assert PRODUCTION[name] not in text
 
 
 class TestIncomplete:
@@ -274,12 +294,67 @@ class TestSecrets:
         settings = _load(
             monkeypatch,
             DATABASE_URL=f"postgresql://u:{SECRET}@h/d",
-            CLERK_SECRET_KEY=f"sk_test_{SECRET}",
+            CLERK_SECRET_KEY=f"sk_test_{CLERK_SECRET}",
             CLERK_WEBHOOK_SECRET=INSTANCE.webhook_secret,
         )
         text = repr(settings) + str(settings) + repr(settings.model_dump())
-        assert SECRET not in text
-        assert INSTANCE.webhook_secret.removeprefix("whsec_") not in text
+        for secret in (SECRET, CLERK_SECRET, INSTANCE.webhook_secret.removeprefix("whsec_")):
+            assert secret not in text
+
+
+# How settings spell a secret: as text or base64, or as Svix or Clerk do.
+SPELLINGS = (["{text}", "base64:{base64}"], ["whsec_{base64}"], ["sk_test_{text}"])
+
+
+def _spell(form: str, key: bytes) -> str:
+    return form.format(text=key.decode("latin-1"), base64=base64.b64encode(key).decode())
+
+
+WEAK = (
+    *(bytes(16), bytes(64), b"x" * 40, b"0123456789abcdef", b"hunter2" * 6, secrets.token_hex(7).encode()),
+    *(b"change_me_in_production_min_32_chars_long", secrets.token_hex(8).encode() * 4),
+    *(published.encode() for published in PUBLISHED),
+    base64.b64decode(PUBLISHED_FOR_WEBHOOKS),
+)
+# PostgreSQL judges the password in its URL.
+SECRETS = [
+    name.upper()
+    for name, field in Settings.model_fields.items()
+    if "SecretStr" in repr(field.annotation) and name != "database_url"
+]
+
+
+class TestWeakSecrets:
+    """Whatever the settings hold as a secret is measured alike."""
+
+    @pytest.mark.parametrize("name", SECRETS)
+    def test_are_refused(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        def refusals(forms: list[str], key: bytes) -> set[str | None]:
+            values = [value for form in forms if (value := _spell(form, key)).isprintable()]
+            return {self._refusal(monkeypatch, name, value) for value in values}
+
+        strong = secrets.token_hex(32).encode()
+        forms = next(forms for forms in SPELLINGS if refusals(forms, strong) == {None})
+        reasons = set().union(*(refusals(forms, key) for key in WEAK))
+        assert None not in reasons
+        said = " ".join(map(str, reasons))
+        assert all(word in said for word in ("at least", "example", "pattern", "template")), said
+
+    def test_the_published_secret_of_webhooks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = _refusal(monkeypatch, CLERK_WEBHOOK_SECRET=f"{INSTANCE.webhook_secret},whsec_{PUBLISHED_FOR_WEBHOOKS}")
+        assert text == "CLERK_WEBHOOK_SECRET: is an example that everybody can read; take a random one"
+
+    def _refusal(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> str | None:
+        """What the setting is refused with; None when it is good."""
+        try:
+            _load(monkeypatch, **{name: value})
+        except ConfigError as error:
+            text = str(error)
+        else:
+            return None
+        assert text.startswith(f"{name}: ")
+        assert value not in text
+        return text
 
 
 class TestExampleFile:

@@ -65,7 +65,7 @@ class Witness:
                 "bare": {"Authorization": credential},
                 "api-key": {"X-API-Key": credential},
                 "cookie": {"Cookie": f"__session={credential}"},
-                "suffixed": {"Cookie": f"__session_1Z8AzTQD={credential}; __client_uat=1"},
+                "suffixed": {"Cookie": f"__session_QvfNY2dr={credential}; __client_uat=1"},
                 "query": {},
                 "wrong header": {"X-Authorization": credential, "Origin": "null"},
                 "twice": {"Authorization": f"Bearer {credential}, Bearer {credential}"},

@@ -11,7 +11,7 @@ from tests.emulator.harness import EmulatorProcess
 from tests.support.admins import add_user, states
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance
-from tests.support.clerk_api import ApiServer, answer_with, hang_up, refuse_with
+from tests.support.clerk_api import SECRET_KEY, ApiServer, answer_with, hang_up, refuse_with
 from tests.support.commands import EVENTS, Cli, assert_refused, calling_clerk, event, make_app, run, run_module
 from tests.support.database import Sql
 from tests.support.server import Server, clean_environment
@@ -142,7 +142,7 @@ class TestBan:
         """Clerk is away, does not know the user, or is not ours to ask: nothing changes."""
         ada, legacy = str(add_user(sql)), str(add_user(sql, clerk_user_id=None))
         before = states(sql)
-        with ApiServer() as api, calling_clerk(settings, "sk_test_of_the_cli", api.url) as calling:
+        with ApiServer() as api, calling_clerk(settings, SECRET_KEY, api.url) as calling:
             for answer in (refuse_with("x", 500), answer_with({}), hang_up):
                 api.answer = answer
                 assert_refused(calling("ban", ada), "Clerk", "users deactivate")
