@@ -30,6 +30,7 @@ from backend.services.clerk.webhooks.signature import WebhookVerifier
 from backend.services.core.clerk_service import ClerkService
 from backend.services.core.jwks import MAX_SET_BYTES
 from backend.services.encryption import Encryption
+from backend.services.readiness import Readiness
 from config import Settings
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Services:
     key_form: KeyForm
     encryption: Encryption
     request_counter: RequestCounter
+    readiness: Readiness
     access: Access
 
 
@@ -91,6 +93,7 @@ def make_services(app: Flask, settings: Settings) -> Services:
         key_form=key_form,
         encryption=Encryption(settings.pepper),
         request_counter=request_counter,
+        readiness=Readiness(reads, database.transact, clerk.check_keys),
         access=access,
     )
     app.extensions[_EXTENSION] = services

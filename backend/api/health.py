@@ -1,25 +1,21 @@
 """Is it alive, is it ready."""
 
-from typing import NamedTuple
-
 from flask import Blueprint
 
 from backend.api.http.operation import operation
 from backend.container import current_services
-from backend.database.prepared_reads import PreparedRead
 from backend.errors import AppError, ErrorCode
-from backend.models import SCHEMA_REVISION
-from backend.schemas.site import ReadyOut, StatusOut
+from backend.schemas.site import ChecksOut, ReadyOut, StatusOut
 
 blueprint = Blueprint("health", __name__)
 
-
-class Schema(NamedTuple):
-    version_num: str
-
-
-# Revisions are numbered with leading zeros. A later one is fine: while nodes are replaced, the schema is ahead.
-SCHEMA = PreparedRead[Schema]("SELECT version_num FROM alembic_version", Schema)
+# What is said of a check that is not ok.
+TROUBLE = {
+    "reads": "The database cannot be read.",
+    "writes": "The database takes no writes.",
+    "migrations": "The database is not migrated: run alembic upgrade head.",
+    "keys": "Clerk's public keys cannot be fetched.",
+}
 
 
 @blueprint.get("/healthz")
@@ -32,10 +28,13 @@ def healthz() -> StatusOut:
 @blueprint.get("/readyz")
 @operation(ReadyOut, refuses=[ErrorCode.DATABASE_UNAVAILABLE, ErrorCode.JWKS_UNAVAILABLE])
 def readyz() -> ReadyOut:
-    """Requests can be served: the database answers and is migrated, and tokens can be verified. Else 503."""
-    services = current_services()
-    schema = services.reads.fetch(SCHEMA)
-    if schema is None or schema.version_num < SCHEMA_REVISION:
-        raise AppError(ErrorCode.DATABASE_UNAVAILABLE, "The database is not migrated: run alembic upgrade head.")
-    services.clerk.check_keys()
-    return ReadyOut(status="ready", revision=schema.version_num)
+    """Requests can be served: the database can be read and written and is migrated, and tokens can be verified. Else
+    503. What was seen in the last 5 seconds counts, after a failure in the last second.
+    """
+    readiness = current_services().readiness
+    checks = readiness.look()
+    failed = [name for name, state in checks._asdict().items() if state == "failed"]
+    if failed:
+        code = ErrorCode.JWKS_UNAVAILABLE if failed == ["keys"] else ErrorCode.DATABASE_UNAVAILABLE
+        raise AppError(code, " ".join(TROUBLE[name] for name in failed), members={"checks": checks._asdict()})
+    return ReadyOut(status="ready", revision=readiness.revision, checks=ChecksOut(**checks._asdict()))

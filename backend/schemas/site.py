@@ -4,9 +4,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from backend.services.readiness import State
+
 
 class StatusOut(BaseModel):
     status: Literal["ok"]
+
+
+class ChecksOut(BaseModel):
+    """`unknown`: not tried, because it cannot work without another one that failed."""
+
+    reads: State
+    writes: State
+    migrations: State
+    keys: State
 
 
 class ReadyOut(BaseModel):
@@ -16,6 +27,7 @@ class ReadyOut(BaseModel):
 
     status: Literal["ready"]
     revision: str = Field(serialization_alias="schema")
+    checks: ChecksOut
 
 
 class IndexOut(BaseModel):

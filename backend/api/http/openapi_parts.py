@@ -64,7 +64,7 @@ PROBLEM = {
     "type": "object",
     "description": (
         "RFC 9457. `errors`: what is wrong with the values that were sent. `limit`, `used`, `resets_at` (null: never), "
-        "`remaining`: of a quota."
+        "`remaining`: of a quota. `checks`: what GET /readyz found, by name."
     ),
     "required": ["type", "title", "status", "code", "detail", "request_id"],
     "properties": {
@@ -86,6 +86,7 @@ PROBLEM = {
         "used": INTEGER,
         "remaining": INTEGER,
         "resets_at": {"type": ["string", "null"], "format": "date-time"},
+        "checks": {"$ref": "#/components/schemas/ChecksOut"},
     },
 }
 

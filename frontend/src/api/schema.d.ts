@@ -665,7 +665,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Requests can be served: the database answers and is migrated, and tokens can be verified. Else 503. */
+        /** Requests can be served: the database can be read and written and is migrated, and tokens can be verified. Else 503. What was seen in the last 5 seconds counts, after a failure in the last second. */
         get: operations["get_readyz"];
         put?: never;
         post?: never;
@@ -919,6 +919,32 @@ export interface components {
             campaigns: components["schemas"]["CampaignOut"][];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /**
+         * ChecksOut
+         * @description `unknown`: not tried, because it cannot work without another one that failed.
+         */
+        ChecksOut: {
+            /**
+             * Reads
+             * @enum {string}
+             */
+            reads: "ok" | "failed" | "unknown";
+            /**
+             * Writes
+             * @enum {string}
+             */
+            writes: "ok" | "failed" | "unknown";
+            /**
+             * Migrations
+             * @enum {string}
+             */
+            migrations: "ok" | "failed" | "unknown";
+            /**
+             * Keys
+             * @enum {string}
+             */
+            keys: "ok" | "failed" | "unknown";
         };
         /**
          * ClerkEventIn
@@ -1257,6 +1283,7 @@ export interface components {
             status: "ready";
             /** Schema */
             schema: string;
+            checks: components["schemas"]["ChecksOut"];
         };
         /**
          * ReceivedOut
@@ -1577,7 +1604,7 @@ export interface components {
             /** Next Cursor */
             next_cursor: string | null;
         };
-        /** @description RFC 9457. `errors`: what is wrong with the values that were sent. `limit`, `used`, `resets_at` (null: never), `remaining`: of a quota. */
+        /** @description RFC 9457. `errors`: what is wrong with the values that were sent. `limit`, `used`, `resets_at` (null: never), `remaining`: of a quota. `checks`: what GET /readyz found, by name. */
         Problem: {
             type: string;
             title: string;
@@ -1595,6 +1622,7 @@ export interface components {
             remaining?: number;
             /** Format: date-time */
             resets_at?: string | null;
+            checks?: components["schemas"]["ChecksOut"];
         };
     };
     responses: {
