@@ -6,6 +6,7 @@ here: in development, files of `make run` under `.local/` say where its database
 
 import os
 import socket
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -199,10 +200,12 @@ class Settings(BaseSettings):
             raise ConfigError("API_KEY_PEPPER: missing, production needs it. Make one: openssl rand -base64 32")
 
 
+@cache
 def load_settings() -> Settings:
     """Read the environment, then `.env`; in development, then the files of `make run`.
 
-    Raises ConfigError with one line for each wrong key.
+    Once a process: a worker has what gunicorn's master read, at the start or at the last SIGHUP. Raises ConfigError
+    with one line for each wrong key.
     """
     dot_env = PROJECT / ".env"
     settings = read_settings(dot_env)

@@ -23,8 +23,16 @@ forwarder_headers = ""
 control_socket_disable = True
 
 
-def on_starting(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+def on_starting(server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Check the settings once, before any worker: a wrong one ends gunicorn with one line."""
+    from backend.server import reload  # noqa: PLC0415 - not while the file is only read for --help
+
+    reload.install(server)
+    on_reload(server)
+
+
+def on_reload(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """Read the settings for all workers to come, also for one that takes the place of another later."""
     from config import load_settings  # noqa: PLC0415 - not while the file is only read for --help
 
     load_settings().check_complete()

@@ -4,7 +4,7 @@ path.
 `wsgi:app`, for production, has no such path, and its page is told of none.
 """
 
-from backend import create_app
+from backend.app import create_app
 from config import load_settings
 from development.clerk_proxy import ClerkProxy
 

@@ -16,7 +16,7 @@ from tests.support.server import PROJECT, clean_environment
 
 CALLS = """
 import json, sys
-from backend import create_app
+from backend.app import create_app
 client = create_app().test_client()
 answers = [client.get("/api/notes", headers=headers) for headers in ({"Authorization": sys.argv[1]}, {})]
 described = client.get("/openapi.json").get_json()["paths"]["/api/notes"]

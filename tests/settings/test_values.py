@@ -102,18 +102,22 @@ WRONG: dict[str, list[str]] = {
 
 
 @pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Neither the environment nor a developer's `.env` says anything."""
     monkeypatch.setattr(config, "PROJECT", tmp_path)
     monkeypatch.setattr(config, "LOCAL_CLERK_KEYS", tmp_path / "keys.env")
     monkeypatch.setattr(config, "LOCAL_DATABASE", tmp_path / "database.env")
     for name in setting_names():
         monkeypatch.delenv(name, raising=False)
+    load_settings.cache_clear()
+    yield
+    load_settings.cache_clear()
 
 
 def _load(monkeypatch: pytest.MonkeyPatch, **settings: str) -> Settings:
     for name, value in {"DATABASE_URL": DATABASE, **settings}.items():
         monkeypatch.setenv(name, value)
+    load_settings.cache_clear()
     return load_settings()
 
 

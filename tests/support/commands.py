@@ -11,7 +11,7 @@ from typing import Any
 from click.testing import Result
 from flask import Flask
 
-from backend import create_app
+from backend.app import create_app
 from config import PROJECT, Settings
 
 EVENTS = "SELECT action, source, actor_user_id, subject_user_id, details FROM audit_events ORDER BY audit_id"

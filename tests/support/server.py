@@ -129,15 +129,19 @@ def running_server(
     ready: str = "/healthz",
     app: str = "wsgi:app",
     config: str = "python:tests.support.gunicorn_config",
+    project: Path = PROJECT,
 ) -> Iterator[Server]:
-    """gunicorn on a free port, until `ready` answers 200; its output in `folder`."""
+    """gunicorn on a free port, until `ready` answers 200; its output in `folder`. In a copy of the project the lines of
+    its `.env` count, too.
+    """
     port = free_port()
     log = folder / f"gunicorn-{port}.log"
     command = [sys.executable, "-m", "gunicorn", app, "-c", config, "-b", f"127.0.0.1:{port}", "-w", str(workers)]
+    environment = clean_environment(**settings)
+    if project != PROJECT:
+        environment = {name: value for name, value in environment.items() if value}
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=PROJECT, env=clean_environment(**settings), stdout=output, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=project, env=environment, stdout=output, stderr=subprocess.STDOUT)
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
         _wait_until_ready(server, ready)

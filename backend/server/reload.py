@@ -1,0 +1,68 @@
+"""SIGHUP: what is new is tried before anything stops, and the old workers go when the new ones serve.
+
+gunicorn alone reads gunicorn.conf.py in its master, where a fault ends everything; then it stops the good workers at
+once, whether the new ones ever start or not. None of its hooks can hold it back. Imported by gunicorn's master, so it
+imports nothing of the application.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[2]
+START_SECONDS = 30.0
+
+
+def install(arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """Let this arbiter reload only what can start."""
+    hang_up = arbiter.handle_hup
+
+    def handle_hup() -> None:
+        if fault := _find_fault(arbiter):
+            arbiter.log.error("Not reloaded, the workers stay as they are. %s", fault)
+            return
+        _forget_our_modules()
+        # Called once while gunicorn reloads: when the new workers are there, to stop the old ones.
+        arbiter.manage_workers = lambda: _manage_workers(arbiter)
+        try:
+            hang_up()
+        finally:
+            del arbiter.manage_workers
+
+    arbiter.handle_hup = handle_hup
+
+
+def _find_fault(arbiter: Any) -> str:  # noqa: ANN401 - gunicorn has no types
+    """What another gunicorn, started now with the same arguments, says before it ends; empty when it could serve."""
+    tried = subprocess.run(  # noqa: S603 - our own arguments
+        [sys.executable, "-m", "gunicorn", *sys.argv[1:], "--check-config"],
+        cwd=arbiter.START_CTX["cwd"],
+        env=arbiter.cfg.env_orig,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return tried.stderr.strip() if tried.returncode else ""
+
+
+def _forget_our_modules() -> None:
+    """The master has some of ours, and new workers would have them from it: the old ones, beside new ones."""
+    for name, module in list(sys.modules.items()):
+        file = str(getattr(module, "__file__", ""))
+        if file.startswith(f"{PROJECT}/") and "site-packages" not in file:
+            del sys.modules[name]
+
+
+def _manage_workers(arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    give_up = time.monotonic() + START_SECONDS
+    while time.monotonic() < give_up and any(map(_is_starting, arbiter.WORKERS.values())):
+        time.sleep(0.05)
+        arbiter.reap_workers()
+    type(arbiter).manage_workers(arbiter)
+
+
+def _is_starting(worker: Any) -> bool:  # noqa: ANN401 - gunicorn has no types
+    """A worker that serves sets the time of its file to the monotonic clock; until then it has the time of day."""
+    return bool(worker.tmp.last_update() > time.monotonic())
