@@ -107,7 +107,7 @@ def deliver(server: Server, clerk: Instance, sql: Sql) -> Deliver:  # noqa: ARG0
     """Post a signed webhook: `deliver("user.created", data)`, with `event_id=` to repeat one."""
 
     def post(kind: str, data: object, *, event_id: str | None = None) -> requests.Response:
-        body = event(kind, data)
+        body = event(kind, data, instance_id=clerk.kid)
         return server.request(
             "POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body, event_id=event_id)
         )

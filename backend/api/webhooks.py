@@ -39,11 +39,13 @@ def receive() -> ReceivedOut:
     if is_encoded():
         raise AppError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send the body without Content-Encoding.")
     headers = {name: request.headers.get(name, "") for name in HEADERS}
-    verifier.check_headers(headers)  # before a body is read: 1 MiB for anybody who asks would be dear
+    values = verifier.check_headers(headers)  # before a body is read: 1 MiB for anybody who asks would be dear
     # Verified as it was sent: parsed and written again it would differ from what was signed.
     body = read_bytes(current_app.config["MAX_CONTENT_LENGTH"])
     event_id = verifier.verify(body, headers)
-    status = receive_event(services.database.transact, services.mirror, event_id, "svix", body)
+    status = receive_event(
+        services.database.transact, services.mirror, event_id, "svix", body, signed_at=int(values["svix-timestamp"])
+    )
     if status == FAILED:
         raise AppError(ErrorCode.WEBHOOK_FAILED, "The event could not be applied. It is kept; send it again.")
     return ReceivedOut(status=status)

@@ -142,11 +142,10 @@ def session_data(user_id: str, session_id: str, **changes: Any) -> dict[str, Any
     } | changes
 
 
-def event(kind: str, data: Any) -> bytes:
-    """The body of a webhook."""
-    return json.dumps(
-        {"object": "event", "type": kind, "timestamp": now_ms(), "instance_id": clerk_id("ins"), "data": data}
-    ).encode()
+def event(kind: str, data: Any, **envelope: Any) -> bytes:
+    """The body of a webhook. `envelope`: other members than these, or other values."""
+    members = {"object": "event", "type": kind, "timestamp": now_ms(), "data": data}
+    return json.dumps(members | envelope).encode()
 
 
 class KeyServer:

@@ -1,6 +1,7 @@
 """Fixtures of many features: other servers, a page of traffic, subscribers, key owners, somebody who tries tokens."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -49,7 +50,7 @@ def post(linking: Server, clerk: Instance, sql: Sql) -> Post:  # noqa: ARG001 - 
     return send
 
 
-Receive = Callable[[int, str, object], str]
+Receive = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -62,9 +63,12 @@ def receive(database_url: str) -> Iterator[Receive]:
         with engine.begin() as connection:
             return work(connection)
 
-    def take(number: int, kind: str, data: object) -> str:
-        body = json.dumps({"type": kind, "data": data, "timestamp": 1_700_000_000_000}).encode()
-        return receive_event(transact, mirror, f"msg_{number}", "svix", body)
+    def take(
+        number: int, kind: str, data: object, timestamp: int | None = 1_700_000_000_000, *, signed_at: int | None = None
+    ) -> str:
+        body = json.dumps({"type": kind, "data": data, "timestamp": timestamp}).encode()
+        at = int(time.time()) if signed_at is None else signed_at
+        return receive_event(transact, mirror, f"msg_{number}", "svix", body, signed_at=at)
 
     yield take
     engine.dispose()

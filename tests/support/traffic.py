@@ -32,7 +32,7 @@ def post_event(
     server: Server, clerk: Instance, kind: str, data: object, *, event_id: str | None = None, timeout: float = 30
 ) -> requests.Response:
     """A signed delivery over a connection of its own, as `deliver` over a shared one: threads may call it."""
-    return post_body(server, clerk, event(kind, data), event_id=event_id, timeout=timeout)
+    return post_body(server, clerk, event(kind, data, instance_id=clerk.kid), event_id=event_id, timeout=timeout)
 
 
 def post_body(

@@ -8,6 +8,7 @@ do: that an item was canceled or ended is told by an event of the item only. So 
 own says counts only when all of it is over.
 """
 
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text, update
@@ -20,7 +21,7 @@ from backend.models.subscription import HAS_LAPSED
 from backend.services.audit import SYNC
 from backend.services.clerk.billing_payloads import GRANTING, STAGES, Item, State, read_report
 from backend.services.clerk.mirror.apply import Mirror, Outcome
-from backend.services.clerk.payloads import to_instant
+from backend.services.clerk.payloads import MAX_AHEAD, now_ms, to_instant
 from backend.services.plans.catalogue import CLERK_SLUGS
 from backend.services.plans.subscriptions import change_plan
 
@@ -42,12 +43,12 @@ class Term(NamedTuple):
     period_end: int | None
 
 
-def apply(mirror: Mirror, connection: Connection, data: dict[str, Any], *, is_list: bool) -> Outcome:
+def apply(mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: int, *, is_list: bool) -> Outcome:
     """Add what an event says of a subscription with the list of its items, or of one item.
 
     Stale when it was known or is out of date, or the user was deleted.
     """
-    report = read_report(data, is_list=is_list)
+    report = read_report(data, as_of, is_list=is_list)
     if report is None:
         return Outcome.IGNORED
     clerk_user_id, said = report
@@ -131,12 +132,23 @@ def follow(connection: Connection, user_id: int, state: State) -> None:
 
 
 def read_state(connection: Connection, user_id: int) -> State | None:
-    """All that Clerk Billing said of a user."""
+    """All that Clerk Billing said of a user.
+
+    Times that lie ahead are not believed, so that the next event counts: an older release took whatever Clerk sent.
+    """
     said = select(ClerkBilling.subscription_id, ClerkBilling.listed_at, ClerkBilling.items)
     joined = said.join(User, User.clerk_user_id == ClerkBilling.clerk_user_id)
     row = connection.execute(joined.where(User.user_id == user_id)).first()
     if row is None:
         return None
+    latest = now_ms() + MAX_AHEAD // timedelta(milliseconds=1)
+    listed_at = row.listed_at if row.listed_at <= latest else 0
+    items = {}
     # `_mapping`: a row has a method of the name `items`.
-    items = {item_id: Item(**item) for item_id, item in row._mapping["items"].items()}  # noqa: SLF001
-    return State(row.subscription_id, row.listed_at, items)
+    for item_id, values in row._mapping["items"].items():  # noqa: SLF001
+        item = Item(**values)
+        updated_at = item.updated_at if item.updated_at <= latest else 0
+        # Seen with the list at the earliest, or the item would count as gone.
+        seen_at = item.seen_at if item.seen_at <= latest else max(updated_at, listed_at)
+        items[item_id] = item._replace(updated_at=updated_at, seen_at=seen_at)
+    return State(row.subscription_id, listed_at, items)

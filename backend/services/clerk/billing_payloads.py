@@ -4,7 +4,15 @@ import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
-from backend.services.clerk.payloads import Identifier, Milliseconds, Payload, Unprocessable, read_payload, refusing
+from backend.services.clerk.payloads import (
+    Identifier,
+    Milliseconds,
+    Past,
+    Payload,
+    Unprocessable,
+    read_payload,
+    refusing,
+)
 from backend.services.plans.catalogue import CLERK_SLUGS
 
 # In the order of an item's life: of two events of the same millisecond the later stage counts.
@@ -81,7 +89,7 @@ class _Granted(Payload):
 class _Item(Payload):
     id: Identifier
     status: Status
-    updated_at: Milliseconds
+    updated_at: Past
     period_start: Milliseconds | None = None
     period_end: Milliseconds | None = None
 
@@ -93,11 +101,11 @@ class _SingleItem(_Item):
 class _Subscription(Payload):
     id: Identifier
     status: Status
-    updated_at: Milliseconds
+    updated_at: Past
     items: list[dict[str, Any]]
 
 
-def read_report(data: dict[str, Any], *, is_list: bool) -> tuple[str, State] | None:
+def read_report(data: dict[str, Any], as_of: int, *, is_list: bool) -> tuple[str, State] | None:
     """Read the `data` of an event: the Clerk id of the user, and what it says of the user's subscription.
 
     None: not for us, an organization pays. Raises Unprocessable.
@@ -106,14 +114,14 @@ def read_report(data: dict[str, Any], *, is_list: bool) -> tuple[str, State] | N
         return None
     clerk_user_id = read_payload(_PaidByUser, data).payer.user_id
     if not is_list:
-        item = read_payload(_SingleItem, data)
+        item = read_payload(_SingleItem, data, as_of)
         only = {item.id: _to_item(item, data, listed_at=0)}
         return clerk_user_id, State(item.subscription_id, 0, only)
-    subscription = read_payload(_Subscription, data)
+    subscription = read_payload(_Subscription, data, as_of)
     listed_at = subscription.updated_at
     items = {}
     for entry in subscription.items if subscription.status not in OVER else ():
-        listed = read_payload(_Item, entry)
+        listed = read_payload(_Item, entry, as_of)
         items[listed.id] = _to_item(listed, entry, listed_at=listed_at)
     return clerk_user_id, State(subscription.id, listed_at, items)
 

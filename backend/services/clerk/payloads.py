@@ -4,18 +4,32 @@ database.
 Unknown members pass: Clerk adds some. A member of a wrong type makes the whole unusable, and the reason names its path.
 """
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from backend.models.base import UNSTORABLE
-from backend.services.core.claims import IDENTIFIER
+from backend.services.clerk.webhooks.signature import TOLERANCE_SECONDS
+from backend.services.core.claims import IDENTIFIER, SKEW_SECONDS
 
 # Longer ones do not exist (RFC 5321), and from 2.7 kB on one would not fit into an index.
 MAX_EMAIL_LENGTH = 320
 LAST_MILLISECOND = 253_402_300_799_999  # end of the year 9999
+SKEW = int(SKEW_SECONDS * 1000)
+# No time of Clerk's that is accepted lies further ahead of our clock: Svix's may be ahead of it, and Clerk's of that.
+MAX_AHEAD = timedelta(seconds=TOLERANCE_SECONDS + SKEW_SECONDS)
 
 M = TypeVar("M", bound="Payload")
 
@@ -30,10 +44,13 @@ class Payload(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-def read_payload(model: type[M], data: object) -> M:
-    """Raises Unprocessable with the path of the first wrong member."""
+def read_payload(model: type[M], data: object, as_of: int | None = None) -> M:
+    """Raises Unprocessable with the path of the first wrong member.
+
+    `as_of`: when Clerk said it, in Unix milliseconds; without it, now. See Past.
+    """
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=as_of)
     except ValidationError as error:
         (fault, *_) = error.errors(include_url=False, include_context=False, include_input=False)
         path = ".".join(["data", *map(str, fault["loc"])])
@@ -51,11 +68,26 @@ def refusing(is_wrong: Callable[[Any], object], message: str) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def to_instant(value: object) -> datetime:
-    """A time in Unix milliseconds, exact to the millisecond. Raises ValueError."""
+def _to_milliseconds(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LAST_MILLISECOND:
         raise ValueError("is not a time in milliseconds")
+    return value
+
+
+def to_instant(value: object) -> datetime:
+    """A time in Unix milliseconds, exact to the millisecond. Raises ValueError."""
+    value = _to_milliseconds(value)
     return datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000)
+
+
+def _to_past(value: object, info: ValidationInfo) -> int:
+    at = _to_milliseconds(value)
+    as_of: int = now_ms() if info.context is None else info.context
+    return at if at <= as_of + SKEW else as_of
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 Identifier = Annotated[str, refusing(lambda value: not IDENTIFIER.fullmatch(value), "is not an id")]
@@ -66,7 +98,10 @@ Text = Annotated[
     AfterValidator(lambda value: value or None),
 ]
 Milliseconds = Annotated[int, Field(ge=0, le=LAST_MILLISECOND)]
-Instant = Annotated[datetime, BeforeValidator(to_instant)]
+# When something happened: what is newest is told by these. One that lies ahead of Clerk's saying so is a mistake, and
+# would win over all that follows: a profile of the year 9999 kept later bans away. It counts as the time of the saying.
+Past = Annotated[int, BeforeValidator(_to_past)]
+PastInstant = Annotated[datetime, BeforeValidator(lambda value, info: to_instant(_to_past(value, info)))]
 Flag = Annotated[bool | None, AfterValidator(bool)]
 
 
@@ -95,7 +130,7 @@ class ClerkUser(Payload):
     """A Clerk User object: the part that Clerk owns and we copy."""
 
     clerk_user_id: Identifier = Field(alias="id")
-    clerk_updated_at: Instant = Field(alias="updated_at")
+    clerk_updated_at: PastInstant = Field(alias="updated_at")
     primary_email_address_id: str | None = None
     email_addresses: list[_EmailAddress] | None = None
     username: Text = None
@@ -137,7 +172,7 @@ class SessionStart(Payload):
     """A session that began. `actor`: who is in the user's place. `user`: a copy of the user, where there is one."""
 
     user_id: Identifier
-    created_at: Instant
+    created_at: PastInstant
     actor: object = None
     user: object = None
 
@@ -147,7 +182,7 @@ class SessionEnd(Payload):
 
     id: Identifier
     user_id: Identifier
-    updated_at: Instant
+    updated_at: PastInstant
     expire_at: object = None
     actor: object = None
     user: object = None
@@ -159,6 +194,6 @@ class Subject(Payload):
     id: Identifier
 
 
-def read_user(data: object) -> ClerkUser:
+def read_user(data: object, as_of: int | None = None) -> ClerkUser:
     """Read a Clerk User object (webhook `data` or a response of the Backend API). Raises Unprocessable."""
-    return read_payload(ClerkUser, data)
+    return read_payload(ClerkUser, data, as_of)

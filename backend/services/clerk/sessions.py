@@ -21,7 +21,7 @@ from backend.models import RevokedSession, User
 from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import FetchError
 from backend.services.clerk.mirror.apply import Mirror, Outcome
-from backend.services.clerk.payloads import SessionEnd, SessionStart, read_payload, to_instant
+from backend.services.clerk.payloads import MAX_AHEAD, SessionEnd, SessionStart, read_payload, to_instant
 
 SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,64}")
 NEGATIVE_SECONDS = 30.0  # a client that keeps asking about an ended session costs one call in this time
@@ -131,26 +131,26 @@ def _ended() -> AppError:
     return AppError(ErrorCode.SESSION_REVOKED, "The session has ended. Sign in again.")
 
 
-def start_session(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
+def start_session(mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: int) -> Outcome:
     """Note the login. `data`: Clerk's Session."""
-    session = read_payload(SessionStart, data)
+    session = read_payload(SessionStart, data, as_of)
     if session.actor is not None:
         return Outcome.IGNORED  # somebody else impersonates the user: that is not the user's login
     lock_user(connection, session.user_id)
-    mirror.ensure_user(connection, session.user_id, session.user)
+    mirror.ensure_user(connection, session.user_id, session.user, as_of)
     return Outcome.of(_note_time(connection, session.user_id, User.last_login_at, session.created_at))
 
 
-def end_session(mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
+def end_session(mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: int) -> Outcome:
     """Refuse the session's tokens from now on: they would be good for up to 60 s more. `data`: Clerk's Session."""
-    session = read_payload(SessionEnd, data)
+    session = read_payload(SessionEnd, data, as_of)
     expires_at = None
     with contextlib.suppress(ValueError):
         expires_at = to_instant(session.expire_at)
     lock_user(connection, session.user_id)
     is_news = revoke_session(connection, session.id, expires_at)
     if session.actor is None:
-        mirror.ensure_user(connection, session.user_id, session.user)
+        mirror.ensure_user(connection, session.user_id, session.user, as_of)
         is_noted = _note_time(connection, session.user_id, User.last_logout_at, session.updated_at)
         is_news = is_news or is_noted
     return Outcome.of(is_news)
@@ -169,7 +169,7 @@ def revoke_session(connection: Connection, session_id: str, expires_at: datetime
 def _note_time(
     connection: Connection, clerk_user_id: str, column: InstrumentedAttribute[datetime | None], at: datetime
 ) -> bool:
-    """Set the column of a live user, unless it has that time or a later one."""
+    """Set the column of a live user, unless it has that time or a later one that can be."""
     live = (User.clerk_user_id == clerk_user_id) & User.deleted_at.is_(None)
-    noted = update(User).where(live, or_(column.is_(None), column < at))
+    noted = update(User).where(live, or_(column.is_(None), column < at, column > func.now() + MAX_AHEAD))
     return connection.execute(noted.values({column: at, User.updated_at: func.now()})).rowcount > 0

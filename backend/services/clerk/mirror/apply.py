@@ -17,13 +17,16 @@ from backend.models import User
 from backend.models.base import read_id
 from backend.services.clerk import linking
 from backend.services.clerk.linking import Link, LockedUser
-from backend.services.clerk.payloads import ClerkUser, Unprocessable, read_user
+from backend.services.clerk.payloads import MAX_AHEAD, ClerkUser, Unprocessable, read_user
 from backend.services.users.accounts import complete_user, insert_user
 
 # The user's own row, the one that external_id names, and all live ones with the address. Locked in one order: users who
 # exchange their addresses cannot deadlock, and of users who want one legacy row the second sees it taken.
+# A time that lies ahead says nothing: it was written by a release that took whatever Clerk sent.
 LOCK_ROWS = text("""
-SELECT user_id, clerk_user_id, email, email_verified, clerk_updated_at, deleted_at,
+SELECT user_id, clerk_user_id, email, email_verified, deleted_at,
+       CASE WHEN clerk_updated_at > now() + :max_ahead THEN to_timestamp(0) ELSE clerk_updated_at END
+       AS clerk_updated_at,
        coalesce(lower(email) = lower(:email) AND deleted_at IS NULL, false) AS has_address
 FROM users
 WHERE clerk_user_id = :clerk_user_id
@@ -63,7 +66,7 @@ class Mirror:
         """
         profile = user.profile
         lock_user(connection, user.clerk_user_id, profile.email if profile.email_verified else None)
-        values = {"clerk_user_id": user.clerk_user_id, "email": profile.email}
+        values = {"clerk_user_id": user.clerk_user_id, "email": profile.email, "max_ahead": MAX_AHEAD}
         found = connection.execute(LOCK_ROWS, values | {"named_user_id": read_id(user.external_id)})
         rows = [read_row(LockedUser, row) for row in found]
         own = next((row for row in rows if row.clerk_user_id == user.clerk_user_id), None)
@@ -82,19 +85,23 @@ class Mirror:
         complete_user(connection, user.clerk_user_id)
         return True
 
-    def ensure_user(self, connection: Connection, clerk_user_id: str, copy: object = None) -> None:
+    def ensure_user(
+        self, connection: Connection, clerk_user_id: str, copy: object = None, as_of: int | None = None
+    ) -> None:
         """An event may come before its user's: make the user then, from the copy that the event carries."""
         if isinstance(copy, dict) and copy.get("id") == clerk_user_id:
             # The copy is a courtesy; without it the event still counts.
             with contextlib.suppress(Unprocessable):
-                self.apply_user(connection, read_user(copy), wins_ties=False)
+                self.apply_user(connection, read_user(copy, as_of), wins_ties=False)
                 return
         insert_user(connection, clerk_user_id, "webhook")
         complete_user(connection, clerk_user_id)
 
 
-def apply_profile(mirror: Mirror, connection: Connection, data: dict[str, Any], *, wins_ties: bool) -> Outcome:
-    return Outcome.of(mirror.apply_user(connection, read_user(data), wins_ties=wins_ties))
+def apply_profile(
+    mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: int, *, wins_ties: bool
+) -> Outcome:
+    return Outcome.of(mirror.apply_user(connection, read_user(data, as_of), wins_ties=wins_ties))
 
 
 def _is_newer(user: ClerkUser, own: LockedUser, *, wins_ties: bool) -> bool:

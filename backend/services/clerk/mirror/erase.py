@@ -23,9 +23,12 @@ ERASE_RESPONSES = delete_unlocked(
 ERASED = "erased"
 
 
-def delete_user(_mirror: Mirror, connection: Connection, data: dict[str, Any]) -> Outcome:
-    """Make a tombstone of the user, also of one that was never seen."""
-    clerk_user_id = read_payload(Subject, data).id
+def delete_user(_mirror: Mirror, connection: Connection, data: dict[str, Any], _as_of: int) -> Outcome:
+    return Outcome.of(erase_user(connection, read_payload(Subject, data).id))
+
+
+def erase_user(connection: Connection, clerk_user_id: str) -> bool:
+    """Make a tombstone of the user, also of one that was never seen. False when there was one already."""
     lock_user(connection, clerk_user_id)
     deleted = {"deleted_at": func.now(), "is_active": False}
     made = insert(User).values(deleted | {"clerk_user_id": clerk_user_id, "provisioned_by": "webhook"})
@@ -36,7 +39,7 @@ def delete_user(_mirror: Mirror, connection: Connection, data: dict[str, Any]) -
     )
     user_id = connection.execute(erased.returning(User.user_id)).scalar()
     if user_id is None:
-        return Outcome.STALE  # there was a tombstone already
+        return False
     canceled = {"status": "canceled", "updated_at": func.now()}
     connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(canceled))
     # The keys themselves stay: whoever still sends one is told that the user was deleted.
@@ -50,7 +53,7 @@ def delete_user(_mirror: Mirror, connection: Connection, data: dict[str, Any]) -
         .where(WebhookEvent.subject_id == clerk_user_id, WebhookEvent.payload.is_not(None))
         .values(without_personal_data(WebhookEvent))
     )
-    return Outcome.APPLIED
+    return True
 
 
 def without_personal_data(model: type[Base]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from backend.services.clerk import billing, sessions
 from backend.services.clerk.mirror.apply import Mirror, Outcome, apply_profile
 from backend.services.clerk.mirror.erase import delete_user
-from backend.services.clerk.payloads import LAST_MILLISECOND, Unprocessable
+from backend.services.clerk.payloads import LAST_MILLISECOND, SKEW, Unprocessable, to_instant
 from backend.services.core.claims import IDENTIFIER
 
 # Clerk documents milliseconds; its own examples hold seconds. No date before 1973 is meant in milliseconds.
@@ -21,10 +21,12 @@ EVENT_TYPE = re.compile(r"[\x20-\x7e]{1,100}")
 
 
 class EventType(NamedTuple):
-    """`subject`: the members that lead to the Clerk id of its user. `apply`: brings our copy up to its `data`."""
+    """`subject`: the members that lead to the Clerk id of its user. `apply`: brings our copy up to its `data`, as of
+    a time.
+    """
 
     subject: tuple[str, ...]
-    apply: Callable[[Mirror, Connection, dict[str, Any]], Outcome]
+    apply: Callable[[Mirror, Connection, dict[str, Any], int], Outcome]
 
 
 _LIST = EventType(("payer", "user_id"), partial(billing.apply, is_list=True))
@@ -59,11 +61,15 @@ EVENT_TYPES: Mapping[str, EventType] = {
 
 
 class ClerkEvent(NamedTuple):
-    """An event whose envelope could be read. `subject_id` is the Clerk id of the user it is about, when it is."""
+    """An event whose envelope could be read. `subject_id` is the Clerk id of the user it is about, when it is.
+
+    `as_of`: when Clerk said it, in Unix milliseconds.
+    """
 
     type: str
     subject_id: str | None
     occurred_at: datetime | None
+    as_of: int
     data: dict[str, Any]
 
 
@@ -71,11 +77,15 @@ def apply_event(mirror: Mirror, connection: Connection, event: ClerkEvent) -> Ou
     """Bring our copy up to what the event says, whichever way it came. Raises Unprocessable for what stays wrong."""
     if event.type not in EVENT_TYPES:
         return Outcome.IGNORED
-    return EVENT_TYPES[event.type].apply(mirror, connection, event.data)
+    return EVENT_TYPES[event.type].apply(mirror, connection, event.data, event.as_of)
 
 
-def read_event(body: bytes) -> ClerkEvent:
-    """Raises Unprocessable for what no repetition can cure."""
+def read_event(body: bytes, signed_at: int) -> ClerkEvent:
+    """Raises Unprocessable for what no repetition can cure.
+
+    `signed_at`: Unix seconds, of this delivery. The event may be older: when an old one is sent again, Svix signs it
+    anew. Its own `timestamp` tells, unless it is none or lies ahead of the signature.
+    """
     try:
         envelope = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -86,7 +96,16 @@ def read_event(body: bytes) -> ClerkEvent:
     if not isinstance(kind, str) or not EVENT_TYPE.fullmatch(kind):
         raise Unprocessable("type is missing or not a name")
     data = envelope["data"] if isinstance(envelope.get("data"), dict) else {}
-    return ClerkEvent(kind, _subject_id(kind, data), _occurred_at(envelope), data)
+    occurred_at = _occurred_at(envelope.get("timestamp"))
+    if occurred_at is not None and occurred_at > signed_at * 1000 + SKEW:
+        occurred_at = None
+    return ClerkEvent(
+        type=kind,
+        subject_id=_subject_id(kind, data),
+        occurred_at=None if occurred_at is None else to_instant(occurred_at),
+        as_of=signed_at * 1000 if occurred_at is None else occurred_at,
+        data=data,
+    )
 
 
 def _subject_id(kind: str, data: dict[str, Any]) -> str | None:
@@ -98,8 +117,8 @@ def _subject_id(kind: str, data: dict[str, Any]) -> str | None:
     return value if isinstance(value, str) and IDENTIFIER.fullmatch(value) else None
 
 
-def _occurred_at(envelope: dict[str, Any]) -> datetime | None:
-    value = envelope.get("timestamp")
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LAST_MILLISECOND:
+def _occurred_at(timestamp: object) -> int | None:
+    """In Unix milliseconds. None when it says nothing: 0 is a time that was never set."""
+    if isinstance(timestamp, bool) or not isinstance(timestamp, int) or not 0 < timestamp <= LAST_MILLISECOND:
         return None
-    return datetime.fromtimestamp(value / 1000 if value >= FIRST_MILLISECONDS else value, UTC)
+    return timestamp if timestamp >= FIRST_MILLISECONDS else timestamp * 1000

@@ -56,14 +56,17 @@ def select_newest(clerk_user_id: str) -> Select[Any]:
     )
 
 
-def receive_event(transact: Transact, mirror: Mirror, event_id: str, source: str, body: bytes) -> str:
+def receive_event(
+    transact: Transact, mirror: Mirror, event_id: str, source: str, body: bytes, *, signed_at: int
+) -> str:
     """Apply a verified event and return its status: an Outcome, "duplicate", "dead" or "failed".
 
-    Everything but "failed" is settled and committed. Raises what the database raises while it is away.
+    `signed_at`: of this delivery, in Unix seconds. Everything but "failed" is settled and committed. Raises what the
+    database raises while it is away.
     """
     row: dict[str, Any] = {"event_id": event_id, "source": source}
     try:
-        event = read_event(body)
+        event = read_event(body, signed_at)
         row |= {"type": event.type, "subject_id": event.subject_id, "occurred_at": event.occurred_at}
         status = transact(lambda connection: _apply_once(connection, mirror, row, event))
     except (OperationalError, InterfaceError, InternalError, PoolTimeout, UnknownOutcomeError):
