@@ -20,6 +20,7 @@ from settings.types import (
     ApiKeyPrefix,
     DatabaseUrl,
     HttpUrl,
+    InstanceId,
     Issuers,
     Origins,
     Pepper,
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     clerk_jwt_key: PublicKey = Field(default="", validation_alias=AliasChoices("CLERK_JWT_KEY", "JWT_KEY"))
     clerk_jwks_url: HttpUrl = ""
     clerk_issuer: Issuers = ()
+    clerk_instance_id: InstanceId = ""
     clerk_api_url: HttpUrl = "https://api.clerk.com"
     clerk_authorized_parties: Origins = ()
     clerk_missing_azp: Literal["reject", "allow"] = "reject"

@@ -97,6 +97,12 @@ def _check_api_key_prefix(prefix: str) -> str:
     return prefix
 
 
+def _check_instance_id(value: str) -> str:
+    if not re.fullmatch(r"ins_[A-Za-z0-9]+", value):
+        raise ValueError("is not the id of a Clerk instance (ins_…)")
+    return value
+
+
 def _check_sunset(value: object) -> object:
     """A date alone is its first instant, UTC."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
@@ -181,6 +187,7 @@ def _check_pepper(secret: SecretStr) -> SecretStr:
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
 SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
+InstanceId = Annotated[str, AfterValidator(_check_instance_id)]
 ApiKeyPrefix = Annotated[str, AfterValidator(_check_api_key_prefix)]
 Sunset = Annotated[AwareDatetime, BeforeValidator(_check_sunset)]
 PublishableKey = Annotated[str, AfterValidator(_check_publishable_key)]

@@ -44,7 +44,13 @@ def receive() -> ReceivedOut:
     body = read_bytes(current_app.config["MAX_CONTENT_LENGTH"])
     event_id = verifier.verify(body, headers)
     status = receive_event(
-        services.database.transact, services.mirror, event_id, "svix", body, signed_at=int(values["svix-timestamp"])
+        services.database.transact,
+        services.mirror,
+        event_id,
+        "svix",
+        body,
+        signed_at=int(values["svix-timestamp"]),
+        instance_ids=services.clerk.instance_ids,
     )
     if status == FAILED:
         raise AppError(ErrorCode.WEBHOOK_FAILED, "The event could not be applied. It is kept; send it again.")

@@ -77,6 +77,7 @@ WRONG: dict[str, list[str]] = {
         _pem(rsa.generate_private_key(3, 2048).public_key()),
     ],
     "CLERK_JWKS_URL": ["ftp://h/keys", "file:///etc/passwd", SECRET, "https://", "//h/keys", "http://["],
+    "CLERK_INSTANCE_ID": ["ins_", "sk_test_x", f"ins_{SECRET}!", "INS_2abc", "ins_2abc,ins_2def", SECRET],
     "CLERK_API_URL": ["ftp://h", "api.clerk.com", SECRET, "https://"],
     "CLERK_ISSUER": [SECRET, "clerk.example.com", "https://a.example,b.example", "ftp://clerk.example"],
     "CLERK_AUTHORIZED_PARTIES": [

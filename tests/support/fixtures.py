@@ -68,7 +68,7 @@ def receive(database_url: str) -> Iterator[Receive]:
     ) -> str:
         body = json.dumps({"type": kind, "data": data, "timestamp": timestamp}).encode()
         at = int(time.time()) if signed_at is None else signed_at
-        return receive_event(transact, mirror, f"msg_{number}", "svix", body, signed_at=at)
+        return receive_event(transact, mirror, f"msg_{number}", "svix", body, signed_at=at, instance_ids=())
 
     yield take
     engine.dispose()

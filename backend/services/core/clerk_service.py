@@ -14,6 +14,7 @@ from backend.services.core.token_form import parse_token
 from config import Settings
 
 MAX_REMEMBERED = 10_000  # about 10 MB
+INSTANCE_PREFIX = "ins_"  # Clerk names its keys by the instance
 
 
 class VerifiedToken(NamedTuple):
@@ -27,9 +28,13 @@ class VerifiedToken(NamedTuple):
 class ClerkService:
     """Verifies Clerk session tokens in this process, without asking Clerk."""
 
-    def __init__(self, keys: KeySource, rules: ClaimRules, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, keys: KeySource, rules: ClaimRules, instance_id: str = "", *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`instance_id`: of the Clerk instance, where the settings name it."""
         self._keys = keys
         self._rules = rules
+        self._instance_id = instance_id
         self._clock = clock
         self._remembered: OrderedDict[bytes, VerifiedToken] = OrderedDict()
 
@@ -44,7 +49,7 @@ class ClerkService:
             audiences=frozenset(settings.clerk_audience),
             allow_missing_azp=settings.clerk_missing_azp == "allow",
         )
-        return cls(keys, rules)
+        return cls(keys, rules, settings.clerk_instance_id)
 
     def verify(self, token: str) -> SessionClaims:
         """Return the claims of a valid session token. Raises AppError: 401, or 503 without keys.
@@ -70,6 +75,13 @@ class ClerkService:
             self._remembered.popitem(last=False)
         self._remembered[digest] = VerifiedToken(claims, kid, key)
         return claims
+
+    @property
+    def instance_ids(self) -> tuple[str, ...]:
+        """Of the Clerk instance: from the settings, else the ids of the keys that are loaded. Empty while unknown."""
+        if self._instance_id:
+            return (self._instance_id,)
+        return tuple(kid for kid in self._keys.loaded if kid.startswith(INSTANCE_PREFIX))
 
     def check_keys(self) -> None:
         """Raise AppError (503) unless tokens can be verified."""

@@ -29,6 +29,10 @@ class PemKey:
     def __init__(self, pem: str) -> None:
         self._key = load_pem(pem)
 
+    @property
+    def loaded(self) -> Keys:
+        return {"": self._key}
+
     def get(self, kid: str | None) -> PublicKey:  # noqa: ARG002
         return self._key
 
@@ -54,6 +58,11 @@ class RemoteKeySet:
         self._failed_at: float | None = None  # None once a fetch has succeeded since
         self._started_at = -math.inf
         self._running: threading.Event | None = None  # set when the fetch that is running has ended
+
+    @property
+    def loaded(self) -> Keys:
+        """What is here at this moment, however old. Fetches nothing."""
+        return self._keys
 
     def get(self, kid: str | None) -> PublicKey:
         """The key with this id. Raises AppError: 401 when Clerk has none, 503 without keys."""

@@ -63,13 +63,14 @@ EVENT_TYPES: Mapping[str, EventType] = {
 class ClerkEvent(NamedTuple):
     """An event whose envelope could be read. `subject_id` is the Clerk id of the user it is about, when it is.
 
-    `as_of`: when Clerk said it, in Unix milliseconds.
+    `as_of`: when Clerk said it, in Unix milliseconds. `instance_id`: the Clerk instance that it names, unchecked.
     """
 
     type: str
     subject_id: str | None
     occurred_at: datetime | None
     as_of: int
+    instance_id: object
     data: dict[str, Any]
 
 
@@ -104,8 +105,15 @@ def read_event(body: bytes, signed_at: int) -> ClerkEvent:
         subject_id=_subject_id(kind, data),
         occurred_at=None if occurred_at is None else to_instant(occurred_at),
         as_of=signed_at * 1000 if occurred_at is None else occurred_at,
+        instance_id=envelope.get("instance_id"),
         data=data,
     )
+
+
+def check_instance(event: ClerkEvent, instance_ids: tuple[str, ...]) -> None:
+    """Raises Unprocessable for an event of another Clerk instance; where either side is unknown it passes."""
+    if instance_ids and event.instance_id and event.instance_id not in instance_ids:
+        raise Unprocessable("instance_id names another Clerk instance than ours (CLERK_INSTANCE_ID)")
 
 
 def _subject_id(kind: str, data: dict[str, Any]) -> str | None:

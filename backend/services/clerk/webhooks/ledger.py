@@ -15,7 +15,7 @@ from backend.database.transactions import Transact, UnknownOutcomeError, describ
 from backend.models import User, WebhookEvent
 from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.payloads import Unprocessable
-from backend.services.clerk.webhooks.events import ClerkEvent, apply_event, read_event
+from backend.services.clerk.webhooks.events import ClerkEvent, apply_event, check_instance, read_event
 
 DUPLICATE = "duplicate"
 DEAD = "dead"
@@ -57,17 +57,25 @@ def select_newest(clerk_user_id: str) -> Select[Any]:
 
 
 def receive_event(
-    transact: Transact, mirror: Mirror, event_id: str, source: str, body: bytes, *, signed_at: int
+    transact: Transact,
+    mirror: Mirror,
+    event_id: str,
+    source: str,
+    body: bytes,
+    *,
+    signed_at: int,
+    instance_ids: tuple[str, ...],
 ) -> str:
     """Apply a verified event and return its status: an Outcome, "duplicate", "dead" or "failed".
 
-    `signed_at`: of this delivery, in Unix seconds. Everything but "failed" is settled and committed. Raises what the
-    database raises while it is away.
+    `signed_at`: of this delivery, in Unix seconds. `instance_ids`: of the Clerk instance whose events count; empty when
+    it is not known. Everything but "failed" is settled and committed. Raises what the database raises while it is away.
     """
     row: dict[str, Any] = {"event_id": event_id, "source": source}
     try:
         event = read_event(body, signed_at)
         row |= {"type": event.type, "subject_id": event.subject_id, "occurred_at": event.occurred_at}
+        check_instance(event, instance_ids)
         status = transact(lambda connection: _apply_once(connection, mirror, row, event))
     except (OperationalError, InterfaceError, InternalError, PoolTimeout, UnknownOutcomeError):
         raise
