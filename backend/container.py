@@ -24,7 +24,7 @@ from backend.services.api_keys.form import KeyForm
 from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import get_json
 from backend.services.clerk.mirror.apply import Mirror
-from backend.services.clerk.mirror.completion import complete_profile
+from backend.services.clerk.mirror.completion import Completion
 from backend.services.clerk.sessions import LiveSessions
 from backend.services.clerk.webhooks.signature import WebhookVerifier
 from backend.services.core.clerk_service import ClerkService
@@ -68,11 +68,11 @@ def make_services(app: Flask, settings: Settings) -> Services:
     clerk = ClerkService.from_settings(settings, partial(get_json, max_bytes=MAX_SET_BYTES))
     backend_api = BackendApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value())
     mirror = Mirror(link_by_email=settings.legacy_link_by_email)
-    complete = partial(complete_profile, database.transact, backend_api, mirror)
+    completion = Completion(database.transact, backend_api, mirror, clerk)
     key_form = KeyForm(settings.api_key_prefix, settings.pepper)
     request_counter = RequestCounter(database.transact)
     identify: dict[Kind, Callable[[str], Identity]] = {
-        "clerk": SessionTokens(clerk, reads, database.transact, complete).identify,
+        "clerk": SessionTokens(clerk, reads, database.transact, completion).identify,
         "api-key": ApiKeys(key_form, reads, database).identify,
     }
     if settings.accepts_legacy_tokens:

@@ -12,6 +12,7 @@ from backend.database.prepared_reads import ReadPool
 from backend.database.transactions import Transact
 from backend.errors import AppError, ErrorCode
 from backend.services import audit
+from backend.services.clerk.mirror.completion import Completion
 from backend.services.core.claims import SessionClaims
 from backend.services.core.clerk_service import ClerkService
 from backend.services.users.accounts import FIND_BY_CLERK_ID, Account, provision_for_request
@@ -24,14 +25,11 @@ log = logging.getLogger(__name__)
 class SessionTokens:
     """Verifies session tokens, and makes the user of one whose webhook has not come yet."""
 
-    def __init__(
-        self, clerk: ClerkService, reads: ReadPool, transact: Transact, complete: Callable[[str], None]
-    ) -> None:
-        """`complete`: asks Clerk for the profile of a user of whom only the Clerk id is known."""
+    def __init__(self, clerk: ClerkService, reads: ReadPool, transact: Transact, completion: Completion) -> None:
         self._clerk = clerk
         self._reads = reads
         self._transact = transact
-        self._complete = complete
+        self._completion = completion
         self._impersonated: set[str] = set()
 
     def identify(self, token: str) -> Identity:
@@ -41,6 +39,12 @@ class SessionTokens:
         account = find()
         if account is None:
             account = self._provision(claims, find)
+        elif (
+            not account.has_profile
+            and account.deleted_at is None
+            and self._completion.ask_when_due(claims.clerk_user_id)
+        ):
+            account = find() or account
         if claims.actor is not None:
             self._note_impersonation(account.user_id, claims, claims.actor)
         return admit(
@@ -59,7 +63,7 @@ class SessionTokens:
             lambda connection: provision_for_request(connection, claims.clerk_user_id, claims.session_id)
         )
         if is_new:
-            self._complete(claims.clerk_user_id)
+            self._completion.ask(claims.clerk_user_id)
         account = find()
         if account is None:
             # Only a session that was revoked before its user was ever seen leaves nothing behind.

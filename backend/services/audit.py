@@ -18,6 +18,7 @@ class Action(StrEnum):
     USER_DEACTIVATED = "user.deactivated"
     USER_BANNED = "user.banned"
     USER_UNBANNED = "user.unbanned"
+    USER_DELETED = "user.deleted"
     USER_LINKED = "user.linked"
     USER_LINK_REFUSED = "user.link_refused"
     API_KEY_CREATED = "api_key.created"

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from backend.errors import AppError, ErrorCode
 from backend.services.core.claims import SKEW_SECONDS, ClaimRules, SessionClaims, check_claims
 from backend.services.core.jwks import Fetch, KeySource, PemKey, RemoteKeySet
-from backend.services.core.public_keys import PublicKey, is_signed
+from backend.services.core.public_keys import PublicKey, is_signed, usable_keys
 from backend.services.core.token_form import parse_token
 from config import Settings
 
@@ -82,6 +82,11 @@ class ClerkService:
         if self._instance_id:
             return (self._instance_id,)
         return tuple(kid for kid in self._keys.loaded if kid.startswith(INSTANCE_PREFIX))
+
+    def shares_key(self, key_set: object) -> bool:
+        """Whether a JWK set has a key that tokens are verified with: then it is of the same Clerk instance."""
+        theirs = usable_keys(key_set).values()
+        return any(key in theirs for key in self._keys.loaded.values())
 
     def check_keys(self) -> None:
         """Raise AppError (503) unless tokens can be verified."""

@@ -20,7 +20,8 @@ from backend.services.plans.catalogue import TOKENS_BY_PLAN
 class Account(NamedTuple):
     """All that a request needs to know of its caller.
 
-    `is_settled`: subscription and usage of this month are there, and no plan has ended without having been taken back.
+    `has_profile`: Clerk has told who the user is. `is_settled`: subscription and usage of this month are there, and no
+    plan has ended without having been taken back.
     """
 
     user_id: int
@@ -46,6 +47,7 @@ class Account(NamedTuple):
     api_requests: int | None
     usage_period_start: datetime | None
     usage_period_end: datetime | None
+    has_profile: bool
     is_settled: bool
     session_revoked: bool
     profile: Profile
@@ -78,6 +80,7 @@ EXPRESSIONS = {
     "api_requests": "m.api_requests",
     "usage_period_start": "m.period_start",
     "usage_period_end": "m.period_end",
+    "has_profile": "u.clerk_updated_at IS NOT NULL",
     "is_settled": f"s.plan IS NOT NULL AND m.user_id IS NOT NULL AND {HAS_LAPSED} IS NOT TRUE",
     "session_revoked": "false",
 }

@@ -53,6 +53,10 @@ class BackendApi:
         """The user, in the form of a webhook's `data`."""
         return self._call("GET", "users", clerk_user_id)
 
+    def get_key_set(self) -> object:
+        """The JWK set of the instance that the secret key belongs to."""
+        return self._send("GET", "jwks")
+
     def ban_user(self, clerk_user_id: str) -> object:
         """Ban the user and end all their sessions; return the user."""
         return self._call("POST", "users", clerk_user_id, "/ban")
@@ -70,16 +74,19 @@ class BackendApi:
         return self._call("POST", "sessions", session_id, "/revoke")
 
     def _call(self, method: Literal["GET", "POST"], collection: str, identifier: str, action: str = "") -> object:
-        if not self.is_configured:
-            raise FetchError("no CLERK_SECRET_KEY is set")
         if identifier in {"", ".", ".."}:
             # Quoting does not help: urllib3 resolves %2E%2E as it does .., and another resource is named.
             raise FetchError("asked for an id that is none", HTTPStatus.NOT_FOUND, code="resource_not_found")
+        return self._send(method, f"{collection}/{quote(identifier, safe='')}{action}")
+
+    def _send(self, method: Literal["GET", "POST"], path: str) -> object:
+        if not self.is_configured:
+            raise FetchError("no CLERK_SECRET_KEY is set")
         pause = self._pauses.get(method)
         if pause is not None and (remaining := pause.until - self._clock()) > 0:
             raise FetchError("asked us to wait", pause.status, retry_after=remaining)
         headers = {"Authorization": f"Bearer {self._secret_key}", "Clerk-API-Version": API_VERSION}
-        url = f"{self._base_url}/v1/{collection}/{quote(identifier, safe='')}{action}"
+        url = f"{self._base_url}/v1/{path}"
         try:
             return self._client.request_json(method, url, max_bytes=MAX_RESPONSE_BYTES, headers=headers)
         except FetchError as error:

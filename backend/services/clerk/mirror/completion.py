@@ -1,27 +1,143 @@
 """Filling in users of whom only a token is known yet, from Clerk's Backend API."""
 
 import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import NamedTuple
 
+from sqlalchemy import Connection, select
+
+from backend.database.locks import lock_user
 from backend.database.transactions import Transact
+from backend.models import User
+from backend.services import audit
 from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import FetchError
 from backend.services.clerk.mirror.apply import Mirror
-from backend.services.clerk.payloads import Unprocessable, read_user
+from backend.services.clerk.mirror.erase import erase_user
+from backend.services.clerk.payloads import ClerkUser, Unprocessable, read_user
+from backend.services.core.clerk_service import ClerkService
+
+SECOND_LOOK_SECONDS = 2.0  # a user who was made just now may not be visible there yet
+FIRST_PAUSE = 10.0
+MAX_PAUSE = 3_600.0
+MAX_NOTED = 10_000  # about 2 MB
 
 log = logging.getLogger(__name__)
 
 
-def complete_profile(transact: Transact, backend_api: BackendApi, mirror: Mirror, clerk_user_id: str) -> None:
-    """Ask once for a user's profile. A failure is harmless: the webhook will come.
+class _Next(NamedTuple):
+    """When to ask for a user again, and how long we waited for that."""
 
-    Takes as long as a call to Clerk, at most 3 s. Without a secret key it does nothing. Raises database errors.
+    at: float
+    pause: float
+
+
+class Completion:
+    """Asks for the profiles of users that have none here. One a worker.
+
+    A failure is harmless: the webhook will come, and the user's requests ask again, with growing pauses. Without a
+    secret key nothing is asked.
     """
-    if not backend_api.is_configured:
-        return
-    try:
-        user = read_user(backend_api.get_user(clerk_user_id))
-    except (FetchError, Unprocessable) as error:
-        log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
-        return
-    if user.clerk_user_id == clerk_user_id:
-        transact(lambda connection: mirror.apply_user(connection, user, wins_ties=True))
+
+    def __init__(
+        self,
+        transact: Transact,
+        api: BackendApi,
+        mirror: Mirror,
+        clerk: ClerkService,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transact = transact
+        self._api = api
+        self._mirror = mirror
+        self._clerk = clerk
+        self._clock = clock
+        self._next: OrderedDict[str, _Next] = OrderedDict()
+
+    def ask_when_due(self, clerk_user_id: str) -> bool:
+        """Ask, unless it was done or noted lately. False when nothing was asked.
+
+        The first time it is only noted: of all first requests of a user, only the one that made the row asks at once.
+        """
+        if not self._api.is_configured:
+            return False
+        known = self._next.get(clerk_user_id)
+        if known is None:
+            self._note(clerk_user_id, FIRST_PAUSE)
+        if known is None or self._clock() < known.at:
+            return False
+        self._ask(clerk_user_id, min(2 * known.pause, MAX_PAUSE))
+        return True
+
+    def ask(self, clerk_user_id: str) -> None:
+        """Ask for the profile of a new user. A call to Clerk takes at most 3 s. Raises database errors.
+
+        A user whom Clerk does not know, asked twice, is deleted here as by `user.deleted`.
+        """
+        if self._api.is_configured:
+            self._ask(clerk_user_id, FIRST_PAUSE)
+
+    def _ask(self, clerk_user_id: str, pause: float) -> None:
+        self._note(clerk_user_id, pause)
+        try:
+            user = self._look(clerk_user_id)
+            if user is None:
+                time.sleep(SECOND_LOOK_SECONDS)
+                user = self._look(clerk_user_id)
+            is_unknown = user is None and self._is_right_instance()
+        except (FetchError, Unprocessable) as error:
+            log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
+            return
+        if user is not None and user.clerk_user_id == clerk_user_id:
+            self._transact(lambda connection: self._mirror.apply_user(connection, user, wins_ties=True))
+        elif is_unknown and self._transact(lambda connection: _erase_unknown(connection, clerk_user_id)):
+            log.warning("User %s had a valid token, and Clerk does not know the id: deleted here.", clerk_user_id)
+
+    def _note(self, clerk_user_id: str, pause: float) -> None:
+        """Bounded: the oldest goes first."""
+        self._next.pop(clerk_user_id, None)
+        self._next[clerk_user_id] = _Next(self._clock() + pause, pause)
+        if len(self._next) > MAX_NOTED:
+            self._next.popitem(last=False)
+
+    def _look(self, clerk_user_id: str) -> ClerkUser | None:
+        """None: Clerk itself says that there is no such user. Raises FetchError, Unprocessable."""
+        try:
+            return read_user(self._api.get_user(clerk_user_id))
+        except FetchError as error:
+            if not _is_not_found(error):
+                raise
+        return None
+
+    def _is_right_instance(self) -> bool:
+        """Whether the Backend API may speak of our users: another instance's secret key makes all of them unknown."""
+        try:
+            key_set = self._api.get_key_set()
+        except FetchError as error:
+            if not _is_not_found(error):
+                raise
+            return True  # whatever stands for Clerk here has no keys to compare
+        is_same = self._clerk.shares_key(key_set)
+        if not is_same:
+            log.error("CLERK_SECRET_KEY is of another Clerk instance than the session tokens: users stay incomplete.")
+        return is_same
+
+
+def _is_not_found(error: FetchError) -> bool:
+    """A 404 without Clerk's code comes from something between."""
+    return (error.status, error.code) == (HTTPStatus.NOT_FOUND, "resource_not_found")
+
+
+def _erase_unknown(connection: Connection, clerk_user_id: str) -> bool:
+    """Make a tombstone of the user. False when a profile has come meanwhile: then Clerk knows the user."""
+    lock_user(connection, clerk_user_id)
+    incomplete = (User.clerk_user_id == clerk_user_id) & User.clerk_updated_at.is_(None) & User.deleted_at.is_(None)
+    user_id = connection.execute(select(User.user_id).where(incomplete)).scalar()
+    if user_id is None:
+        return False
+    audit.record(connection, audit.SYNC, audit.Action.USER_DELETED, user_id, reason="unknown at Clerk")
+    return erase_user(connection, clerk_user_id)
