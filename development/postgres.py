@@ -128,7 +128,7 @@ class Cluster:
     def is_ready(self) -> bool:
         """Asks the socket: a process id in a file says nothing, after a crash it may be anybody's."""
         postmaster = self._postmaster()
-        if postmaster is None or postmaster.status != "ready":
+        if postmaster is None or postmaster.status not in {"ready", "standby"}:
             return False
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(5)

@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
+from settings.database_url import check_database_url
 from settings.weak_secrets import refuse_weak_secret
 
 MIN_RSA_BITS = 2048
@@ -30,20 +29,6 @@ def _split(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
-
-
-def _check_database_url(value: SecretStr) -> SecretStr:
-    """Accept the `postgres://` of hosting services; the driver is always psycopg2."""
-    try:
-        url = make_url(value.get_secret_value())
-    except (ArgumentError, ValueError):
-        raise ValueError("is not a URL like postgresql://user:password@host:5432/name") from None
-    if url.drivername not in {"postgres", "postgresql", "postgresql+psycopg2"}:
-        raise ValueError("must begin with postgresql://")
-    if "@" in (url.host or ""):
-        # The rest of the password would count as host, and be repeated in every error of the driver.
-        raise ValueError("has an @ in the password: write it as %40")
-    return SecretStr(url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False))
 
 
 def _check_http_url(url: str) -> str:
@@ -184,7 +169,7 @@ def _check_pepper(secret: SecretStr) -> SecretStr:
     return secret
 
 
-DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(check_database_url)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
 SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
 InstanceId = Annotated[str, AfterValidator(_check_instance_id)]

@@ -1,14 +1,14 @@
 """How connections to PostgreSQL are made: bounded in number and in waiting, and the same for readers and writers."""
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg2
-import psycopg2.extensions
-from sqlalchemy.engine import make_url
 
 from backend.database.prepared_reads import ReadConnection
+from backend.deadline import remaining_seconds
+from settings.database_url import DatabaseServer, read_database_url
 
 # For each worker: 10 readers and 5 writers.
 READERS = 10
@@ -49,35 +49,48 @@ def engine_options(connect: Callable[[], ReadConnection]) -> dict[str, Any]:
 
 
 def connector(url: str) -> Callable[[], ReadConnection]:
-    """A function that opens a connection to `url`. Connects to nothing yet."""
-    # Not the URL as a text: SQLAlchemy writes a space in it as +, which libpq does not read.
-    parts = make_url(url)
-    address = parts.translate_connect_args(username="user", database="dbname")
-    address |= {name: ",".join(values) for name, values in parts.normalized_query.items()}
+    """A function that opens a connection to `url`. Connects to nothing yet.
+
+    It tries one address after the other. libpq could, too, but where it does not wait itself it has no time limit, and
+    stays with the first one that is silent.
+    """
+    arguments, servers = read_database_url(url)
 
     def connect() -> ReadConnection:
-        arguments = {**address, **CONNECT_ARGUMENTS, **_resolve(address)}
-        connection: ReadConnection = psycopg2.connect(None, ReadConnection, **arguments)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(SET_UP_SESSION)
-        connection.autocommit = False
-        return connection
+        faults: list[str] = []
+        for address in _addresses(servers, faults):
+            try:
+                connection: ReadConnection = psycopg2.connect(
+                    None, ReadConnection, **arguments | CONNECT_ARGUMENTS | address
+                )
+            except psycopg2.OperationalError as fault:
+                faults.append(str(fault).partition("\n")[0])
+                if (remaining_seconds() or 1) <= 0:
+                    break
+            else:
+                connection.autocommit = True
+                with connection.cursor() as cursor:
+                    cursor.execute(SET_UP_SESSION)
+                connection.autocommit = False
+                return connection
+        raise psycopg2.OperationalError("; ".join(faults))
 
     return connect
 
 
-def _resolve(address: Mapping[str, Any]) -> dict[str, str]:
-    """The numbers of the database's host name, as libpq's `hostaddr`.
+def _addresses(servers: list[DatabaseServer], faults: list[str]) -> Iterator[dict[str, str]]:
+    """Each as libpq's `host`, `hostaddr` and `port`. What becomes of a name that is not resolved is a fault.
 
     libpq would ask the resolver itself, in C: under gevent a slow name server then stops the whole worker.
     """
-    host = str(address.get("host", ""))
-    if not host or host.startswith("/") or "," in host:
-        return {}
-    try:
-        found = socket.getaddrinfo(host, address.get("port"), type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise psycopg2.OperationalError(f"the database's host name was not resolved: {error}") from error
-    numbers = [str(address[4][0]) for address in found]
-    return {"host": ",".join([host] * len(numbers)), "hostaddr": ",".join(numbers)}
+    for server in servers:
+        numbers = [server.hostaddr]
+        if not server.hostaddr and server.host and server.host[0] not in "/@":
+            try:
+                found = socket.getaddrinfo(server.host, server.port or None, type=socket.SOCK_STREAM)
+            except OSError as error:
+                faults.append(f'the name "{server.host}" was not resolved: {error}')
+                continue
+            numbers = [str(address[4][0]) for address in found]
+        for number in numbers:
+            yield {name: value for name, value in server._replace(hostaddr=number)._asdict().items() if value}

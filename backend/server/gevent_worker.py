@@ -7,6 +7,7 @@ statement_timeout, tcp_user_timeout and keepalives alike (measured): only giving
 
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,7 +22,7 @@ TICK_SECONDS = 0.1
 READ_EVENT = 1  # libev's EV_READ
 # For what runs after the deadline, like the ROLLBACK of what it cut.
 LAST_WAIT_SECONDS = 0.2
-# For each step of connecting: libpq heeds its connect_timeout only where it waits itself.
+# For connecting to one address: libpq heeds its connect_timeout only where it waits itself.
 CONNECT_SECONDS = 3.0
 # For waits outside a request.
 DEFAULT_WAIT_SECONDS = 10.0
@@ -50,31 +51,49 @@ def _interrupt_overdue() -> None:
 
 def _wait(connection: psycopg2.extensions.connection) -> None:
     """Drive one operation of the driver to its end while other requests run. Raises DatabaseTimeout."""
+    # Only before the first poll(). From then on, while it connects, the status is one that psycopg2 has no name for.
+    wait_once = _wait_to_connect() if connection.status == psycopg2.extensions.STATUS_SETUP else _wait_once
     try:
         while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
-            _wait_once(connection, state)
+            if state not in {psycopg2.extensions.POLL_READ, psycopg2.extensions.POLL_WRITE}:
+                raise psycopg2.OperationalError("the connection is broken")
+            wait_once(connection, state)
     except RequestTimeout:
         raise DatabaseTimeout("no answer before the request's deadline") from None
 
 
 def _wait_once(connection: psycopg2.extensions.connection, state: int) -> None:
     """Wait until the socket is ready. In a request its deadline ends the wait; elsewhere a limit of our own does."""
-    if state not in {psycopg2.extensions.POLL_READ, psycopg2.extensions.POLL_WRITE}:
-        raise psycopg2.OperationalError("the connection is broken")
     limit: float | None = DEFAULT_WAIT_SECONDS
     if (remaining := remaining_seconds()) is not None:
         limit = None if remaining > 0 else LAST_WAIT_SECONDS
-    is_reading = state == psycopg2.extensions.POLL_READ
-    is_connecting = connection.status == psycopg2.extensions.STATUS_SETUP
-    if limit is None and is_reading and not is_connecting:
-        # The watcher of a connection is made once: making one for each wait cost a tenth of the whole request. Not
-        # while it connects: libpq may then take another socket under the same number.
+    if limit is None and state == psycopg2.extensions.POLL_READ:
+        # The watcher of a connection is made once: making one for each wait cost a tenth of the whole request.
         watcher = _readers.get(connection)
         if watcher is None:
             watcher = _readers[connection] = get_hub().loop.io(connection.fileno(), READ_EVENT)
         get_hub().wait(watcher)
         return
-    if is_connecting:
-        limit = min(limit or CONNECT_SECONDS, CONNECT_SECONDS)
-    wait = wait_read if is_reading else wait_write
-    wait(connection.fileno(), timeout=limit, timeout_exc=DatabaseTimeout("no answer in time"))
+    _wait_for_socket(connection, state, limit, "no answer in time")
+
+
+def _wait_to_connect() -> Callable[[psycopg2.extensions.connection, int], None]:
+    """A `_wait_once` with one limit for all that connecting takes.
+
+    It keeps no watcher: libpq may go on with another socket, even one of the same number, and libev ends the process
+    when it meets one that is closed.
+    """
+    remaining = remaining_seconds()
+    limit = CONNECT_SECONDS if remaining is None else min(CONNECT_SECONDS, max(remaining, LAST_WAIT_SECONDS))
+    ends_at = time.monotonic() + limit
+
+    def wait_once(connection: psycopg2.extensions.connection, state: int) -> None:
+        server = f'connection to server at "{connection.info.host}", port {connection.info.port}'
+        _wait_for_socket(connection, state, max(ends_at - time.monotonic(), 0), f"{server} failed: timeout expired")
+
+    return wait_once
+
+
+def _wait_for_socket(connection: psycopg2.extensions.connection, state: int, seconds: float | None, fault: str) -> None:
+    wait = wait_read if state == psycopg2.extensions.POLL_READ else wait_write
+    wait(connection.fileno(), timeout=seconds, timeout_exc=DatabaseTimeout(fault))

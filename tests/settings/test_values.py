@@ -54,6 +54,9 @@ WRONG: dict[str, list[str]] = {
     "DATABASE_URL": [
         *(f"mysql://u:{SECRET}@h/d", f"sqlite:///{SECRET}.db", SECRET, f"postgresql://u:{SECRET}@h:port/d"),
         *(f"postgresql+asyncpg://u:{SECRET}@h/d", f"http://{SECRET}"),
+        # A password that is not written as a URL has it; what its rest looks like is not to be repeated.
+        *(f"postgresql://u:x@{end}@h/d" for end in (SECRET, f"y/{SECRET}", f"y?{SECRET}=z", f"y?sslmode={SECRET}")),
+        f"postgresql://u:x@y?z=1&{SECRET}@h/d",
     ],
     "CLERK_PUBLISHABLE_KEY": [
         *("pk_test_", SECRET, f"sk_test_{SECRET}", f"pk_test_{SECRET}", "pk_prod_Y2xlcmsuY2xlcmsuZGV2JA"),
