@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from backend.models import Base
 from config import ConfigError, load_settings
-from migrations.locking import ADVISORY_KEY, LOCK_TIMEOUT, alone, retry_when_locked
+from migrations.locking import ADVISORY_KEY, LOCK_TIMEOUT, alone, refuse_pooler, retry_when_locked
 
 CONNECT_TIMEOUT = 10  # seconds
 OPTIONS: dict[str, Any] = {
@@ -55,6 +55,7 @@ def run() -> None:
     url = config.get_main_option("sqlalchemy.url") or load_settings().database_url.get_secret_value()
     engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT})
     with engine.connect() as connection:
+        refuse_pooler(connection)
         migrate(connection)
 
 

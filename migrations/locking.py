@@ -1,24 +1,29 @@
 """How a migration shares the database with the live application, and with a second migration.
 
-All of it is state of one database session, so migrations need a direct connection to PostgreSQL:
-PgBouncer in transaction mode would spread the statements over several sessions.
+All of it is state of one database session, and CREATE INDEX CONCURRENTLY takes no transaction that could hold it
+instead. So migrations need a session of their own: PgBouncer in transaction mode would spread the statements over
+several, and leave lock and time-outs behind in those of the application.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from alembic import op
 from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from config import ConfigError
+
 logger = logging.getLogger("alembic.locking")
 
 ADVISORY_KEY = 7_164_017_310_282_346_310  # arbitrary; the same in every release
 WAIT_FOR_OTHER = 600.0  # seconds
 POLL = 0.5
+LOOKS = 10  # a busy pooler may give out the same sessions twice by chance
 
 # A waiting ALTER TABLE makes every later reader of the table wait behind it. So it gives up soon, lets the
 # readers through for a while, and tries again.
@@ -28,6 +33,24 @@ PAUSE = 2.0  # seconds
 
 STATEMENT_TIMEOUT = "5min"
 STATEMENT_TIMEOUT_WITHOUT_BLOCKING = "1h"
+
+
+def refuse_pooler(connection: Connection) -> None:
+    """Raise ConfigError when transactions of this connection take place in one session now, in another one then.
+
+    PostgreSQL names its process to each client. A proxy names another one, but some of them keep sessions apart, and
+    are the only way to the database: whether this one does is tried out, with a second connection.
+    """
+    driver: Any = connection.connection.driver_connection
+    if _scalar(connection, "SELECT pg_backend_pid()") == driver.info.backend_pid:
+        return
+    with connection.engine.connect() as other:
+        pairs = {tuple(_scalar(each, "SELECT pg_backend_pid()") for each in (connection, other)) for _ in range(LOOKS)}
+    if len(pairs) > 1 or any(one == two for one, two in pairs):
+        raise ConfigError(
+            "DATABASE_URL: leads through a pooler that shares sessions, like PgBouncer in transaction mode. "
+            "Migrate on a direct connection"
+        )
 
 
 @contextmanager
@@ -40,7 +63,7 @@ def alone(connection: Connection) -> Iterator[None]:
     """
     deadline = time.monotonic() + WAIT_FOR_OTHER
     announced = False
-    while not _call(connection, "pg_try_advisory_lock"):
+    while not _scalar(connection, f"SELECT pg_try_advisory_lock({ADVISORY_KEY})"):
         if time.monotonic() > deadline:
             raise TimeoutError(f"another migration is running, still after {WAIT_FOR_OTHER:.0f} s: gave up")
         if not announced:
@@ -52,7 +75,7 @@ def alone(connection: Connection) -> Iterator[None]:
     finally:
         connection.rollback()
         if not connection.invalidated:  # the lock went with a lost session
-            _call(connection, "pg_advisory_unlock")
+            _scalar(connection, f"SELECT pg_advisory_unlock({ADVISORY_KEY})")
 
 
 def retry_when_locked(connection: Connection, migrate: Callable[[], None]) -> None:
@@ -94,7 +117,8 @@ def without_blocking() -> Iterator[None]:
         op.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'")
 
 
-def _call(connection: Connection, function: str) -> bool:
-    answer = connection.scalar(text(f"SELECT {function}(:key)"), {"key": ADVISORY_KEY})
+def _scalar(connection: Connection, query: str) -> Any:  # noqa: ANN401 - whatever the query gives
+    """In a transaction of its own."""
+    value = connection.scalar(text(query))
     connection.commit()
-    return bool(answer)
+    return value

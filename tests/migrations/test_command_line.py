@@ -10,6 +10,7 @@ from sqlalchemy import make_url
 from config import PROJECT
 from development.postgres import programs
 from tests.migrations.databases import HEAD, REVISIONS, Database, run_alembic
+from tests.support.pgbouncer import running_pgbouncer
 from tests.support.ports import free_port
 from tests.support.server import clean_environment
 
@@ -24,29 +25,36 @@ WRONG_URLS = [
     "mysql://owner:{password}@127.0.0.1/app",
     "{password}",
 ]
-# In one process, since a start takes a second: what it would say at its end, a line for each URL.
+# In one process, since a start takes a second: what each command would end with, a line each.
 EACH = """
 import os, sys
 from alembic.config import main
-config, *urls = sys.argv[1:]
-for os.environ["DATABASE_URL"] in urls:
+config, *commands = sys.argv[1:]
+for command in commands:
+    os.environ["DATABASE_URL"], *arguments = command.split()
     try:
-        main(["-c", config, "upgrade", "head"])
+        main(["-c", config, *arguments])
+        print(0)
     except SystemExit as end:
         print(end)
 """
 
 
-def test_a_wrong_database_is_one_line_without_the_password() -> None:
-    urls = [url.format(password=PASSWORD, port=free_port()) for url in WRONG_URLS]
-    result = subprocess.run(
-        [sys.executable, "-c", EACH, str(PROJECT / "alembic.ini"), *urls],
+def run_each(commands: list[str]) -> subprocess.CompletedProcess[str]:
+    """`commands`: a URL each, and what is said to `alembic`."""
+    return subprocess.run(
+        [sys.executable, "-c", EACH, str(PROJECT / "alembic.ini"), *commands],
         cwd=PROJECT,
         env=clean_environment(),
         capture_output=True,
         text=True,
         check=True,
     )
+
+
+def test_a_wrong_database_is_one_line_without_the_password() -> None:
+    urls = [url.format(password=PASSWORD, port=free_port()) for url in WRONG_URLS]
+    result = run_each([f"{url} upgrade head" for url in urls])
     assert result.stderr == ""
     lines = result.stdout.splitlines()
     assert len(lines) == len(urls)
@@ -109,6 +117,27 @@ def test_programs_that_migrate_keep_their_logging_and_may_give_a_connection(migr
     assert migrated.revision() == REVISIONS[-2]
     after = (list(root.handlers), root.level, other.disabled, logging.getLogger("alembic").level)
     assert after == before
+
+
+@pytest.mark.parametrize("size", [1, 10])
+def test_pooler_that_shares_sessions_is_refused(migrated: Database, size: int) -> None:
+    """It would keep the lock and the time-outs, in sessions that the application uses next."""
+    with running_pgbouncer(migrated.url, default_pool_size=size) as bouncer:
+        result = run_each([f"{bouncer.url} downgrade -1", f"{bouncer.url} current"])
+        said = result.stdout.splitlines()
+        assert len(said) == 2
+        assert all(line.startswith("DATABASE_URL: leads through a pooler") for line in said)
+        through = Database(make_url(bouncer.url).set(drivername="postgresql+psycopg2"))
+        assert through.rows("SHOW lock_timeout") + through.rows("SHOW statement_timeout") == [("0",), ("0",)]
+        assert migrated.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+    assert migrated.revision() == HEAD
+
+
+def test_pooler_that_keeps_sessions_apart_is_used(migrated: Database) -> None:
+    with running_pgbouncer(migrated.url, pool_mode="session") as bouncer:
+        result = run_each([f"{bouncer.url} downgrade -1", f"{bouncer.url} upgrade head"])
+    assert result.stdout.splitlines() == ["0", "0"]
+    assert migrated.revision() == HEAD
 
 
 def test_sql_for_an_admin_makes_the_same_schema(database: Database, migrated: Database) -> None:
