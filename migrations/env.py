@@ -4,6 +4,7 @@ The database is, in this order: `config.attributes["connection"]`, the option `s
 A given connection has no open transaction, and keeps the time-outs set here.
 """
 
+import logging
 import re
 import sys
 from logging.config import fileConfig
@@ -25,6 +26,7 @@ OPTIONS: dict[str, Any] = {
     "compare_server_default": True,
 }
 config = context.config
+logger = logging.getLogger("alembic.env")
 
 
 def main() -> None:
@@ -62,7 +64,24 @@ def run() -> None:
 def migrate(connection: Connection) -> None:
     context.configure(connection=connection, **OPTIONS)
     with alone(connection):
-        retry_when_locked(connection, context.run_migrations)
+        if not is_newer():
+            retry_when_locked(connection, context.run_migrations)
+
+
+def is_newer() -> bool:
+    """Whether a newer release has migrated already: the older one, rolled back to, has nothing to do. Says so.
+
+    Ends a command that needs those later revisions. For programs, that is left to Alembic.
+    """
+    head = str(context.script.get_current_head())
+    newer = [number for number in context.get_context().get_current_heads() if number.isdecimal() and number > head]
+    if not newer or config.cmd_opts is None:
+        return False
+    said = f"database: its schema ({newer[0]}) is newer than this release ({head})"
+    if config.cmd_opts.cmd[0].__name__ not in {"upgrade", "current"}:
+        sys.exit(said)
+    logger.info(said)
+    return True
 
 
 def write_sql() -> None:

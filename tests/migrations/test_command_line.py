@@ -119,6 +119,17 @@ def test_programs_that_migrate_keep_their_logging_and_may_give_a_connection(migr
     assert after == before
 
 
+def test_release_that_is_older_than_the_schema(migrated: Database) -> None:
+    """As after a release is rolled back: nothing is left to do, and only going down needs the newer one."""
+    migrated.rows("UPDATE alembic_version SET version_num = '999'")
+    result = run_each([f"{migrated.url} {command}" for command in ("upgrade head", "current", "downgrade -1")])
+
+    said = f"database: its schema (999) is newer than this release ({HEAD})"
+    assert result.stdout.splitlines() == ["0", "0", said]
+    assert [line for line in result.stderr.splitlines() if "schema" in line] == [said, said]
+    assert migrated.revision() == "999"
+
+
 @pytest.mark.parametrize("size", [1, 10])
 def test_pooler_that_shares_sessions_is_refused(migrated: Database, size: int) -> None:
     """It would keep the lock and the time-outs, in sessions that the application uses next."""
