@@ -1,6 +1,6 @@
-"""A PostgreSQL of the fault tests' own: nobody else's is frozen, killed or restarted."""
+"""A PostgreSQL of the fault tests' own: nobody else's is frozen or killed. And the table of what they measure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -9,6 +9,26 @@ from tests.support.database import Sql, migrated_database
 from tests.support.server import Server, running_server
 
 REQUEST_TIMEOUT = 2.0
+FIGURES = pytest.StashKey[list[tuple[str, str, str]]]()
+
+Report = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def report(pytestconfig: pytest.Config) -> Report:
+    """`report(attack, figure, target)`: a line of the table at the end of `make faults`."""
+    figures = pytestconfig.stash.setdefault(FIGURES, [])
+    return lambda attack, figure, target: figures.append((attack, figure, target))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if figures := config.stash.get(FIGURES, []):
+        terminalreporter.section("what each attack did")
+        rows = [("attack", "measured", "target"), *figures]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            terminalreporter.write_line(line.rstrip())
 
 
 @pytest.fixture(scope="session")
