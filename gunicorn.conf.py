@@ -3,9 +3,10 @@
 import gc
 import multiprocessing
 import os
+from functools import partial
 from typing import Any
 
-worker_class = "gevent"
+worker_class = "backend.server.fair_worker.FairWorker"
 if not os.environ.get("WEB_CONCURRENCY"):  # gunicorn's own variable
     workers = multiprocessing.cpu_count()
 worker_connections = 2000
@@ -38,16 +39,22 @@ def on_reload(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     load_settings().check_complete()
 
 
+def ssl_context(_config: Any, make_context: Any) -> Any:  # noqa: ANN401 - gunicorn has no types
+    """With --certfile: the handshake is part of reading the first head. gevent would wait for it without end."""
+    context = make_context()
+    context.wrap_socket = partial(context.wrap_socket, do_handshake_on_connect=False)
+    return context
+
+
 def when_ready(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Before the first worker is forked: it shares these pages as long as its collector leaves them alone."""
     gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
-    from backend.server import broken_requests, gevent_worker  # noqa: PLC0415 - after gevent has patched the standard library
+    from backend.server import gevent_worker  # noqa: PLC0415 - after gevent has patched the standard library
 
     gevent_worker.install()
-    broken_requests.install(worker)
     if counter := _request_counter(worker):
         counter.start()
     # What is loaded by now stays. To go through it took a full collection 50-80 ms amid requests, and the end of a

@@ -53,6 +53,7 @@ class ErrorCode(StrEnum):
     WEBHOOK_SIGNATURE_INVALID = "webhook-signature-invalid", HTTPStatus.BAD_REQUEST
     WEBHOOK_TIMESTAMP_OUT_OF_TOLERANCE = "webhook-timestamp-out-of-tolerance", HTTPStatus.BAD_REQUEST
     PAYLOAD_TOO_LARGE = "payload-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    HEADER_TOO_LARGE = "header-too-large", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     JWKS_UNAVAILABLE = "jwks-unavailable", HTTPStatus.SERVICE_UNAVAILABLE
     CLERK_UNAVAILABLE = "clerk-unavailable", HTTPStatus.SERVICE_UNAVAILABLE

@@ -7,20 +7,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from backend.services.clerk.client import http
 from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import FetchError
 from tests.session_tokens.key_servers import drip_body, drip_head
+from tests.support.certificates import make_certificate
 from tests.support.clerk_api import SECRET_KEY, ApiServer, Handler, answer_with, hang_up, refuse_with
 from tests.support.server import PROJECT
 
@@ -119,21 +114,7 @@ class TestKept:
 class TestTls:
     @pytest.fixture
     def certificate(self, tmp_path: Path) -> Path:
-        """A key and a certificate for localhost, in one file."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-        now = datetime.now(UTC)
-        signed = (
-            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        path = tmp_path / "localhost.pem"
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        path.write_bytes(private + signed.public_bytes(Encoding.PEM))
-        return path
+        return make_certificate(tmp_path)
 
     @pytest.fixture
     def clerk_server(self, certificate: Path) -> Iterator[ApiServer]:

@@ -130,19 +130,25 @@ def running_server(
     app: str = "wsgi:app",
     config: str = "python:tests.support.gunicorn_config",
     project: Path = PROJECT,
+    certificate: Path | None = None,
 ) -> Iterator[Server]:
     """gunicorn on a free port, until `ready` answers 200; its output in `folder`. In a copy of the project the lines of
-    its `.env` count, too.
+    its `.env` count, too. With a certificate it speaks TLS.
     """
     port = free_port()
     log = folder / f"gunicorn-{port}.log"
     command = [sys.executable, "-m", "gunicorn", app, "-c", config, "-b", f"127.0.0.1:{port}", "-w", str(workers)]
+    if certificate:
+        command += ["--certfile", str(certificate)]
     environment = clean_environment(**settings)
     if project != PROJECT:
         environment = {name: value for name, value in environment.items() if value}
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=project, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    server = Server(f"http://127.0.0.1:{port}", process, log)
+    server = Server(f"{'https' if certificate else 'http'}://127.0.0.1:{port}", process, log)
+    if certificate:
+        server.http.verify = str(certificate)
+        server.http.trust_env = False  # or REQUESTS_CA_BUNDLE would win
     try:
         _wait_until_ready(server, ready)
         yield server

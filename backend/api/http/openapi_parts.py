@@ -24,7 +24,7 @@ INFO = {
         "Every error is `application/problem+json` (RFC 9457). Programs look at its `code`; `X-Request-ID` and "
         "`request_id` name the request in our log. A 503 is trouble of ours: try again after `Retry-After` seconds. "
         "Any request may also be refused before it is looked at: 414 beyond 4,094 bytes of address, 431 beyond 16,380 "
-        "bytes of one header, 400 when it is not HTTP.\n\n"
+        "bytes of one header or 64 KiB of all, 400 when it is not HTTP.\n\n"
         "Sent again with the same `Idempotency-Key`, a request is done once. Only those take none that do the same "
         "when they come again: ban, unban, the end of a session, a webhook (known by its `svix-id`)."
     ),
