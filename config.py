@@ -22,6 +22,7 @@ from settings.types import (
     HttpUrl,
     InstanceId,
     Issuers,
+    LinkPrefix,
     Origins,
     Pepper,
     PublicKey,
@@ -87,7 +88,8 @@ class Settings(BaseSettings):
     legacy_jwt_audience: str = ""
     legacy_jwt_email_claim: str = ""
     legacy_jwt_sunset: Sunset | None = None
-    legacy_link_by_email: bool = False
+    legacy_link_by_email: bool = True
+    legacy_link_by_external_id: LinkPrefix = None
     audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 365
     cors_origins: Origins = ()
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0

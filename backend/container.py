@@ -23,6 +23,7 @@ from backend.server.request_counter import RequestCounter
 from backend.services.api_keys.form import KeyForm
 from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import get_json
+from backend.services.clerk.linking import LinkRules
 from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.mirror.completion import Completion
 from backend.services.clerk.sessions import LiveSessions
@@ -67,7 +68,7 @@ def make_services(app: Flask, settings: Settings) -> Services:
     reads = ReadPool(connect, READERS, POOL_TIMEOUT_SECONDS)
     clerk = ClerkService.from_settings(settings, partial(get_json, max_bytes=MAX_SET_BYTES))
     backend_api = BackendApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value())
-    mirror = Mirror(link_by_email=settings.legacy_link_by_email)
+    mirror = Mirror(LinkRules(settings.legacy_link_by_email, settings.legacy_link_by_external_id))
     completion = Completion(database.transact, backend_api, mirror, clerk)
     key_form = KeyForm(settings.api_key_prefix, settings.pepper)
     request_counter = RequestCounter(database.transact)

@@ -95,6 +95,21 @@ def _check_sunset(value: object) -> object:
     return value
 
 
+def _read_link_prefix(value: object) -> str | None:
+    """What stands before a user_id in an external_id: nothing when any is good, None when none is.
+
+    It ends with a mark, so that a slip like `ture` is no prefix.
+    """
+    text = str(value).strip()
+    if text.lower() in {"false", "off", "no", "0"}:
+        return None
+    if text.lower() in {"true", "on", "yes", "1"}:
+        return ""
+    if not re.fullmatch(r"[\x21-\x7e]{0,63}[:_./-]", text):
+        raise ValueError("takes false, true, or a prefix that ends with one of : _ . / - like legacy:")
+    return text
+
+
 def frontend_api_host(publishable_key: str) -> str:
     """The host inside `pk_test_…` or `pk_live_…`: base64 of `<host>$`, padding optional (Clerk keys.ts)."""
     match = re.fullmatch(r"pk_(?:test|live)_([A-Za-z0-9+/_-]+)={0,2}", publishable_key)
@@ -175,6 +190,7 @@ SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
 InstanceId = Annotated[str, AfterValidator(_check_instance_id)]
 ApiKeyPrefix = Annotated[str, AfterValidator(_check_api_key_prefix)]
 Sunset = Annotated[AwareDatetime, BeforeValidator(_check_sunset)]
+LinkPrefix = Annotated[str | None, BeforeValidator(_read_link_prefix)]
 PublishableKey = Annotated[str, AfterValidator(_check_publishable_key)]
 PublicKey = Annotated[str, AfterValidator(_clean_public_key)]
 # Lists are written with commas. NoDecode: pydantic-settings would expect JSON.

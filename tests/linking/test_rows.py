@@ -2,13 +2,16 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg2
 import pytest
+from flask import Flask
 
 from tests.emulator.harness import EmulatorProcess
 from tests.support.caller import is_problem
-from tests.support.clerk import Instance, session_data
+from tests.support.clerk import Instance, session_data, user_data
+from tests.support.commands import run
 from tests.support.database import BLOCKED, Sql
 from tests.support.fixtures import Post
 from tests.support.legacy_users import (
@@ -30,7 +33,6 @@ from tests.support.waiting import wait_for
 class TestWhatStays:
     def test_everything_of_ours(self, post: Post, linking: Server, clerk: Instance, sql: Sql) -> None:
         ours = {
-            "role": "developer",
             "bio": "Hello",
             "website": "https://example.com",
             "created_at": "2019-01-01Z",
@@ -54,16 +56,45 @@ class TestWhatStays:
         }
         assert belongings(sql, user_id) == ALL_THERE
         me = linking.get("/auth/me", clerk.token(sub="user_1")).json()
-        found = (me["user"]["user_id"], me["user"]["role"], me["subscription"]["plan"])
-        assert found == (user_id, "developer", "pro")
+        assert (me["user"]["user_id"], me["subscription"]["plan"]) == (user_id, "pro")
+
+    @pytest.mark.parametrize("role", ["developer", "admin"])
+    @pytest.mark.parametrize("by", ["email", "external_id"])
+    def test_no_power_over_others(
+        self, app: Flask, post: Post, linking: Server, clerk: Instance, sql: Sql, by: str, role: str
+    ) -> None:
+        """A mailbox may have a new owner and an external_id a wrong number: an operator gives the role back."""
+        user_id = add_user(sql, role=role)
+        post("user.created", ada() if by == "email" else user_data("user_1", external_id=str(user_id)))
+        token = clerk.token(sub="user_1")
+        assert linking.get("/auth/me", token).json()["user"]["role"] == "user"
+        is_problem(linking.get("/api/users", token), 403, "forbidden")
+        (changed, told, details), (linked, _, _) = trail(sql)
+        assert (changed, linked, told) == ("user.role_changed", "user.linked", user_id)
+        assert (details["from"], details["to"]) == (role, "user")
+        # What the entry says, as an operator would type it.
+        program, *options, group, command, named, given = details["restore"].split()
+        assert (program, options, group) == ("flask", ["--app", "wsgi"], "users")
+        assert run(app, command, named, given).exit_code == 0
+        assert linking.get("/auth/me", token).json()["user"]["role"] == role
+        restored = sql.row("SELECT source, action, details FROM audit_events ORDER BY audit_id DESC LIMIT 1")
+        moved = {"from": "user", "to": role}
+        assert restored == {"source": "cli", "action": "user.role_changed", "details": moved}
+        # Nothing that Clerk says later takes it away again.
+        post("user.updated", ada(updated_at=2_000_000_000_000))
+        assert sql.user("user_1")["role"] == role
 
     def test_row_without_subscription_gets_one(self, post: Post, sql: Sql) -> None:
         user_id = add_user(sql)
         post("user.created", ada())
         assert belongings(sql, user_id) == NOTHING
 
-    def test_switched_off_stays_off(self, post: Post, linking: Server, clerk: Instance, sql: Sql) -> None:
-        add_user(sql, is_active=False)
+    @pytest.mark.parametrize("out", [{"is_active": False}, {"banned": True}], ids=["switched off", "banned"])
+    def test_whoever_was_kept_out_stays_out(
+        self, post: Post, linking: Server, clerk: Instance, sql: Sql, out: dict[str, Any]
+    ) -> None:
+        """Clerk knows nothing of a ban that was noted in the old row."""
+        add_user(sql, **out)
         assert post("user.created", ada()) == "applied"
         is_problem(linking.get("/auth/me", clerk.token(sub="user_1")), 403, "forbidden")
         linked = {"clerk_user_id": "user_1", "is_active": False}
@@ -186,7 +217,7 @@ class TestOwnRow:
 
 @pytest.fixture(scope="module")
 def asking(database_url: str, emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    own = {**emulator.keys, "DATABASE_URL": database_url, "LEGACY_LINK_BY_EMAIL": "true"}
+    own = {**emulator.keys, "DATABASE_URL": database_url, "LEGACY_LINK_BY_EXTERNAL_ID": "true"}
     with running_server(tmp_path_factory.mktemp("asking"), own) as running:
         yield running
 

@@ -51,7 +51,7 @@ def test_upgrade_drill(old: Database, clerk: Instance, tmp_path: Path) -> None:
             "CLERK_ISSUER": clerk.issuer,
             "CLERK_WEBHOOK_SECRET": clerk.webhook_secret,
             "LEGACY_JWT_SECRET": SECRET,
-            "LEGACY_LINK_BY_EMAIL": "true",
+            "LEGACY_LINK_BY_EXTERNAL_ID": "true",
         }
         with running_server(tmp_path, settings) as server:
             assert [legacy_user_id(server, number) for number in sample] == sample

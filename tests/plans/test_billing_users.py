@@ -11,6 +11,7 @@ from backend.models.roles_plans_scopes import Plan
 from backend.services.clerk import billing, billing_payloads
 from backend.services.plans.catalogue import CLERK_SLUGS
 from tests.conftest import Deliver
+from tests.support import legacy_users
 from tests.support.admins import ADMIN, add_admin
 from tests.support.billing import FUTURE, USER, alone, item, listing, payer, plan, status
 from tests.support.clerk import Instance, user_data
@@ -34,12 +35,9 @@ class TestUser:
         self, deliver: Deliver, sql: Sql, shown: Shown, slug: str, *, is_user_first: bool
     ) -> None:
         """Clerk sends both when a user signs up: the link does not depend on which is faster; the old plan stays."""
-        legacy = sql.value("INSERT INTO users (provisioned_by) VALUES ('legacy') RETURNING user_id")
+        legacy = legacy_users.add_user(sql)
         sql.rows("INSERT INTO subscriptions (user_id, plan) VALUES (%s, 'pro')", legacy)
-        events = [
-            ("user.created", user_data(USER, external_id=str(legacy))),
-            ("subscription.created", listing(item(slug))),
-        ]
+        events = [("user.created", legacy_users.ada(USER)), ("subscription.created", listing(item(slug)))]
         for event in events if is_user_first else events[::-1]:
             assert status(deliver(*event)) == "applied"
         linked = {"user_id": legacy, "clerk_user_id": USER}

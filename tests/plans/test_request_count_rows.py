@@ -18,6 +18,7 @@ from backend.server.request_counter import MOST_USERS, RequestCounter
 from backend.services.plans.usage import add_requests
 from tests.conftest import Deliver
 from tests.plans.test_request_counts import counted
+from tests.support import legacy_users
 from tests.support.admins import add_user
 from tests.support.clerk import Instance, user_data
 from tests.support.database import Sql
@@ -106,10 +107,10 @@ def test_requests_do_not_keep_a_row_from_being_linked(
     server: Server, clerk: Instance, deliver: Deliver, sql: Sql
 ) -> None:
     """A bare row makes room although requests were counted for it; their number goes with it."""
-    legacy = sql.value("INSERT INTO users (provisioned_by) VALUES ('legacy') RETURNING user_id")
+    legacy = legacy_users.add_user(sql)
     own = server.get("/auth/me", clerk.token(sub="user_1")).json()["user"]["user_id"]
     sql.rows("UPDATE usage_metrics SET api_requests = 12 WHERE user_id = %s", own)
-    deliver("user.created", user_data("user_1", external_id=str(legacy)))
+    deliver("user.created", legacy_users.ada())
     assert sql.user("user_1")["user_id"] == legacy
     assert counted(sql) == {legacy: 0}
 

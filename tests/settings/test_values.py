@@ -100,6 +100,7 @@ WRONG: dict[str, list[str]] = {
     "LEGACY_LINK_BY_EMAIL": ["maybe", SECRET],
     "AUDIT_RETENTION_DAYS": ["0", "-1", "36501", "a year", SECRET],
     "TRUSTED_PROXIES": ["-1", "11", "all", SECRET],
+    "LEGACY_LINK_BY_EXTERNAL_ID": [*("ture", "enabled", "legacy", "legacy :", ":" * 65, "é:"), SECRET],
     "REQUEST_TIMEOUT": ["0", "-1", "0.4", "301", "nan", "inf", SECRET],
     "LOG_LEVEL": ["loud", "debug", "TRACE", SECRET],
 }

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection, create_engine, make_url
 
+from backend.services.clerk.linking import LinkRules
 from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.webhooks.ledger import receive_event
 from tests.support.admins import add_user
@@ -32,7 +33,7 @@ Shown = Callable[[], Any]
 
 @pytest.fixture(scope="session")
 def linking(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    own = {**settings, "LEGACY_LINK_BY_EMAIL": "true"}
+    own = {**settings, "LEGACY_LINK_BY_EXTERNAL_ID": "true"}
     with running_server(tmp_path_factory.mktemp("linking"), own) as running:
         yield running
 
@@ -57,7 +58,7 @@ Receive = Callable[..., str]
 def receive(database_url: str) -> Iterator[Receive]:
     """Receive an event in this process, which saves the way over HTTP; the same number is a repetition."""
     engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
-    mirror = Mirror(link_by_email=False)
+    mirror = Mirror(LinkRules(by_email=False, external_id_prefix=None))
 
     def transact(work: Callable[[Connection], T]) -> T:
         with engine.begin() as connection:

@@ -35,7 +35,7 @@ def local(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -
     emulator = EmulatorProcess(tmp_path_factory.mktemp("emulator") / "state", receiver.url)
     emulator.start()
     names = ("CLERK_SECRET_KEY", "CLERK_API_URL", "CLERK_WEBHOOK_SECRET")
-    with start_server(**{name: emulator.keys[name] for name in names}) as server:
+    with start_server(**{name: emulator.keys[name] for name in names}, LEGACY_LINK_BY_EXTERNAL_ID="true") as server:
         yield Clerk(server, emulator, receiver)
     emulator.stop()
     receiver.close()

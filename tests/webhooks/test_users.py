@@ -233,7 +233,8 @@ class TestOneAddressTwoUsers:
     def test_older_holder_is_not_asked(self, deliver: Deliver, sql: Sql) -> None:
         """A row of the password era has no time at Clerk: whoever proved the address there is newer."""
         sql.rows("INSERT INTO users (email, email_verified, provisioned_by) VALUES (%s, true, 'legacy')", ADDRESS)
-        assert deliver("user.created", user_data("user_1", email=ADDRESS)).json() == {"status": "applied"}
+        deliver("user.created", user_data("user_1", updated_at=1_000))
+        assert deliver("user.updated", user_data("user_1", email=ADDRESS)).json() == {"status": "applied"}
         assert holders(sql) == [f"user_1 {ADDRESS}"]
         assert sql.value("SELECT count(*) FROM users") == 2
 

@@ -1,7 +1,8 @@
 """Linking a row of the password era to the Clerk user it belongs to. A wrong link hands an account to a stranger.
 
 Looked at once, with the first profile that comes of a Clerk user, and never undone. The rule for addresses follows
-supabase/auth: only proven ones count, and of several rows none is guessed.
+supabase/auth: only proven ones count, and of several rows none is guessed. What the account owns comes with it, and
+what keeps it out; power over others does not.
 """
 
 from collections.abc import Iterable
@@ -9,10 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, func, text, update
+from sqlalchemy import Connection, func, select, text, update
 
 from backend.models import User
 from backend.models.base import read_id
+from backend.models.roles_plans_scopes import Role
 from backend.services import audit
 from backend.services.clerk.payloads import ClerkUser
 from backend.services.users.accounts import insert_user
@@ -77,6 +79,20 @@ class Reason(StrEnum):
 By = Literal["external_id", "email"]
 
 
+class LinkRules(NamedTuple):
+    """What may link. `external_id_prefix`: what stands before our user_id in an external_id; None: it links nothing."""
+
+    by_email: bool
+    external_id_prefix: str | None
+
+    def named_id(self, external_id: str | None) -> int | None:
+        """The user_id in the external_id. Without a rule the bare number, so that the trail can tell of it."""
+        prefix = self.external_id_prefix or ""
+        if external_id is None or not external_id.startswith(prefix):
+            return None
+        return read_id(external_id.removeprefix(prefix))
+
+
 class Link(NamedTuple):
     """`replaced`: the user_id of the user's own row, which made room."""
 
@@ -91,15 +107,15 @@ class Refusal(NamedTuple):
     reason: Reason
 
 
-def decide(user: ClerkUser, rows: Iterable[LockedUser], *, by_email: bool) -> Link | Refusal | None:
+def decide(user: ClerkUser, rows: Iterable[LockedUser], rules: LinkRules) -> Link | Refusal | None:
     """What becomes of the first profile of a user. None: there is no row it could be linked to.
 
     `rows`: at least the row that `external_id` names and all that have the address.
     """
     rows = list(rows)
-    named_id = read_id(user.external_id)
+    named_id = rules.named_id(user.external_id)
     named = next((row for row in rows if row.user_id == named_id), None)
-    if named is not None:
+    if named is not None and rules.external_id_prefix is not None:
         return _decide_named(user, named)
     # An unverified address of another Clerk user proves nothing: it could be given to keep somebody from their own row.
     holders = [
@@ -109,8 +125,10 @@ def decide(user: ClerkUser, rows: Iterable[LockedUser], *, by_email: bool) -> Li
     ]
     candidates = tuple(row.user_id for row in holders if row.is_legacy)
     if not candidates:
+        if named is not None and named.is_legacy:
+            return Refusal("external_id", (named.user_id,), Reason.TURNED_OFF)
         return None
-    reason = _refuse_holders(user, holders, by_email=by_email)
+    reason = _refuse_holders(user, holders, by_email=rules.by_email)
     return Link("email", *candidates) if reason is None else Refusal("email", candidates, reason)
 
 
@@ -153,14 +171,28 @@ def link(connection: Connection, clerk_user_id: str, wanted: Link) -> Link | Ref
     placeholder = connection.execute(TAKE_PLACEHOLDER, values).first()
     if placeholder is None:
         return Refusal(wanted.by, (wanted.user_id,), Reason.OWN_ROW_IN_USE)
+    _withhold_role(connection, wanted.user_id)
     linked = {
         "clerk_user_id": clerk_user_id,
+        "role": Role.USER,
+        # From here on Clerk says who is banned, and knows nothing of a ban that somebody noted here.
+        "is_active": User.is_active & ~User.banned,
         "last_login_at": func.greatest(User.last_login_at, placeholder.last_login_at),
         "last_logout_at": func.greatest(User.last_logout_at, placeholder.last_logout_at),
         "updated_at": func.now(),
     }
     connection.execute(update(User).where(User.user_id == wanted.user_id).values(linked))
     return wanted if is_ours else wanted._replace(replaced=placeholder.user_id)
+
+
+def _withhold_role(connection: Connection, user_id: int) -> None:
+    """Note which role the link takes away, and the command that gives it back."""
+    role = connection.execute(select(User.role).where(User.user_id == user_id)).scalar_one()
+    if role == Role.USER:
+        return
+    restore = f"flask --app wsgi users set-role {user_id} {role}"
+    details = {"from": role, "to": Role.USER, "restore": restore}
+    audit.record(connection, audit.SYNC, audit.Action.USER_ROLE_CHANGED, user_id, **details)
 
 
 def record(connection: Connection, clerk_user_id: str, user_id: int, decision: Link | Refusal) -> None:

@@ -14,9 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 from backend.database.locks import lock_user
 from backend.database.rows import read_row
 from backend.models import User
-from backend.models.base import read_id
 from backend.services.clerk import linking
-from backend.services.clerk.linking import Link, LockedUser
+from backend.services.clerk.linking import Link, LinkRules, LockedUser
 from backend.services.clerk.payloads import MAX_AHEAD, ClerkUser, Unprocessable, read_user
 from backend.services.users.accounts import complete_user, insert_user
 
@@ -54,9 +53,9 @@ class Outcome(StrEnum):
 class Mirror:
     """Keeps our copy of Clerk's users, by one set of rules. One an application."""
 
-    def __init__(self, *, link_by_email: bool) -> None:
-        """`link_by_email`: whether a legacy row with the address of a new user may become this user's."""
-        self._link_by_email = link_by_email
+    def __init__(self, link_rules: LinkRules) -> None:
+        """`link_rules`: when a legacy row becomes a new user's."""
+        self._link_rules = link_rules
 
     def apply_user(self, connection: Connection, user: ClerkUser, *, wins_ties: bool) -> bool:
         """Insert or update the user and make it complete. False when our copy is newer, or the user is deleted.
@@ -65,9 +64,9 @@ class Mirror:
         Clerk may send both with one time, in any order.
         """
         profile = user.profile
-        lock_user(connection, user.clerk_user_id, profile.email if profile.email_verified else None)
+        lock_profile(connection, user)
         values = {"clerk_user_id": user.clerk_user_id, "email": profile.email, "max_ahead": MAX_AHEAD}
-        found = connection.execute(LOCK_ROWS, values | {"named_user_id": read_id(user.external_id)})
+        found = connection.execute(LOCK_ROWS, values | {"named_user_id": self._link_rules.named_id(user.external_id)})
         rows = [read_row(LockedUser, row) for row in found]
         own = next((row for row in rows if row.clerk_user_id == user.clerk_user_id), None)
         if own is not None and not _is_newer(user, own, wins_ties=wins_ties):
@@ -75,7 +74,7 @@ class Mirror:
         decision = None
         if own is None or own.clerk_updated_at is None:
             # Before the addresses are settled: that takes from a legacy row the proof that its address was verified.
-            decision = linking.decide(user, rows, by_email=self._link_by_email)
+            decision = linking.decide(user, rows, self._link_rules)
             if isinstance(decision, Link):
                 decision = linking.link(connection, user.clerk_user_id, decision)
         email_verified = profile.email_verified and _may_hold_email(connection, user, rows)
@@ -96,6 +95,11 @@ class Mirror:
                 return
         insert_user(connection, clerk_user_id, "webhook")
         complete_user(connection, clerk_user_id)
+
+
+def lock_profile(connection: Connection, user: ClerkUser) -> None:
+    """Hold the advisory locks that writing the profile takes: before any lock on rows, or two could wait for ever."""
+    lock_user(connection, user.clerk_user_id, user.profile.email if user.profile.email_verified else None)
 
 
 def apply_profile(
