@@ -54,5 +54,4 @@ def unban(user_id: int, body: Nothing) -> UserRecordOut:  # noqa: ARG001
 def _set_banned(user_id: int, *, banned: bool) -> UserRecordOut:
     """In no transaction of its own: Clerk is asked in between."""
     api, mirror = current_services().backend_api, current_services().mirror
-    found = set_banned(in_transaction, api, mirror, current_actor(), user_id, banned=banned)
-    return UserRecordOut.of(in_transaction(lambda connection: read_user_record(connection, found)))
+    return UserRecordOut.of(set_banned(in_transaction, api, mirror, current_actor(), user_id, banned=banned))

@@ -107,10 +107,10 @@ def _set_banned(named: str, *, banned: bool) -> None:
     user_id = transact(lambda connection: find_user(connection, named))
     services = current_services()
     try:
-        found = set_banned(transact, services.backend_api, services.mirror, CLI, user_id, banned=banned)
+        record = set_banned(transact, services.backend_api, services.mirror, CLI, user_id, banned=banned)
     except AppError as error:
         raise click.ClickException(error.detail) from None
-    click.echo(f"User {found} is {'banned' if banned else 'not banned'}.", err=True)
+    click.echo(f"User {record.account.user_id} is {'banned' if banned else 'not banned'}.", err=True)
 
 
 def _row(user: ListedUser) -> tuple[object, ...]:

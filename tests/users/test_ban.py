@@ -1,21 +1,26 @@
 """POST /api/users/<id>/ban and /unban: at Clerk, which owns bans, and here at once."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from threading import Barrier
 from typing import NamedTuple
 
 import pytest
 import requests
+from flask import Flask
 
 from tests.conftest import Deliver
 from tests.emulator.harness import EmulatorProcess, Receiver
 from tests.support.admins import Users, add_user, states
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance, user_data
-from tests.support.clerk_api import SECRET_KEY, ApiServer, answer_with, hang_up, refuse_with
+from tests.support.clerk_api import SECRET_KEY, ApiServer, Handler, answer_with, hang_up, refuse_with
+from tests.support.commands import run
 from tests.support.database import Sql
 from tests.support.fixtures import StartServer
 from tests.support.server import Server
+from tests.support.traffic import in_parallel
 
 EVENTS = "SELECT action, source, actor_user_id, subject_user_id, details FROM audit_events ORDER BY audit_id"
 NO_USERS: list[object] = [{}, [], None, b"<html>", b"", {"id": "user_ada"}]
@@ -149,13 +154,101 @@ def test_oneself(bans: Bans, api: ApiServer, sql: Sql, ada: int) -> None:
     assert (api.asked, states(sql)) == ([], before)
 
 
-@pytest.mark.parametrize("updated_at", [4_999, 5_000, 5_001])
-def test_age_of_the_answer(bans: Bans, api: ApiServer, sql: Sql, ada: int, updated_at: int) -> None:
+@pytest.mark.parametrize("action", ["ban", "unban"])
+class TestAgeOfTheAnswer:
     """Of Clerk's profile and ours the newer one counts, and of two of the same time the answer."""
-    sql.rows("UPDATE users SET clerk_updated_at = to_timestamp(5) WHERE user_id = %s", ada)
-    api.answer = answer_with(user_data("user_ada", updated_at=updated_at, banned=True))
-    answer = bans.ban(ada)
-    assert (answer.status_code, answer.json()["user"]["banned"]) == (200, updated_at >= 5_000)
+
+    @pytest.fixture
+    def answer(self, bans: Bans, api: ApiServer, sql: Sql, ada: int, action: str, updated_at: int) -> requests.Response:
+        is_banned = action == "unban"
+        sql.rows("UPDATE users SET clerk_updated_at = to_timestamp(5), banned = %s WHERE user_id = %s", is_banned, ada)
+        api.answer = answer_with(user_data("user_ada", updated_at=updated_at, banned=not is_banned))
+        return bans.ban(ada, action)
+
+    @pytest.mark.parametrize("updated_at", [5_000, 5_001])
+    def test_newer(self, answer: requests.Response, action: str) -> None:
+        assert (answer.status_code, answer.json()["user"]["banned"]) == (200, action == "ban")
+
+    @pytest.mark.parametrize("updated_at", [4_999])
+    def test_older(self, answer: requests.Response, sql: Sql, action: str) -> None:
+        """A 200 would say that it is so. Clerk did it all the same, and the trail says for whom."""
+        assert "newer copy" in is_problem(answer, 409, "conflict")["detail"]
+        assert sql.user("user_ada")["banned"] == (action == "unban")
+        assert [(row["action"], row["actor_user_id"]) for row in sql.rows(EVENTS)] == [(f"user.{action}ned", 1)]
+
+
+def do(handler: Handler) -> None:
+    """As Clerk: what the path says."""
+    _, user_id, action = handler.path.rsplit("/", 2)
+    answer_with(user_data(user_id, banned=action == "ban"))(handler)
+
+
+class TestAdminNoMore:
+    """Whoever acts is looked at again when Clerk has answered, and what Clerk did for nobody is taken back there."""
+
+    LOST = ("set-role", "deactivate", "UPDATE users SET banned = true WHERE user_id = 1")
+
+    @pytest.fixture(params=LOST, ids=["demoted", "switched off", "banned"])
+    def lose(self, app: Flask, sql: Sql, request: pytest.FixtureRequest) -> Callable[[], object]:
+        how: str = request.param
+        if how.startswith("UPDATE"):
+            return lambda: sql.rows(how)
+        words = (how, "1", "user") if how == "set-role" else (how, "1")
+        return lambda: run(app, *words)
+
+    @pytest.mark.parametrize(("action", "undone"), [("ban", "unban"), ("unban", "ban")])
+    def test_meanwhile(
+        self, bans: Bans, api: ApiServer, sql: Sql, ada: int, lose: Callable[[], object], action: str, undone: str
+    ) -> None:
+        sql.rows("UPDATE users SET banned = %s WHERE user_id = %s", action == "unban", ada)
+
+        def lose_and_do(handler: Handler) -> None:
+            api.answer = do
+            lose()
+            do(handler)
+
+        api.answer = lose_and_do
+        assert "no admin" in is_problem(bans.ban(ada, action), 403, "forbidden")["detail"]
+        assert [asked.path for asked in api.asked] == [f"/v1/users/user_ada/{done}" for done in (action, undone)]
+        assert sql.user("user_ada")["banned"] == (action == "unban")
+        assert not [row for row in sql.rows(EVENTS) if row["subject_user_id"] == ada]
+
+    def test_what_was_so_before_stays(self, bans: Bans, api: ApiServer, sql: Sql, ada: int) -> None:
+        sql.rows("UPDATE users SET banned = true WHERE user_id = %s", ada)
+
+        def lose_and_do(handler: Handler) -> None:
+            sql.rows("UPDATE users SET role = 'user'")
+            do(handler)
+
+        api.answer = lose_and_do
+        is_problem(bans.ban(ada), 403, "forbidden")
+        assert [asked.path for asked in api.asked] == ["/v1/users/user_ada/ban"]
+
+    def test_two_who_ban_each_other_leave_one(
+        self,
+        bans: Bans,
+        calling: Server,
+        clerk: Instance,
+        api: ApiServer,
+        sql: Sql,
+        ada: int,  # noqa: ARG002 - the admin is there too
+    ) -> None:
+        other_id = add_user(sql, clerk_user_id="user_other", role="admin")
+        other = Bans(calling, clerk)
+        other.sub = "user_other"
+        both = Barrier(2)
+
+        def do_together(handler: Handler) -> None:
+            if len(api.asked) <= 2:
+                both.wait(10)
+            do(handler)
+
+        api.answer = do_together
+        answers = in_parallel([partial(bans.ban, other_id), partial(other.ban, 1)])
+        assert sorted(answer.status_code for answer in answers) == [200, 403]
+        assert sql.value("SELECT count(*) FROM users WHERE role = 'admin' AND NOT banned") == 1
+        assert sorted(asked.path.rsplit("/")[-1] for asked in api.asked) == ["ban", "ban", "unban"]
+        assert sql.value("SELECT count(*) FROM audit_events WHERE action = 'user.banned'") == 1
 
 
 def slow(_handler: object) -> None:

@@ -10,7 +10,7 @@ from flask import Flask
 from tests.emulator.harness import EmulatorProcess
 from tests.support.admins import add_user, states
 from tests.support.caller import is_problem
-from tests.support.clerk import Instance
+from tests.support.clerk import Instance, user_data
 from tests.support.clerk_api import SECRET_KEY, ApiServer, answer_with, hang_up, refuse_with
 from tests.support.commands import EVENTS, Cli, assert_refused, calling_clerk, event, make_app, run, run_module
 from tests.support.database import Sql
@@ -137,6 +137,15 @@ class TestBan:
         assert server.get("/auth/me", clerk.token(sub=at_clerk)).status_code == 200
         assert not emulator.call("GET", f"/v1/users/{at_clerk}")["banned"]
         assert sql.rows(EVENTS) == [event("banned", ada), event("unbanned", ada)]
+
+    def test_newer_copy(self, settings: dict[str, str], sql: Sql) -> None:
+        ada = add_user(sql, clerk_user_id="user_ada", clerk_updated_at="2026-01-01Z")
+        with (
+            ApiServer(answer_with(user_data("user_ada", updated_at=5_000, banned=True))) as api,
+            calling_clerk(settings, SECRET_KEY, api.url) as calling,
+        ):
+            assert_refused(calling("ban", str(ada)), "newer copy", "users deactivate")
+        assert not sql.user("user_ada")["banned"]
 
     def test_refused(self, cli: Cli, settings: dict[str, str], sql: Sql) -> None:
         """Clerk is away, does not know the user, or is not ours to ask: nothing changes."""

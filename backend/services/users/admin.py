@@ -4,7 +4,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from backend.database.rows import columns_of, read_row
@@ -17,7 +17,7 @@ from backend.services import audit
 from backend.services.audit import Action, Actor
 from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import FetchError
-from backend.services.clerk.mirror.apply import Mirror
+from backend.services.clerk.mirror.apply import Mirror, lock_profile
 from backend.services.clerk.payloads import ClerkUser, Unprocessable, read_user
 from backend.services.plans.renewal import set_plan
 from backend.services.plans.subscriptions import PLAN_NOW, TOKENS_LIMIT_NOW
@@ -100,19 +100,7 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
     Raises AppError: 403 for somebody who is no admin any more; 404 for an unknown user; 409 for a deleted one, and for
     an admin who would lose the own access.
     """
-    # Both in one order, so that two admins who change each other do not wait for each other.
-    states = (
-        select(User.user_id, User.role, User.is_active, User.deleted_at)
-        .where(User.user_id.in_([user_id, actor.user_id]))
-        .order_by(User.user_id)
-        .with_for_update(key_share=True)
-    )
-    locked = {row.user_id: row for row in connection.execute(states)}
-    admin = locked.get(actor.user_id)
-    if actor.user_id is not None and (admin is None or admin.role != Role.ADMIN or not admin.is_active):
-        # Two admins who demote each other at once would leave none.
-        raise AppError(ErrorCode.FORBIDDEN, "You are no admin any more.")
-    user = _live(locked.get(user_id))
+    user = _lock_user(connection, actor, User.user_id == user_id)
     if user_id == actor.user_id and (changes.role not in {None, user.role} or changes.is_active is False):
         raise AppError(ErrorCode.CONFLICT, "You would lock yourself out. Another admin can do this, or `flask users`.")
     changed: dict[str, object] = {}
@@ -131,16 +119,18 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
         connection.execute(written.values(changed | {"updated_at": func.now()}))
 
 
-def set_banned(transact: Transact, api: BackendApi, mirror: Mirror, actor: Actor, user_id: int, *, banned: bool) -> int:
-    """Ban or unban at Clerk, which owns bans, then bring our copy up to Clerk's response at once; return its user_id.
+def set_banned(
+    transact: Transact, api: BackendApi, mirror: Mirror, actor: Actor, user_id: int, *, banned: bool
+) -> UserRecord:
+    """Ban or unban at Clerk, which owns bans, then bring our copy up to Clerk's response at once; return what it is.
 
-    It is another one when Clerk's response is the first profile of the user, and links them to an older row.
+    Its user_id is another one when Clerk's response is the first profile of the user, and links them to an older row.
 
-    Raises AppError: 404 for an unknown user; 409 for a deleted one, one that is not at Clerk, and for an admin who
-    would ban themself; 503 while Clerk does not do it, and then nothing changes here.
+    Raises AppError: 403 for somebody who is no admin any more, also by the time Clerk has answered; 404 for an unknown
+    user; 409 for a deleted one, one that is not at Clerk, for an admin who would ban themself, and when Clerk's state
+    changed again meanwhile; 503 while Clerk does not do it, and then nothing changes here.
     """
-    state = select(User.clerk_user_id, User.banned, User.deleted_at).where(User.user_id == user_id)
-    user = transact(lambda connection: _live(connection.execute(state).first()))
+    user = transact(lambda connection: _lock_user(connection, actor, User.user_id == user_id))
     if banned and user_id == actor.user_id:
         raise AppError(ErrorCode.CONFLICT, "You would lock yourself out. Another admin can ban you.")
     if user.clerk_user_id is None:
@@ -148,17 +138,30 @@ def set_banned(transact: Transact, api: BackendApi, mirror: Mirror, actor: Actor
     # Outside any transaction: Clerk may take 3 s, and no lock or connection waits with us.
     changed = _ask_clerk(api, user.clerk_user_id, banned=banned)
 
-    def follow(connection: Connection) -> int:
+    def follow(connection: Connection) -> UserRecord:
+        lock_profile(connection, changed)
+        _lock_user(connection, actor, User.clerk_user_id == user.clerk_user_id)
         mirror.apply_user(connection, changed, wins_ties=True)
         own = select(User.user_id).where(User.clerk_user_id == user.clerk_user_id)
-        found: int = connection.execute(own).scalar_one()
+        found = connection.execute(own).scalar_one()
         # Compared with what was here before Clerk was asked: its webhook may have been faster than its response.
         if user.banned != banned:
             action = Action.USER_BANNED if banned else Action.USER_UNBANNED
             audit.record(connection, actor, action, found)
-        return found
+        return read_user_record(connection, found)
 
-    return transact(follow)
+    try:
+        record = transact(follow)
+    except AppError as error:
+        if error.code is ErrorCode.FORBIDDEN and user.banned != banned:
+            # Clerk did it for somebody who is no admin any more. Two admins who ban each other would leave none.
+            _ask_clerk(api, user.clerk_user_id, banned=not banned)
+        raise
+    if record.account.banned != banned:
+        raise AppError(
+            ErrorCode.CONFLICT, f"Clerk did it, but our newer copy says otherwise: look again. {WITHOUT_CLERK}"
+        )
+    return record
 
 
 def _ask_clerk(api: BackendApi, clerk_user_id: str, *, banned: bool) -> ClerkUser:
@@ -178,6 +181,28 @@ def _ask_clerk(api: BackendApi, clerk_user_id: str, *, banned: bool) -> ClerkUse
             return user
     detail = f"Clerk, which keeps the bans, could not be used: {reason}. {WITHOUT_CLERK}"
     raise AppError(ErrorCode.CLERK_UNAVAILABLE, detail, retry_after=retry_after)
+
+
+def _lock_user(connection: Connection, actor: Actor, is_user: ColumnElement[bool]) -> Any:  # noqa: ANN401 - a row
+    """Lock the user and whoever acts; return the user.
+
+    Raises AppError: 403 when the actor is no admin any more; 404 for an unknown user; 409 for a deleted one.
+    """
+    # Both in one order, so that two admins who change each other do not wait for each other.
+    states = (
+        select(User.user_id, User.clerk_user_id, User.role, User.is_active, User.banned, User.deleted_at)
+        .add_columns(is_user.label("is_user"))
+        .where(or_(is_user, User.user_id == actor.user_id))
+        .order_by(User.user_id)
+        .with_for_update(key_share=True)
+    )
+    locked = connection.execute(states).all()
+    admin = next((row for row in locked if row.user_id == actor.user_id), None)
+    is_admin = admin is not None and admin.role == Role.ADMIN and admin.is_active and not admin.banned
+    if actor.user_id is not None and not is_admin:
+        # Two admins who demote each other at once would leave none.
+        raise AppError(ErrorCode.FORBIDDEN, "You are no admin any more.")
+    return _live(next((row for row in locked if row.is_user), None))
 
 
 def _live(user: Any) -> Any:  # noqa: ANN401 - a row of some columns
