@@ -11,10 +11,12 @@ from backend.access.identity import Identity
 from backend.database.prepared_reads import ReadPool
 from backend.database.transactions import Database
 from backend.errors import AppError, ErrorCode
-from backend.models.roles_plans_scopes import Scope
+from backend.models.roles_plans_scopes import SCOPES_WITHIN, Scope
 from backend.services.api_keys.form import KeyForm
 from backend.services.api_keys.keys import note_use
 from backend.services.users.accounts import FIND_BY_KEY, AccountByKey
+
+NO_SCOPES: frozenset[Scope] = frozenset()
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class ApiKeys:
         digest = self._form.digest(key)
         found = self._find(digest)
         # A scope of a newer version of this application grants nothing here.
-        scopes = frozenset(scope for scope in Scope if scope in found.scopes)
+        scopes = NO_SCOPES.union(*(SCOPES_WITHIN.get(scope, NO_SCOPES) for scope in found.scopes))
         identity = admit(
             "api-key",
             found.account,

@@ -16,7 +16,8 @@ class Identity:
     """Who is calling. Signed out, everything but `kind` is empty, as in Clerk's auth object.
 
     `account` is the row that the same statement read. `session_id`, `actor` (the Clerk id of whoever impersonates the
-    user) and the organization come with a Clerk session token only; `api_key_id` and `scopes` with an API key only.
+    user) and the organization come with a Clerk session token only; `api_key_id` and `scopes` with an API key only,
+    those that they include too.
     """
 
     kind: Kind | Literal["anonymous"]

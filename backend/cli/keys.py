@@ -31,7 +31,7 @@ group = CommandGroup("keys", help="Make, list, rotate and revoke API keys. See: 
     required=True,
     multiple=True,
     type=one_of(Scope),
-    help="What it may be used for; repeat for several.",
+    help="What it may be used for; repeat for several. One that changes or spends includes the one that reads.",
 )
 @click.option("--expires-in-days", type=click.IntRange(1, LONGEST_LIFE.days), help="Without it, it never expires.")
 def create(user: str, name: str, scopes: tuple[str, ...], expires_in_days: int | None) -> None:

@@ -30,7 +30,7 @@ class Plan(_Ranked):
     ENTERPRISE = "enterprise"
 
 
-# What an API key may be used for. A docstring would stand in /openapi.json.
+# What an API key may be used for, as thing:action. A docstring would stand in /openapi.json.
 class Scope(StrEnum):
     PROFILE_READ = "profile:read"
     PROFILE_WRITE = "profile:write"
@@ -38,3 +38,13 @@ class Scope(StrEnum):
     CAMPAIGNS_WRITE = "campaigns:write"
     TOKENS_READ = "tokens:read"
     TOKENS_SPEND = "tokens:spend"
+
+    def includes(self, other: Self) -> bool:
+        """Whether this one may do all that the other may. Whoever may change a thing may read it: the answer to any
+        change shows it whole.
+        """
+        return other in {self, f"{self.partition(':')[0]}:read"}
+
+
+# By the name that a key has it under.
+SCOPES_WITHIN: dict[str, frozenset[Scope]] = {scope: frozenset(filter(scope.includes, Scope)) for scope in Scope}

@@ -65,7 +65,7 @@ class SessionOut(BaseModel):
     """What the request came with.
 
     `kind`: clerk, api-key or legacy. `actor` is who impersonates the user, when somebody does; `scopes` is what an API
-    key may be used for.
+    key may be used for, with those that its own include.
     """
 
     kind: Literal["clerk", "api-key", "legacy"]

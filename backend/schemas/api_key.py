@@ -17,7 +17,9 @@ Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope)), *uni
 
 
 class KeyIn(Input):
-    """A key to make. Without `expires_at` it never expires."""
+    """A key to make. Without `expires_at` it never expires. A scope that changes or spends includes the one that
+    reads.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"name": "Backup script", "scopes": [Scope.CAMPAIGNS_READ]}]}

@@ -54,7 +54,7 @@ class TestCreate:
         key = {"key": result.stdout.strip()}
         assert "only this once" in result.stderr
         session = KeyOwner(server, clerk).use(key).json()["session"]
-        assert session["scopes"] == ["profile:read", "tokens:spend"]
+        assert session["scopes"] == ["profile:read", "tokens:read", "tokens:spend"]
         assert sql.value("SELECT expires_at - created_at BETWEEN '29.9 d' AND '30 d' FROM api_keys")
         row = sql.row("SELECT * FROM audit_events")
         assert (row["action"], row["source"], row["actor_user_id"]) == ("api_key.created", "cli", None)

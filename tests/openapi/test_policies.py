@@ -119,6 +119,9 @@ class TestKeys:
                 assert key_scopes(one) == [scope]
                 assert scope in said(one)
                 assert not SESSIONS_ONLY.search(said(one))
+        # Who looks for the scope to ask for also reads which other one includes it.
+        assert "scope campaigns:read or campaigns:write." in said(described["get"])
+        assert "scope campaigns:write." in said(described["post"])
 
     def test_sessions_only(self) -> None:
         """Where no scope is named, and where scopes are named and none is taken."""

@@ -171,10 +171,14 @@ def _demands(one: Described) -> str:
     elif one.needs_caller and one.scopes is None:
         said.append("Not for API keys.")
     if one.scopes:
-        said.append(f"An API key needs the scope {', '.join(one.scopes)}.")
+        said.append(f"An API key needs the scope {', '.join(map(_with_wider_ones, one.scopes))}.")
     if not all(policy.impersonation for policy in one.policies):
         said.append("Not while impersonating somebody.")
     return " ".join(said)
+
+
+def _with_wider_ones(scope: Scope) -> str:
+    return " or ".join([scope, *(wider for wider in Scope if wider is not scope and wider.includes(scope))])
 
 
 def _parameters(one: Described, components: dict[str, Any]) -> Iterator[dict[str, Any]]:

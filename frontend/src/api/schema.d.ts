@@ -30,7 +30,7 @@ export interface paths {
         };
         /**
          * One page of the caller's campaigns.
-         * @description An API key needs the scope campaigns:read.
+         * @description An API key needs the scope campaigns:read or campaigns:write.
          */
         get: operations["get_api_campaigns"];
         put?: never;
@@ -54,7 +54,7 @@ export interface paths {
         };
         /**
          * One campaign of the caller, or 304 when the caller has this version.
-         * @description An API key needs the scope campaigns:read.
+         * @description An API key needs the scope campaigns:read or campaigns:write.
          */
         get: operations["get_api_campaigns_campaign_id"];
         put?: never;
@@ -190,7 +190,7 @@ export interface paths {
         };
         /**
          * The caller: user, subscription, usage of this month, session.
-         * @description An API key needs the scope profile:read.
+         * @description An API key needs the scope profile:read or profile:write.
          */
         get: operations["get_api_me"];
         put?: never;
@@ -214,7 +214,7 @@ export interface paths {
         };
         /**
          * Clerk's webhook events about the caller, newest first: what came, and what became of it.
-         * @description An API key needs the scope profile:read.
+         * @description An API key needs the scope profile:read or profile:write.
          */
         get: operations["get_api_me_events"];
         put?: never;
@@ -254,7 +254,7 @@ export interface paths {
         };
         /**
          * Plan, limits and what is used of them; and what the other plans allow.
-         * @description An API key needs the scope profile:read.
+         * @description An API key needs the scope profile:read or profile:write.
          */
         get: operations["get_api_subscription"];
         put?: never;
@@ -274,7 +274,7 @@ export interface paths {
         };
         /**
          * One page of the caller's own and the shared templates, newest first.
-         * @description An API key needs the scope campaigns:read.
+         * @description An API key needs the scope campaigns:read or campaigns:write.
          */
         get: operations["get_api_templates"];
         put?: never;
@@ -298,7 +298,7 @@ export interface paths {
         };
         /**
          * One template that the caller may use.
-         * @description An API key needs the scope campaigns:read.
+         * @description An API key needs the scope campaigns:read or campaigns:write.
          */
         get: operations["get_api_templates_template_id"];
         put?: never;
@@ -326,7 +326,7 @@ export interface paths {
         };
         /**
          * What is left of this month, and the months before.
-         * @description An API key needs the scope tokens:read.
+         * @description An API key needs the scope tokens:read or tokens:spend.
          */
         get: operations["get_api_tokens"];
         put?: never;
@@ -467,7 +467,7 @@ export interface paths {
         };
         /**
          * The caller: user, subscription, usage of this month, session.
-         * @description An API key needs the scope profile:read.
+         * @description An API key needs the scope profile:read or profile:write.
          */
         get: operations["get_auth_me"];
         put?: never;
@@ -487,7 +487,7 @@ export interface paths {
         };
         /**
          * One page of the caller's campaigns.
-         * @description An API key needs the scope campaigns:read.
+         * @description An API key needs the scope campaigns:read or campaigns:write.
          */
         get: operations["get_campaigns"];
         put?: never;
@@ -511,7 +511,7 @@ export interface paths {
         };
         /**
          * One campaign of the caller, or 304 when the caller has this version.
-         * @description An API key needs the scope campaigns:read.
+         * @description An API key needs the scope campaigns:read or campaigns:write.
          */
         get: operations["get_campaigns_campaign_id"];
         put?: never;
@@ -647,7 +647,7 @@ export interface paths {
         };
         /**
          * A personal greeting. With `session_id`, Clerk itself is asked whether that session of the caller goes on.
-         * @description An API key needs the scope profile:read.
+         * @description An API key needs the scope profile:read or profile:write.
          */
         get: operations["get_protected"];
         put?: never;
@@ -1012,7 +1012,8 @@ export interface components {
         };
         /**
          * KeyIn
-         * @description A key to make. Without `expires_at` it never expires.
+         * @description A key to make. Without `expires_at` it never expires. A scope that changes or spends includes the one that
+         *     reads.
          * @example {
          *       "name": "Backup script",
          *       "scopes": [
@@ -1326,7 +1327,7 @@ export interface components {
          * @description What the request came with.
          *
          *     `kind`: clerk, api-key or legacy. `actor` is who impersonates the user, when somebody does; `scopes` is what an API
-         *     key may be used for.
+         *     key may be used for, with those that its own include.
          */
         SessionOut: {
             /**

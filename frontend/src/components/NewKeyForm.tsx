@@ -8,11 +8,11 @@ import { Form } from "./Form";
 
 const SCOPES: [Schemas["Scope"], string][] = [
   ["profile:read", "read your row"],
-  ["profile:write", "change your profile"],
+  ["profile:write", "read your row, change your profile"],
   ["campaigns:read", "read campaigns"],
-  ["campaigns:write", "change campaigns"],
+  ["campaigns:write", "read and change campaigns"],
   ["tokens:read", "read the balance"],
-  ["tokens:spend", "spend tokens"],
+  ["tokens:spend", "read the balance, spend tokens"],
 ];
 
 const LIVES = [
