@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     legacy_jwt_issuer: str = ""
     legacy_jwt_audience: str = ""
     legacy_jwt_email_claim: str = ""
+    legacy_jwt_max_age: Annotated[int, Field(ge=60, le=31_536_000)] = 2_592_000
     legacy_jwt_sunset: Sunset | None = None
     legacy_link_by_email: bool = True
     legacy_link_by_external_id: LinkPrefix = None

@@ -9,6 +9,7 @@ import secrets
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +94,8 @@ def _servers(clerk: Instance) -> Iterator[tuple[Server, Server, Server, Credenti
 
 def _make_user(url: str, secret: str) -> Credentials:
     sql = Sql(url)
-    user_id = sql.value("INSERT INTO users (clerk_user_id) VALUES (%s) RETURNING user_id", USER)
+    made = "INSERT INTO users (clerk_user_id, provisioned_by) VALUES (%s, 'legacy') RETURNING user_id"
+    user_id = sql.value(made, USER)
     form = KeyForm("sk_app", DEVELOPMENT_PEPPER)
     key = form.generate()
     sql.rows(
@@ -104,7 +106,8 @@ def _make_user(url: str, secret: str) -> Credentials:
         *(user_id, key[-4:], form.digest(key)),
     )
     sql.close()
-    return Credentials(key, jwt.encode({"sub": str(user_id), "exp": FAR_AWAY}, secret, "HS256"))
+    claims = {"sub": str(user_id), "iat": int(time.time()), "exp": FAR_AWAY}
+    return Credentials(key, jwt.encode(claims, secret, "HS256"))
 
 
 def _measure(case: Case, requests: int) -> float:

@@ -8,14 +8,15 @@ from backend.access.identity import Identity
 from backend.database.prepared_reads import ReadPool
 from backend.database.transactions import Transact
 from backend.errors import AppError, ErrorCode
+from backend.models.revoked_session import REVOKED_JTI
 from backend.services.legacy_tokens import LegacyClaims, LegacyRules, verify_legacy
-from backend.services.users.accounts import FIND_BY_LEGACY_EMAIL, FIND_BY_USER_ID, Account
+from backend.services.users.accounts import FIND_BY_LEGACY_EMAIL, FIND_BY_LEGACY_ID, Account
 from config import Settings
 from settings.types import symmetric_secret_bytes
 
 
 class LegacyTokens:
-    """Verifies the tokens of the application as it was before Clerk. They name users who are here already."""
+    """Verifies the tokens of the application as it was before Clerk. They name users who signed in there."""
 
     def __init__(self, settings: Settings, reads: ReadPool, transact: Transact) -> None:
         self._rules = LegacyRules(
@@ -23,6 +24,7 @@ class LegacyTokens:
             issuer=settings.legacy_jwt_issuer,
             audience=settings.legacy_jwt_audience,
             email_claim=settings.legacy_jwt_email_claim,
+            max_age=settings.legacy_jwt_max_age,
         )
         self._sunset = settings.legacy_jwt_sunset
         self._reads = reads
@@ -38,10 +40,11 @@ class LegacyTokens:
         return admit("legacy", self._find(claims), self._transact, lambda: self._find(claims))
 
     def _find(self, claims: LegacyClaims) -> Account:
+        revoked = None if claims.jti is None else f"{REVOKED_JTI}{claims.jti}"
         if claims.user_id is not None:
-            account = self._reads.fetch(FIND_BY_USER_ID, str(claims.user_id))
+            account = self._reads.fetch(FIND_BY_LEGACY_ID, str(claims.user_id), revoked)
         else:
-            account = self._reads.fetch(FIND_BY_LEGACY_EMAIL, claims.email)
+            account = self._reads.fetch(FIND_BY_LEGACY_EMAIL, claims.email, revoked)
         if account is None:
             raise AppError(ErrorCode.TOKEN_INVALID_CLAIMS, "The token names no user of this application.")
         return account

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from jwt.algorithms import HMACAlgorithm
 
 from backend.errors import AppError, ErrorCode
-from backend.models.base import LAST_ID, read_id
+from backend.models.base import LAST_ID, UNSTORABLE, read_id
 from backend.services.core.claims import check_audience, check_times, invalid_claim, read_claims
 from backend.services.core.encoding import decode_base64url, decode_json_object
 from backend.services.core.token_form import OAUTH_TYPES, check_signing, split_token
@@ -27,12 +27,16 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 @dataclass(frozen=True, slots=True)
 class LegacyRules:
-    """How the old application signed. Empty issuer or audience: not checked; empty e-mail claim: none is read."""
+    """How the old application signed. Empty issuer or audience: not checked; empty e-mail claim: none is read.
+
+    `max_age`: seconds after which a token counts no more, whatever its `exp`.
+    """
 
     secret: bytes = field(repr=False)
     issuer: str = ""
     audience: str = ""
     email_claim: str = ""
+    max_age: float = 30 * 86_400
 
     def __post_init__(self) -> None:
         """Raises ValueError: an unset secret would be an empty key, and everybody can sign with that one."""
@@ -41,11 +45,15 @@ class LegacyRules:
 
 
 class LegacyClaims(NamedTuple):
-    """Whom the token speaks for: our `user_id`, or else an address. `expires_at` in Unix seconds, before the skew."""
+    """Whom the token speaks for: our `user_id`, or else an address. `expires_at` in Unix seconds, before the skew.
+
+    `jti`: what the old application knew the token by when it was logged out.
+    """
 
     user_id: int | None
     email: str | None
     expires_at: float
+    jti: str | None
 
 
 def has_legacy_shape(token: str) -> bool:
@@ -78,10 +86,27 @@ def verify_legacy(token: str, rules: LegacyRules, now: float) -> LegacyClaims:
     else:
         user_id = _user_id(claims.get("sub"))
     expires_at = check_times(claims, now)
+    _check_age(claims.get("iat"), expires_at, rules.max_age, now)
     if rules.issuer and claims.get("iss") != rules.issuer:
         raise AppError(ErrorCode.TOKEN_INVALID_ISSUER, "The token was issued by another application.")
     check_audience(claims.get("aud"), frozenset({rules.audience} if rules.audience else ()))
-    return LegacyClaims(user_id, email, expires_at)
+    return LegacyClaims(user_id, email, expires_at, _jti(claims))
+
+
+def _check_age(issued_at: object, expires_at: float, max_age: float, now: float) -> None:
+    """A token that does not say how old it is counts for the last `max_age` before its end."""
+    life = now - issued_at if isinstance(issued_at, int | float) else expires_at - now
+    if life > max_age:
+        raise AppError(ErrorCode.TOKEN_EXPIRED, "Tokens of the old login do not live so long. Sign in anew.")
+
+
+def _jti(claims: dict[str, object]) -> str | None:
+    if "jti" not in claims:
+        return None
+    jti = claims["jti"]
+    if not isinstance(jti, str) or UNSTORABLE.search(jti):
+        raise invalid_claim("jti")
+    return jti
 
 
 def _user_id(value: object) -> int:

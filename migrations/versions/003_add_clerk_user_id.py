@@ -1,10 +1,10 @@
-"""Clerk signs users in: add clerk_user_id, drop what kept passwords and logged-out tokens.
+"""Clerk signs users in: add clerk_user_id, drop what kept passwords.
 
 user_id does not change. The application of the password era cannot run on this schema: stop it first.
 The old unique address goes too: Clerk, not we, decides who holds which address.
 
 A downgrade cannot bring back: the password hashes ('!' matches no password, each user has to reset theirs),
-the links to Clerk users, logged-out tokens that were still alive, addresses that a second user held as well.
+the links to Clerk users, addresses that a second user held as well.
 """
 
 from alembic import op
@@ -38,7 +38,6 @@ def upgrade() -> None:
             DROP COLUMN password_hash
         """
     )
-    op.execute("DROP TABLE jwt_blacklist")
     op.execute(
         """
         COMMENT ON TABLE users IS
@@ -81,7 +80,7 @@ def downgrade() -> None:
     op.execute("ALTER TABLE users ALTER COLUMN password_hash DROP DEFAULT")
     op.execute(
         """
-        CREATE TABLE jwt_blacklist (
+        CREATE TABLE IF NOT EXISTS jwt_blacklist (
             jti text CONSTRAINT pk_jwt_blacklist PRIMARY KEY,
             user_id bigint NOT NULL
                 CONSTRAINT fk_jwt_blacklist_user_id_users REFERENCES users ON DELETE CASCADE,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.database.prepared_reads import PreparedRead
-from backend.services.users.accounts import FIND_BY_CLERK_ID, FIND_BY_KEY, FIND_BY_LEGACY_EMAIL, FIND_BY_USER_ID
+from backend.services.users.accounts import FIND_BY_CLERK_ID, FIND_BY_KEY, FIND_BY_LEGACY_EMAIL, FIND_BY_LEGACY_ID
 from tests.support.clerk import Instance
 from tests.support.database import Sql, migrated_database
 from tests.support.fixtures import StartApp
@@ -21,7 +21,8 @@ INSERT INTO subscriptions (user_id) SELECT user_id FROM users;
 INSERT INTO usage_metrics (user_id) SELECT user_id FROM users;
 INSERT INTO usage_metrics (user_id, period_start, period_end)
 SELECT user_id, now() - interval '70 days', now() - interval '40 days' FROM users;
-INSERT INTO users (email, email_verified) VALUES ('Old@example.com', true);
+INSERT INTO users (email, email_verified, provisioned_by) VALUES ('Old@example.com', true, 'legacy');
+UPDATE users SET provisioned_by = 'legacy' WHERE user_id = 777;
 INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes)
 SELECT user_id, 'key', 'sk_app', '0000', md5(user_id::text), ARRAY['profile:read'] FROM users;
 INSERT INTO revoked_sessions (session_id, expires_at)
@@ -51,8 +52,8 @@ JOINED = {"users", "subscriptions", "usage_metrics"}
 READS = [
     pytest.param(FIND_BY_CLERK_ID, ("user_777", "sess_888"), {"revoked_sessions"}, id="session"),
     pytest.param(FIND_BY_KEY, (hashlib.md5(b"777").hexdigest(),), {"api_keys"}, id="API key"),
-    pytest.param(FIND_BY_USER_ID, ("777",), set(), id="user_id"),
-    pytest.param(FIND_BY_LEGACY_EMAIL, ("oLD@Example.com",), set(), id="legacy address"),
+    pytest.param(FIND_BY_LEGACY_ID, ("777", "jti:888"), {"revoked_sessions"}, id="legacy user_id"),
+    pytest.param(FIND_BY_LEGACY_EMAIL, ("oLD@Example.com", "jti:888"), {"revoked_sessions"}, id="legacy address"),
 ]
 
 

@@ -34,33 +34,28 @@ CALLS = [(group, call) for group, calls in GROUPS.items() for call in calls]
 OWNED = [(group, call) for group, call in CALLS if any(word in call.path for word in WRONG_OWNER)]
 
 
-class Worlds(NamedTuple):
-    """A server that accepts every credential, one for which legacy tokens have had their time, and Clerk's API."""
+class World(NamedTuple):
+    """A server that accepts every credential, and Clerk's API."""
 
-    present: Server
-    late: Server
+    server: Server
     emulator: EmulatorProcess
 
 
 @pytest.fixture(scope="module")
-def worlds(
+def world(
     settings: dict[str, str], emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Worlds]:
+) -> Iterator[World]:
     own = settings | {
         "CLERK_API_URL": emulator.url,
         "CLERK_SECRET_KEY": emulator.keys["CLERK_SECRET_KEY"],
         "LEGACY_JWT_SECRET": LEGACY_SECRET,
     }
-    place = tmp_path_factory.mktemp("outcomes")
-    with (
-        running_server(place, own) as open_server,
-        running_server(place, own | {"LEGACY_JWT_SUNSET": "2026-01-01"}) as late_server,
-    ):
-        yield Worlds(open_server, late_server, emulator)
+    with running_server(tmp_path_factory.mktemp("outcomes"), own) as running:
+        yield World(running, emulator)
 
 
 class Person:
-    """A user at Clerk and here, with one API key."""
+    """A user of the password era, at Clerk and here, with one API key."""
 
     def __init__(self, sql: Sql, emulator: EmulatorProcess | None, role: str = "user") -> None:
         self._sql = sql
@@ -69,7 +64,8 @@ class Person:
             self.clerk_id = emulator.create_user(f"{self.clerk_id}@example.com".lower())["id"]
             self.session = emulator.create_session(self.clerk_id)["id"]
         self.user_id: int = sql.value(
-            "INSERT INTO users (clerk_user_id, role) VALUES (%s, %s) RETURNING user_id", self.clerk_id, role
+            "INSERT INTO users (clerk_user_id, role, provisioned_by) VALUES (%s, %s, 'legacy') RETURNING user_id",
+            *(self.clerk_id, role),
         )
         self.key = KEYS.generate()
         self.key_id: int = sql.value(
@@ -100,7 +96,7 @@ class Person:
             "expired": f"UPDATE api_keys SET expires_at = now() - interval '1 s' WHERE key_id = {self.key_id}",
             "revoked": f"UPDATE api_keys SET revoked_at = now() WHERE key_id = {self.key_id};"
             "INSERT INTO revoked_sessions (session_id, expires_at) "
-            f"VALUES ('{self.session}', now() + interval '1 day')",
+            f"VALUES ('{self.session}', now() + interval '1 day'), ('jti:{self.session}', now() + interval '1 day')",
             "banned": f"UPDATE users SET banned = true WHERE user_id = {self.user_id}",
             "switched off": f"UPDATE users SET is_active = false WHERE user_id = {self.user_id}",
             "deleted": f"UPDATE users SET deleted_at = now(), is_active = false WHERE user_id = {self.user_id}",
@@ -117,7 +113,7 @@ def send(person: Person, credential: str, state: str, clerk: Instance) -> dict[s
     if credential == "API key":
         return {"X-API-Key": person.key}
     if credential == "legacy token":
-        return {"Authorization": f"Bearer {sign(sub=person.user_id, exp=end)}"}
+        return {"Authorization": f"Bearer {sign(sub=person.user_id, jti=person.session, exp=end)}"}
     claims: dict[str, Any] = {"sub": person.clerk_id, "sid": person.session, "exp": end}
     if credential == "impersonated session":
         claims["act"] = {"sub": clerk_id("user")}
@@ -132,7 +128,7 @@ def send(person: Person, credential: str, state: str, clerk: Instance) -> dict[s
 class Asking(NamedTuple):
     """Makes calls with a credential in a state, each by a caller of its own."""
 
-    worlds: Worlds
+    world: World
     clerk: Instance
     sql: Sql
 
@@ -143,7 +139,7 @@ class Asking(NamedTuple):
 
     def outcome(self, call: Call, credential: str, state: str) -> str:
         is_asked_of_clerk = re.search(r"\{session\}|/revoke|ban$", call.path) and state in {"valid", "wrong owner"}
-        emulator = self.worlds.emulator if is_asked_of_clerk else None
+        emulator = self.world.emulator if is_asked_of_clerk else None
         caller = Person(self.sql, emulator, "user" if credential == "session of a user" else "admin")
         other = Person(self.sql, emulator)
         caller.enter(state, call.path)
@@ -155,16 +151,14 @@ class Asking(NamedTuple):
             campaign=owner.campaign_id,
             template=owner.template_id,
         )
-        is_late = (credential, state) == ("legacy token", "revoked")
-        server = self.worlds.late if is_late else self.worlds.present
         headers = send(caller, credential, state, self.clerk)
-        answer = server.request(call.method, path, json=call.body, headers=headers)
+        answer = self.world.server.request(call.method, path, json=call.body, headers=headers)
         return YES if answer.ok else str(answer.json()["code"])
 
 
 @pytest.fixture
-def asking(worlds: Worlds, clerk: Instance, sql: Sql) -> Asking:
-    return Asking(worlds, clerk, sql)
+def asking(world: World, clerk: Instance, sql: Sql) -> Asking:
+    return Asking(world, clerk, sql)
 
 
 @pytest.fixture
@@ -197,6 +191,25 @@ def test_of_what_belongs_to_somebody_else(asking: Asking, credential: str) -> No
 
 def test_of_a_key_without_the_scope(asking: Asking) -> None:
     asking.check(CALLS, "API key", "missing scope")
+
+
+@pytest.mark.parametrize("held", Scope)
+def test_of_a_key_with_one_scope(world: World, clerk: Instance, sql: Sql, held: Scope) -> None:
+    """A scope that changes a thing reads it too, as its answers do; and it does nothing to any other thing."""
+    thing, _, action = held.partition(":")
+    things = {"own profile": "profile", "profile change": "profile", "templates": "campaigns"}
+    for group in ("own profile", "profile change", "tokens", "campaigns", "templates"):
+        for call in GROUPS[group][:4]:
+            if "{session}" in call.path:
+                continue
+            person = Person(sql, None)
+            sql.rows("UPDATE api_keys SET scopes = ARRAY[%s] WHERE key_id = %s", held, person.key_id)
+            path = call.path.format(campaign=person.campaign_id, template=person.template_id)
+            headers = send(person, "API key", "valid", clerk)
+            answer = world.server.request(call.method, path, json=call.body, headers=headers)
+            is_granted = things.get(group, group) == thing and (call.method == "GET" or action != "read")
+            assert answer.ok == is_granted, call
+            assert is_granted or answer.json()["code"] == "insufficient-scope"
 
 
 def test_every_protected_route_is_there(app: Flask) -> None:

@@ -13,6 +13,7 @@ from tests.support.attacks import forge
 from tests.support.tables import check_each
 
 OLD = OldApplication()
+JTI = OLD.claims()["jti"]
 RULES = LegacyRules(OLD.secret)
 EMAIL_RULES = LegacyRules(OLD.secret, email_claim="email")
 ISSUER = "https://old.example"
@@ -67,6 +68,17 @@ class TestTimes:
         assert code_of(OLD.token(**good_claims), RULES) == ACCEPTED
         assert code_of(OLD.token(**bad_claims), RULES) == code
 
+    @pytest.mark.parametrize("max_age", [60, 3_600.5])
+    def test_age(self, max_age: float) -> None:
+        """Whatever its end. Of a token that does not say how old it is, the last `max_age` before the end counts."""
+        rules = LegacyRules(OLD.secret, max_age=max_age)
+        for good, bad in (
+            ({"iat": NOW - max_age, "exp": 9e9}, {"iat": NOW - max_age - 0.001, "exp": 9e9}),
+            ({"iat": ..., "exp": NOW + max_age}, {"iat": ..., "exp": NOW + max_age + 0.001}),
+        ):
+            assert code_of(OLD.token(**good), rules) == ACCEPTED
+            assert code_of(OLD.token(**bad), rules) == "token-expired"
+
     def test_end_is_told_before_the_skew(self) -> None:
         assert verify(OLD.token(exp=NOW + 60.5), RULES).expires_at == NOW + 60.5
 
@@ -75,7 +87,7 @@ class TestUserId:
     @pytest.mark.parametrize("value", [1, 7, 2**31, 2**63 - 1, "1", "7", "9223372036854775807"])
     def test_accepted(self, value: int | str) -> None:
         claims = verify(OLD.token(sub=value), RULES)
-        assert claims == LegacyClaims(int(value), None, NOW + 900)
+        assert claims == LegacyClaims(int(value), None, NOW + 900, JTI)
         assert type(claims.user_id) is int
 
     def test_refused(self) -> None:
@@ -94,7 +106,7 @@ class TestEmail:
             *("ada@example.com", "Ada.O'Neil+x@EXAMPLE.com", "a@b", "ädä@exämple.de"),
             "a" * 308 + "@example.com",
         ):
-            expected = LegacyClaims(None, address, NOW + 900)
+            expected = LegacyClaims(None, address, NOW + 900, JTI)
             assert verify(OLD.token(email=address), EMAIL_RULES) == expected
             assert verify(OLD.token(sub=address), LegacyRules(OLD.secret, email_claim="sub")) == expected
 
@@ -110,7 +122,7 @@ class TestEmail:
         assert code_of(OLD.token(sub="7"), LegacyRules(OLD.secret, email_claim="sub")) == "token-invalid-claims"
 
     def test_is_not_read_unless_asked_for(self) -> None:
-        assert verify(OLD.token(email="eve@example.com"), RULES) == LegacyClaims(7, None, NOW + 900)
+        assert verify(OLD.token(email="eve@example.com"), RULES) == LegacyClaims(7, None, NOW + 900, JTI)
 
 
 class TestKind:

@@ -15,7 +15,7 @@ from tests.support.clerk import Instance, KeyServer
 from tests.support.database import Sql
 from tests.support.fixtures import StartApp
 from tests.support.legacy_tokens import LEGACY_SECRET, found, me, sign
-from tests.support.legacy_users import add_user
+from tests.support.legacy_users import ADDRESS, add_user
 from tests.support.rows import all_rows
 from tests.support.server import Server
 
@@ -83,6 +83,42 @@ class TestIssuerAndAudience:
 
     def test_not_looked_at_where_unset(self, plain: Server, user_id: int) -> None:
         assert found(plain, sub=user_id, iss="anybody", aud="x") == user_id
+
+
+class TestAge:
+    def test_limit(self, plain: Server, start: StartApp, user_id: int) -> None:
+        now, day = int(time.time()), 86_400
+        assert found(plain, sub=user_id, iat=now - 30 * day + 60, exp=now + 9_999 * day) == user_id
+        check_refusal(me(plain, sub=user_id, iat=now - 30 * day - 1, exp=now + 60), "token-expired")
+        short = start(LEGACY_JWT_SECRET=LEGACY_SECRET, LEGACY_JWT_MAX_AGE="3600")
+        assert found(short, sub=user_id, iat=now - 3_500, exp=now + day) == user_id
+        check_refusal(me(short, sub=user_id, iat=now - 3_601, exp=now + day), "token-expired")
+
+
+class TestLoggedOut:
+    """Before Clerk, by the old application; migration 012 brought the entry here."""
+
+    @pytest.fixture(autouse=True)
+    def _entry(self, sql: Sql) -> None:
+        sql.rows("INSERT INTO revoked_sessions (session_id, expires_at) VALUES ('jti:gone', now() + interval '1 d')")
+
+    def test_token(self, plain: Server, user_id: int) -> None:
+        check_refusal(me(plain, sub=user_id, jti="gone"), "session-revoked")
+        for other in ("Gone", "gon", "", "jti:gone", "'; --", ...):
+            assert found(plain, sub=user_id, jti=other) == user_id
+
+    def test_token_that_names_an_address(self, start: StartApp, user_id: int) -> None:
+        by_address = start(LEGACY_JWT_SECRET=LEGACY_SECRET, LEGACY_JWT_EMAIL_CLAIM="mail")
+        assert found(by_address, mail=ADDRESS, jti="on") == user_id
+        check_refusal(me(by_address, mail=ADDRESS, jti="gone"), "session-revoked")
+
+    def test_session_of_clerk(self, plain: Server, clerk: Instance) -> None:
+        """The two kinds of ids do not meet."""
+        assert plain.get("/auth/me", clerk.token(sid="gone")).status_code == 200
+
+    def test_unusable(self, plain: Server, user_id: int) -> None:
+        for jti in (None, 7, True, ["gone"], {"jti": "gone"}, "gone\x00", "\ud800"):
+            check_refusal(me(plain, sub=user_id, jti=jti), "token-invalid-claims")
 
 
 def is_announced(answer: requests.Response) -> bool:

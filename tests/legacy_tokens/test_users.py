@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.attacks import check_refusal
+from tests.support.clerk import Instance, event, user_data
 from tests.support.database import Sql
 from tests.support.fixtures import StartApp
 from tests.support.legacy_tokens import LEGACY_SECRET, found, me
@@ -44,6 +45,27 @@ class TestUserId:
     def test_a_linked_user(self, plain: Server, sql: Sql) -> None:
         """The id stays theirs when they come to Clerk."""
         user_id = add_user(sql, clerk_user_id="user_1")
+        assert found(plain, sub=user_id) == user_id
+
+    def test_a_user_born_at_clerk(self, plain: Server, by_address: Server, clerk: Instance, sql: Sql) -> None:
+        """Never had the old login: whoever can sign such a token was nobody's log-in for them."""
+        born = plain.get("/auth/me", clerk.token(sub="user_1")).json()["user"]["user_id"]
+        others = [add_user(sql, f"{by}@example.com", provisioned_by=by) for by in ("webhook", "request", "backfill")]
+        before = all_rows(sql)
+        for user_id in (born, *others):
+            for server in (plain, by_address):
+                check_refusal(me(server, sub=user_id), "token-invalid-claims")
+        for by in ("webhook", "request", "backfill"):
+            check_refusal(me(by_address, mail=f"{by}@example.com"), "token-invalid-claims")
+        assert all_rows(sql) == before
+
+    def test_a_user_who_was_linked(self, plain: Server, clerk: Instance, sql: Sql) -> None:
+        """By Clerk's word, with all that the link changes: the old login was theirs."""
+        user_id = add_user(sql)
+        plain.get("/auth/me", clerk.token(sub="user_1")).raise_for_status()
+        body = event("user.created", user_data("user_1", email=ADDRESS))
+        plain.request("POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body)).raise_for_status()
+        assert sql.user("user_1")["user_id"] == user_id
         assert found(plain, sub=user_id) == user_id
 
     def test_nobody(self, plain: Server, sql: Sql) -> None:

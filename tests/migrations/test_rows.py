@@ -55,6 +55,35 @@ def test_users_from_before_subscriptions_get_the_free_plan(database: Database) -
     assert database.rows("SELECT plan, status, count(*) FROM subscriptions GROUP BY 1, 2") == [("free", "active", 300)]
 
 
+LOGGED_OUT = """
+    INSERT INTO jwt_blacklist (jti, user_id, expires_at)
+    SELECT name, 1, now() + age::interval
+    FROM (VALUES ('alive', '29 days'), ('just', '-1 hour'), ('past', '-25 hours')) AS old (name, age)
+"""
+
+
+def test_tokens_that_were_logged_out_stay_so_while_they_live(password_era: Database) -> None:
+    password_era.rows(LOGGED_OUT)
+    kept = "SELECT session_id FROM revoked_sessions ORDER BY session_id"
+    password_era.upgrade()
+    assert password_era.rows(kept) == [("jti:alive",), ("jti:just",)]
+    password_era.downgrade("-1")
+    password_era.upgrade()
+    assert password_era.rows(kept) == [("jti:alive",), ("jti:just",)]
+
+
+def test_what_an_older_release_dropped_is_lost(password_era: Database) -> None:
+    """Revision 003 dropped the table once: such a database goes on without it, and back."""
+    password_era.upgrade("011")
+    password_era.rows("DROP TABLE jwt_blacklist")
+    password_era.downgrade("002")
+    password_era.rows(LOGGED_OUT)
+    password_era.upgrade("011")
+    password_era.rows("DROP TABLE jwt_blacklist")
+    password_era.upgrade()
+    assert password_era.rows("SELECT * FROM revoked_sessions") == []
+
+
 def test_rows_from_before_are_legacy_and_later_ones_go_on_after_them(password_era: Database) -> None:
     password_era.upgrade()
 

@@ -96,11 +96,12 @@ WRONG: dict[str, list[str]] = {
     ],
     "API_KEY_PEPPER": ["fifteen letters", f"base64:{SECRET}"],
     "LEGACY_JWT_SECRET": [SECRET, f"base64:{SECRET}", "x" * 40],
+    "LEGACY_JWT_MAX_AGE": ["0", "59", "-1", "31536001", "30d", SECRET],
     "LEGACY_JWT_SUNSET": ["soon", "2027-13-01", "2027-01-01T00:00:00", SECRET],
     "LEGACY_LINK_BY_EMAIL": ["maybe", SECRET],
     "AUDIT_RETENTION_DAYS": ["0", "-1", "36501", "a year", SECRET],
-    "TRUSTED_PROXIES": ["-1", "11", "all", SECRET],
     "LEGACY_LINK_BY_EXTERNAL_ID": [*("ture", "enabled", "legacy", "legacy :", ":" * 65, "é:"), SECRET],
+    "TRUSTED_PROXIES": ["-1", "11", "all", SECRET],
     "REQUEST_TIMEOUT": ["0", "-1", "0.4", "301", "nan", "inf", SECRET],
     "LOG_LEVEL": ["loud", "debug", "TRACE", SECRET],
 }

@@ -97,10 +97,9 @@ SESSION_STATES = {
     "switched off": "forbidden",
     "deleted": "user-deleted",
 }
-# These come first, on every route. A legacy token is revoked by LEGACY_JWT_SUNSET.
+# These come first, on every route. A legacy token was revoked by the old application.
 STATE_OUTCOMES = dict.fromkeys(ACCESS, SESSION_STATES) | {
-    "API key": SESSION_STATES | {"expired": "api-key-expired", "revoked": "api-key-revoked"},
-    "legacy token": SESSION_STATES | {"revoked": "legacy-token-retired"},
+    "API key": SESSION_STATES | {"expired": "api-key-expired", "revoked": "api-key-revoked"}
 }
 # What belongs to somebody else does not exist.
 WRONG_OWNER = {**dict.fromkeys(("{key}", "{campaign}", "{template}"), "not-found"), "{session}": "session-revoked"}

@@ -64,7 +64,7 @@ class Person:
     def exists(self, **columns: Any) -> None:
         """With these columns, and nobody else."""
         self._sql.empty_all()
-        self.user_id = add_user(self._sql, clerk_user_id=USER, **columns)
+        self.user_id = add_user(self._sql, clerk_user_id=USER, provisioned_by="legacy", **columns)
 
     def session(self, **claims: Any) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._clerk.token(sub=USER, **claims)}"}

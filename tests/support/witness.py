@@ -1,6 +1,7 @@
 """Who sends every credential everywhere, keeps all refusals, and knows what may never be told."""
 
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -120,7 +121,7 @@ def credentials(witness: Witness, sql: Sql) -> dict[str, str]:
     key: str = made.json()["key"]
     witness.hide(sql.value("SELECT key_hash FROM api_keys"))
     good = clerk.token(sub="user_ada", email=ADA)
-    claims = {"sub": "1", "email": ADA, "exp": 4_000_000_000}
+    claims = {"sub": "1", "email": ADA, "exp": int(time.time()) + 3_600}
     legacy = jwt.encode(claims, LEGACY_SECRET, "HS256")
     return {
         "session": good,

@@ -65,8 +65,8 @@ class AccountByKey(NamedTuple):
     account: Account
 
 
-# The columns of an account that are not columns of `users` of the same name. A session is revoked for Clerk's tokens
-# only.
+# The columns of an account that are not columns of `users` of the same name. An API key has no session that could be
+# revoked.
 EXPRESSIONS = {
     "plan": "s.plan",
     "plan_status": "s.status",
@@ -109,26 +109,30 @@ def _find_account(where: str, **changes: str) -> PreparedRead[Account]:
     return PreparedRead(query, *(Account, Profile))
 
 
+REVOKED = "EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = $2)"
+
 # One statement a request, index scans only: every authenticated call pays it.
 # $1: Clerk user id, $2: session id.
-FIND_BY_CLERK_ID = _find_account(
-    "u.clerk_user_id = $1", session_revoked="EXISTS (SELECT FROM revoked_sessions r WHERE r.session_id = $2)"
-)
+FIND_BY_CLERK_ID = _find_account("u.clerk_user_id = $1", session_revoked=REVOKED)
 
-# $1: users.user_id, as text.
-FIND_BY_USER_ID = _find_account("u.user_id = $1::bigint")
+# Legacy tokens speak for rows of the password era, linked or not: nobody born at Clerk ever had one.
+# $1: users.user_id, as text. $2: the token, as revoked_sessions names it.
+FIND_BY_LEGACY_ID = _find_account("u.user_id = $1::bigint AND u.provisioned_by = 'legacy'", session_revoked=REVOKED)
 
 # $1: the address of a legacy user who has not come to Clerk yet. Once linked, the address is Clerk's to give to
 # somebody else, and names nobody here any more. Two rows of one address name nobody either. "C" folds ASCII letters
-# only: the Kelvin sign is no k.
-FIND_BY_LEGACY_EMAIL = _find_account("""
+# only: the Kelvin sign is no k. $2: as above.
+FIND_BY_LEGACY_EMAIL = _find_account(
+    """
 u.user_id = (SELECT min(user_id) FROM (
     SELECT user_id FROM users
     WHERE lower(email) = lower($1) AND lower(email COLLATE "C") = lower($1 COLLATE "C")
       AND clerk_user_id IS NULL AND deleted_at IS NULL
     LIMIT 2
-) AS held HAVING count(*) = 1)
-""")
+) AS held HAVING count(*) = 1) AND u.provisioned_by = 'legacy'
+""",
+    session_revoked=REVOKED,
+)
 
 # $1: key_hash.
 FIND_BY_KEY = PreparedRead[AccountByKey](
