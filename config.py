@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from settings.types import (
     ApiKeyPrefix,
     DatabaseUrl,
+    Directory,
     HttpUrl,
     InstanceId,
     Issuers,
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     clerk_missing_azp: Literal["reject", "allow"] = "reject"
     clerk_audience: Texts = ()
     clerk_jwks_ttl: Annotated[int, Field(ge=0, le=86_400)] = 3_600
+    clerk_jwks_dir: Directory = ""
     api_key_prefix: ApiKeyPrefix = "sk_app"
     api_key_pepper: Pepper = SecretStr("")
     legacy_jwt_secret: SymmetricSecret = SecretStr("")

@@ -29,7 +29,7 @@ from backend.services.clerk.mirror.completion import Completion
 from backend.services.clerk.sessions import LiveSessions
 from backend.services.clerk.webhooks.signature import WebhookVerifier
 from backend.services.core.clerk_service import ClerkService
-from backend.services.core.jwks import MAX_SET_BYTES
+from backend.services.core.public_keys import MAX_SET_BYTES
 from backend.services.encryption import Encryption
 from backend.services.readiness import Readiness
 from config import Settings

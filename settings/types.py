@@ -38,6 +38,12 @@ def _check_http_url(url: str) -> str:
     return url
 
 
+def _check_directory(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("must be a path that begins with /")
+    return path
+
+
 def _check_issuer(url: str) -> str:
     if url.endswith("/"):
         raise ValueError("is compared as a text: write it without the closing slash")
@@ -186,6 +192,7 @@ def _check_pepper(secret: SecretStr) -> SecretStr:
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_database_url)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+Directory = Annotated[str, AfterValidator(_check_directory)]
 SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
 InstanceId = Annotated[str, AfterValidator(_check_instance_id)]
 ApiKeyPrefix = Annotated[str, AfterValidator(_check_api_key_prefix)]

@@ -10,7 +10,9 @@ import pytest
 import requests
 
 from backend.services.clerk.client.http import get_json
-from backend.services.core.jwks import MAX_SET_BYTES, RemoteKeySet
+from backend.services.core.jwks import RemoteKeySet
+from backend.services.core.key_file import KeyFile
+from backend.services.core.public_keys import MAX_SET_BYTES
 from tests.session_tokens.key_servers import FAILURES, redirect_to
 from tests.support.attacks import PATH, check_refusal, forge
 from tests.support.clerk import Instance, KeyServer
@@ -133,7 +135,7 @@ class TestStale:
         now = 0.0
         fetch = partial(get_json, max_bytes=MAX_SET_BYTES)
         with KeyServer(clerk.jwk) as keys:
-            known = RemoteKeySet(keys.url, 1, fetch, clock=lambda: now)
+            known = RemoteKeySet(keys.url, 1, fetch, KeyFile("/dev/null", keys.url), clock=lambda: now)
             key = known.get(clerk.kid)
             for failure in ("500", "empty object", "200 MB", "hang"):
                 keys.answer = FAILURES[failure]

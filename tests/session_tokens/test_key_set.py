@@ -11,6 +11,7 @@ from backend.errors import AppError, ErrorCode
 from backend.services.clerk.client.http import FetchError
 from backend.services.core import jwks
 from backend.services.core.jwks import RemoteKeySet
+from backend.services.core.key_file import KeyFile
 from tests.support.clerk import Instance
 
 DAY = 86_400.0
@@ -19,6 +20,7 @@ NO_KEYS: tuple[object, ...] = (
     {"keys": [None, 7, "x", [], {}, {"kty": "oct", "kid": "x", "k": "AAAA"}]},
 )
 LIFETIME = 3600.0
+URL = "https://clerk.test/jwks"
 # Longer than any wait here should last, so that a fault fails and does not hang.
 PATIENCE = 5.0
 
@@ -40,10 +42,11 @@ class Source:
         self.gate.set()
         self.asked = threading.Semaphore(0)
         self.answered = threading.Semaphore(0)
-        self.keys = RemoteKeySet("https://clerk.test/jwks", LIFETIME, fetch=self._fetch, clock=lambda: self.now)
+        nowhere = KeyFile("/dev/null", URL)
+        self.keys = RemoteKeySet(URL, LIFETIME, self._fetch, nowhere, clock=lambda: self.now)
 
     def _fetch(self, url: str) -> object:
-        assert url == "https://clerk.test/jwks"
+        assert url == URL
         self.fetches += 1
         self.asked.release()
         answer = self.answer
@@ -72,6 +75,12 @@ class Source:
         raise AssertionError("it never came")
 
 
+def join_fetches() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "jwks":
+            thread.join(PATIENCE)
+
+
 @pytest.fixture
 def source() -> Source:
     return Source()
@@ -81,6 +90,9 @@ def source() -> Source:
 def warm() -> Source:
     source = Source()
     source.keys.check()
+    # So that a test that waits for a fetch does not find this one.
+    assert source.asked.acquire(timeout=PATIENCE)
+    assert source.answered.acquire(timeout=PATIENCE)
     return source
 
 
@@ -236,10 +248,7 @@ class TestFailure:
         source.answer = set_of(ONE)
         source.now += 2
         assert source.code(ONE.kid) is None
-        # The traceback of the thread must come while this test still allows it.
-        for thread in threading.enumerate():
-            if thread.name == "jwks":
-                thread.join(PATIENCE)
+        join_fetches()  # the traceback of the thread must come while this test still allows it
 
 
 class TestLateFetch:
@@ -266,6 +275,47 @@ class TestLateFetch:
         assert source.answered.acquire(timeout=PATIENCE)
         assert source.code(TWO.kid) is None
         assert source.code(ONE.kid) is ErrorCode.JWK_KID_MISMATCH
+
+
+class TestEndOfAnAttempt:
+    """The back-off counts from there, however late the end is noticed: it is never begun again without a fetch."""
+
+    @pytest.fixture
+    def hanging(self, warm: Source) -> Source:
+        """The refresh ahead hangs, and nobody waits for it."""
+        warm.gate.clear()
+        warm.answer = FetchError("took too long")
+        warm.now += LIFETIME * 0.9
+        assert warm.code(ONE.kid) is None
+        warm.wait_until(lambda: warm.fetches == 2)
+        return warm
+
+    @pytest.mark.parametrize("noticed", [3, 20, 29.9])
+    def test_that_comes_late(self, hanging: Source, noticed: float) -> None:
+        hanging.now += noticed
+        hanging.gate.set()
+        join_fetches()
+        self._check_that_33_seconds_are_enough(hanging, noticed)
+
+    @pytest.mark.parametrize("noticed", [3.1, 20, 29.9])
+    def test_that_never_comes(self, hanging: Source, noticed: float) -> None:
+        late = hanging.gate
+        hanging.now += noticed
+        self._check_that_33_seconds_are_enough(hanging, noticed)
+        late.set()
+        join_fetches()
+        assert hanging.code(TWO.kid) is None
+
+    def _check_that_33_seconds_are_enough(self, source: Source, passed: float) -> None:
+        assert source.code("unknown") is ErrorCode.JWKS_UNAVAILABLE
+        source.now += 32.9 - passed
+        assert source.code("unknown") is ErrorCode.JWKS_UNAVAILABLE
+        assert source.fetches == 2
+        source.answer, source.gate = set_of(ONE, TWO), threading.Event()
+        source.gate.set()
+        source.now += 0.2
+        assert source.code(TWO.kid) is None
+        assert source.fetches == 3
 
 
 class TestObjects:

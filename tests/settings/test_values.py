@@ -89,6 +89,7 @@ WRONG: dict[str, list[str]] = {
     ],
     "CLERK_MISSING_AZP": ["yes", "Allow", "true", SECRET],
     "CLERK_JWKS_TTL": ["-1", "86401", "1.5", "an hour", SECRET],
+    "CLERK_JWKS_DIR": ["keys", "./keys", "~/keys", SECRET],
     "CORS_ORIGINS": [*("*", "null", "https://*.example.com", "https://a.example/", "https://a.example:80/x", SECRET)],
     "API_KEY_PREFIX": [
         *("ak", "mt", "oat", "sk_test", "sk_live", "Sk", "sk-app", "sk_", "_sk", "sk__app", "1sk", "a" * 21),

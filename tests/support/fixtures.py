@@ -120,14 +120,15 @@ StartApp = Callable[..., Server]
 
 
 @pytest.fixture(scope="session")
-def start_app(settings: dict[str, str]) -> StartApp:
+def start_app(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> StartApp:
     """An application in this process, asked like a server: `start_app(CLERK_AUDIENCE="x")`. It logs nowhere.
 
     A tenth of a second, where a server takes two: for what the worker process has no part in.
     """
 
     def start(**changes: str) -> Server:
-        return in_process(make_app({name: value for name, value in (settings | changes).items() if value}))
+        own = {"CLERK_JWKS_DIR": str(tmp_path_factory.mktemp("app")), **settings, **changes}
+        return in_process(make_app({name: value for name, value in own.items() if value}))
 
     return start
 

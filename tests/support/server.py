@@ -140,7 +140,7 @@ def running_server(
     command = [sys.executable, "-m", "gunicorn", app, "-c", config, "-b", f"127.0.0.1:{port}", "-w", str(workers)]
     if certificate:
         command += ["--certfile", str(certificate)]
-    environment = clean_environment(**settings)
+    environment = clean_environment(**{"CLERK_JWKS_DIR": str(folder), **settings})
     if project != PROJECT:
         environment = {name: value for name, value in environment.items() if value}
     with log.open("wb") as output:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 from backend.errors import AppError, ErrorCode
 from backend.services.core.claims import SKEW_SECONDS, ClaimRules, SessionClaims, check_claims
 from backend.services.core.jwks import Fetch, KeySource, PemKey, RemoteKeySet
+from backend.services.core.key_file import KeyFile
 from backend.services.core.public_keys import PublicKey, is_signed, usable_keys
 from backend.services.core.token_form import parse_token
 from config import Settings
@@ -41,8 +42,12 @@ class ClerkService:
     @classmethod
     def from_settings(cls, settings: Settings, fetch: Fetch) -> Self:
         """`fetch`: how a JWK set is fetched, where the settings name no key."""
-        pem = settings.clerk_jwt_key
-        keys = PemKey(pem) if pem else RemoteKeySet(settings.jwks_url, settings.clerk_jwks_ttl, fetch)
+        pem, url = settings.clerk_jwt_key, settings.jwks_url
+        keys: KeySource = (
+            PemKey(pem)
+            if pem
+            else RemoteKeySet(url, settings.clerk_jwks_ttl, fetch, KeyFile(settings.clerk_jwks_dir, url))
+        )
         rules = ClaimRules(
             issuers=frozenset(settings.issuers),
             authorized_parties=frozenset(settings.clerk_authorized_parties),

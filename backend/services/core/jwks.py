@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 from backend.errors import AppError, ErrorCode
+from backend.services.core.key_file import KeyFile
 from backend.services.core.public_keys import Keys, PublicKey, load_pem, usable_keys
 
-MAX_SET_BYTES = 65_536
 FETCH_SECONDS = 3.0  # one that takes longer counts as failed, whatever the server at the other end does
 REFRESH_AHEAD = 0.8  # of the lifetime: from here on one fetch runs beside the requests
 STALE_SECONDS = 86_400  # past the lifetime: a key that was good is still used while Clerk cannot be reached
@@ -40,24 +40,40 @@ class PemKey:
         return
 
 
+class _Attempt:
+    """A fetch that is running. It ends with its thread, or when somebody finds that its time is over."""
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.ended = threading.Event()
+
+    @property
+    def ends_at(self) -> float:
+        return self.started_at + FETCH_SECONDS
+
+
 class RemoteKeySet:
     """Clerk's JWK set: refreshed ahead of expiry, shared by all threads, used stale when Clerk is away.
 
     A fetch runs in a thread of its own, so that no caller ever waits longer than FETCH_SECONDS, whatever the server at
-    the other end does. A forged token never starts one: only time or an unknown key id does.
+    the other end does. A forged token never starts one: only time or an unknown key id does. What one worker fetches
+    the others take from the file.
     """
 
-    def __init__(self, url: str, lifetime: float, fetch: Fetch, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, url: str, lifetime: float, fetch: Fetch, file: KeyFile, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._url = url
         self._lifetime = lifetime
         self._fetch = fetch
+        self._file = file
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: Keys = {}
         self._loaded_at = -math.inf
         self._failed_at: float | None = None  # None once a fetch has succeeded since
-        self._started_at = -math.inf
-        self._running: threading.Event | None = None  # set when the fetch that is running has ended
+        self._attempt: _Attempt | None = None
+        self._take_kept(None)
 
     @property
     def loaded(self) -> Keys:
@@ -69,7 +85,7 @@ class RemoteKeySet:
         key = _find(self._current(), kid)
         if key is None:
             # Perhaps it is new: ask again, unless the set is. After a failure nobody knows: 503.
-            self._start_fetch(min_age=UNKNOWN_KID_COOLDOWN)
+            self._start_fetch(UNKNOWN_KID_COOLDOWN)
             self._wait()
             if self._failed_at is not None:
                 raise _unavailable()
@@ -89,7 +105,7 @@ class RemoteKeySet:
         age = self._clock() - self._loaded_at
         if age < self._lifetime * REFRESH_AHEAD:
             return self._keys
-        is_started = self._start_fetch()
+        is_started = self._start_fetch(self._lifetime * REFRESH_AHEAD)
         # Past the lifetime the one who refreshes waits for it, while the rest use the old set. Without one all wait.
         if not self._keys or (is_started and age >= self._lifetime):
             self._wait()
@@ -97,50 +113,73 @@ class RemoteKeySet:
             raise _unavailable()
         return self._keys
 
-    def _start_fetch(self, min_age: float = 0) -> bool:
-        """Start one, unless another is running, the last failure is too fresh or the set is younger than `min_age`."""
-        now = self._clock()
-        backoff = WARM_BACKOFF if self._keys else COLD_BACKOFF
+    def _start_fetch(self, max_age: float) -> bool:
+        """Start one, unless another is running, the last failure is too fresh or the set is younger than `max_age`."""
+        late = self._attempt
+        if late is not None and self._clock() > late.ends_at:
+            self._end(late, is_good=False)
         with self._lock:
-            is_running = self._running is not None and now - self._started_at <= FETCH_SECONDS
+            now = self._clock()
+            backoff = WARM_BACKOFF if self._keys else COLD_BACKOFF
             has_just_failed = self._failed_at is not None and now - self._failed_at < backoff
-            if is_running or has_just_failed or now - self._loaded_at < min_age:
+            if self._attempt is not None or has_just_failed or now - self._loaded_at < max_age:
                 return False
-            self._started_at = now
-            self._running = running = threading.Event()
-        threading.Thread(target=self._load, args=(running,), name="jwks", daemon=True).start()
+            self._attempt = attempt = _Attempt(now)
+        threading.Thread(target=self._load, args=(attempt, max_age), name="jwks", daemon=True).start()
         return True
 
     def _wait(self) -> None:
-        """Wait for the fetch that is running, at most FETCH_SECONDS; a late one is abandoned and counts as failed."""
-        running = self._running
-        if running is not None and not running.wait(FETCH_SECONDS):
-            self._finish(running, {})
+        """Wait for the fetch that is running until its time is over; a late one is abandoned and counts as failed."""
+        attempt = self._attempt
+        if attempt is not None and not attempt.ended.wait(attempt.ends_at - self._clock()):
+            self._end(attempt, is_good=False)
 
-    def _load(self, running: threading.Event) -> None:
-        keys: Keys = {}
+    def _load(self, attempt: _Attempt, max_age: float) -> None:
+        """Take what another worker has fetched lately, else fetch; what another could not get a moment ago neither."""
+        is_good = False
         try:
-            keys = usable_keys(self._fetch(self._url))
-            if not keys:
-                log.warning("The JWK set at %s holds no usable key.", self._url)
+            with self._file.alone() as has_waited:
+                loaded_at = self._take_kept(attempt)
+                is_good = self._clock() - loaded_at < max_age or loaded_at >= attempt.started_at
+                if not is_good and not has_waited:
+                    document = self._fetch(self._url)
+                    keys = usable_keys(document)
+                    is_good = self._take(attempt, keys, self._clock())
+                    if is_good:
+                        self._file.write(document)
+                    if not keys:
+                        log.warning("The JWK set at %s holds no usable key.", self._url)
         except OSError as error:
             log.warning("The JWK set at %s could not be fetched: %s.", self._url, error)
         finally:
-            self._finish(running, keys)
+            self._end(attempt, is_good=is_good)
 
-    def _finish(self, running: threading.Event, keys: Keys) -> None:
-        """Take over the keys; without any note the failure: an empty response never empties the set."""
+    def _take_kept(self, attempt: _Attempt | None) -> float:
+        """Take over the set in the file, however old, if ours is older. Returns when it was fetched."""
+        keys, age = self._file.read()
+        loaded_at = self._clock() - age
+        self._take(attempt, keys, loaded_at)
+        return loaded_at
+
+    def _take(self, attempt: _Attempt | None, keys: Keys, loaded_at: float) -> bool:
+        """Take over keys that are newer than ours: an empty set never empties ours, nor does what came too late."""
         with self._lock:
-            if self._running is running:
-                now = self._clock()
-                self._failed_at = None if keys else now
-                if keys:
-                    # The objects of keys that are still the same are kept: remembered tokens are tied to them.
-                    known = self._keys
-                    self._keys = {kid: known[kid] if known.get(kid) == key else key for kid, key in keys.items()}
-                    self._loaded_at = now
-                self._running = None  # last: whoever finds none running takes what is there
-        running.set()
+            oldest = max(self._loaded_at, self._clock() - self._lifetime - STALE_SECONDS)
+            if self._attempt is not attempt or not keys or loaded_at < oldest:
+                return False
+            # The objects of keys that are still the same are kept: remembered tokens are tied to them.
+            known = self._keys
+            self._keys = {kid: known[kid] if known.get(kid) == key else key for kid, key in keys.items()}
+            self._loaded_at = loaded_at
+            return True
+
+    def _end(self, attempt: _Attempt, *, is_good: bool) -> None:
+        """The back-off counts from here, or from the end of the time for a fetch: found later, it has begun already."""
+        with self._lock:
+            if self._attempt is attempt:
+                self._failed_at = None if is_good else min(self._clock(), attempt.ends_at)
+                self._attempt = None  # last: whoever finds none takes what is there
+        attempt.ended.set()
 
 
 KeySource = PemKey | RemoteKeySet

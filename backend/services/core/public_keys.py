@@ -15,6 +15,7 @@ _RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 
 MAX_BITS = 8192  # a larger one only costs time: verification grows with the square of the size
 MAX_KEYS = 20
+MAX_SET_BYTES = 65_536  # as it is fetched, and as it is kept in a file
 
 PublicKey = RSAPublicKey
 Keys = Mapping[str, PublicKey]
