@@ -43,6 +43,7 @@ class ErrorCode(StrEnum):
     INSUFFICIENT_SCOPE = "insufficient-scope", HTTPStatus.FORBIDDEN
     CSRF = "csrf", HTTPStatus.FORBIDDEN
     QUOTA_EXCEEDED = "quota-exceeded", HTTPStatus.PAYMENT_REQUIRED
+    RATE_LIMITED = "rate-limited", HTTPStatus.TOO_MANY_REQUESTS
     NOT_FOUND = "not-found", HTTPStatus.NOT_FOUND
     METHOD_NOT_ALLOWED = "method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED
     CONFLICT = "conflict", HTTPStatus.CONFLICT
@@ -69,13 +70,14 @@ class ErrorCode(StrEnum):
 
 
 RETRY_AFTER_SECONDS = 5
+RETRIABLE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
 class AppError(Exception):
     """A refusal the client is told about.
 
     `detail` is for people and holds nothing of the request: no token, no secret, no e-mail address. `members` are
-    further members of the problem document, for programs. `retry_after`: seconds, for a 503.
+    further members of the problem document, for programs. `retry_after`: seconds, for a 429 or 503.
     """
 
     def __init__(
@@ -94,13 +96,13 @@ class AppError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """RFC 6750 for a refused credential or scope, Retry-After where the trouble is ours and passing."""
+        """RFC 6750 for a refused credential or scope, Retry-After where waiting helps."""
         if self.code.status == HTTPStatus.UNAUTHORIZED:
             challenge = f'Bearer error="invalid_token", error_description="{self.code.value}"'
             return {"WWW-Authenticate": challenge}
         if self.code is ErrorCode.INSUFFICIENT_SCOPE:
             return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
-        if self.code.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if self.code.status in RETRIABLE:
             return {"Retry-After": str(self.retry_after)}
         return {}
 

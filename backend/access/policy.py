@@ -17,7 +17,7 @@ from backend.access.identity import ANONYMOUS, Identity
 from backend.errors import AppError, ErrorCode
 from backend.models.roles_plans_scopes import Plan, Role, Scope
 from backend.services.audit import Actor
-from backend.services.clerk.sessions import LiveSessions
+from backend.services.clerk.sessions import LiveSessions, session_ended
 from backend.services.users.accounts import Account
 
 P = ParamSpec("P")
@@ -107,10 +107,17 @@ class Access:
             self.check_live_session(identity.session_id)
 
     def check_live_session(self, session_id: str | None) -> None:
-        """Ask Clerk whether this session of the caller goes on. Raises AppError: 401 if not, 503 if Clerk is away."""
+        """Ask Clerk whether this session goes on, if it is the one that the caller's token names.
+
+        Raises AppError: 401 if it does not or is another one, 429 for who asks too often, 503 if Clerk is away.
+        """
+        identity = get_caller()
         if session_id is None:
             raise AppError(ErrorCode.SESSION_REVOKED, "The token belongs to no session. Sign in again.")
-        self.live_sessions.check(session_id, get_caller().clerk_user_id or "")
+        if session_id != identity.session_id:
+            # Clerk counts our calls: whoever could ask for invented ids would spend what all others need.
+            raise session_ended()
+        self.live_sessions.check(session_id, identity.clerk_user_id or "")
 
 
 def policies_of(app: Flask) -> dict[str, Policy]:

@@ -25,7 +25,7 @@ def revoke(body: Nothing) -> None:  # noqa: ARG001 - nothing but an empty one is
     session_id = identity.session_id
     if session_id is None:
         raise AppError(ErrorCode.FORBIDDEN, "The token belongs to no session.")
-    current_services().live_sessions.revoke(session_id)
+    current_services().live_sessions.revoke(session_id, identity.clerk_user_id or "")
     actor = current_actor()
 
     def end_here(connection: Connection) -> None:

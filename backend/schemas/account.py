@@ -105,7 +105,7 @@ class GreetingQuery(Query):
     """A name that it does not know is refused: nobody would be asked of a misspelt session_id."""
 
     session_id: Omittable[str] = Field(
-        default=None, description="A session of the caller: Clerk itself is asked whether it goes on."
+        default=None, description="The session that the token belongs to: Clerk itself is asked whether it goes on."
     )
 
 

@@ -110,16 +110,25 @@ class TestCompletion:
         assert sql.value("SELECT count(*) FROM users") == 1
 
     def test_useless_answer(self, asking: Server, clerk: Instance, api: ApiServer, sql: Sql) -> None:
-        for answer in USELESS:
+        for number, answer in enumerate(USELESS):
+            user = f"user_{number}"  # each may make us ask only so often
             sql.empty_all()
             api.asked.clear()
             api.answer = answer
-            assert asking.get("/auth/me", clerk.token(sub="user_1")).status_code == 200
+            assert asking.get("/auth/me", clerk.token(sub=user)).status_code == 200
             # A kept connection may have been closed before it was used: that is tried once more.
             assert len(api.asked) == (2 if answer is hang_up else 1)
             row = sql.row("SELECT clerk_user_id, first_name, clerk_updated_at FROM users")
-            assert row == {"clerk_user_id": "user_1", "first_name": None, "clerk_updated_at": None}
+            assert row == {"clerk_user_id": user, "first_name": None, "clerk_updated_at": None}
             assert sql.value("SELECT count(*) FROM subscriptions") == 1
+
+    def test_asked_too_often(self, asking: Server, clerk: Instance, api: ApiServer, sql: Sql) -> None:
+        """A user who is new again and again, as no real one is: the request goes on without Clerk."""
+        api.answer = answer_with({}, 500)
+        for _ in range(40):
+            sql.empty_all()
+            assert asking.get("/auth/me", clerk.token(sub="user_often")).status_code == 200
+        assert 10 <= len(api.asked) < 40
 
     def test_time_that_lies_ahead(
         self, asking: Server, clerk: Instance, api: ApiServer, deliver: Deliver, sql: Sql

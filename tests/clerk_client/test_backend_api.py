@@ -4,21 +4,26 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from backend.errors import AppError, ErrorCode
+from backend.services.clerk.client import call_budget
 from backend.services.clerk.client.backend_api import BackendApi
+from backend.services.clerk.client.call_budget import CALLS_AT_ONCE
 from backend.services.clerk.client.http import FetchError
 from tests.support.clerk_api import SECRET_KEY, ApiServer, Handler, answer_with, refuse_with
 
 CALLS: dict[str, Callable[[BackendApi, str], object]] = {
     "GET /v1/users/{}": BackendApi.get_user,
-    "POST /v1/users/{}/ban": BackendApi.ban_user,
-    "POST /v1/users/{}/unban": BackendApi.unban_user,
-    "GET /v1/sessions/{}": BackendApi.get_session,
-    "POST /v1/sessions/{}/revoke": BackendApi.revoke_session,
+    "POST /v1/users/{}/ban": lambda api, user: api.ban_user(user, 1),
+    "POST /v1/users/{}/unban": lambda api, user: api.unban_user(user, 1),
+    "GET /v1/sessions/{}": lambda api, session: api.get_session(session, "user_1"),
+    "POST /v1/sessions/{}/revoke": lambda api, session: api.revoke_session(session, "user_1"),
 }
+PURPOSES = {call: "ban" if call.endswith("ban") else call for call in CALLS}
 
 
 class TestCalls:
@@ -48,7 +53,7 @@ class TestCalls:
     @pytest.mark.parametrize("identifier", ["", ".", ".."])
     def test_no_other_resource(self, clerk_server: ApiServer, api: BackendApi, identifier: str) -> None:
         with pytest.raises(FetchError) as caught:
-            api.ban_user(identifier)
+            api.ban_user(identifier, 1)
         assert caught.value.status == 404
         assert clerk_server.asked == []
 
@@ -96,18 +101,29 @@ class TestRetryAfter:
         now = [1000.0]
         api = BackendApi(clerk_server.url, SECRET_KEY, clock=lambda: now[0])
         clerk_server.answer = refuse_with("too_many_requests", status, Retry_After=str(told))
-        for passed, call in enumerate((api.get_user, api.get_user, api.get_session)):
+        for passed, user in enumerate(("user_1", "user_1", "user_2")):
             now[0] = 1000.0 + passed
             with pytest.raises(FetchError) as caught:
-                call("id_1")
+                api.get_user(user)
             expected = pause - passed if passed else told
             assert (caught.value.status, caught.value.retry_after) == (status, expected)
         assert len(clerk_server.asked) == 1
         clerk_server.answer = answer_with({})
-        # Whoever asks too much keeps nobody from ending a session or banning a user.
-        assert api.revoke_session("sess_1") == {}
         now[0] = 1000.0 + pause
         assert api.get_user("user_1") == {}
+
+    @pytest.mark.parametrize("paused", CALLS)
+    def test_stops_no_other_purpose(self, clerk_server: ApiServer, api: BackendApi, paused: str) -> None:
+        clerk_server.answer = refuse_with("too_many_requests", 429, Retry_After="60")
+        with pytest.raises(FetchError):
+            CALLS[paused](api, "id_1")
+        clerk_server.answer = answer_with({})
+        for call, purpose in PURPOSES.items():
+            if purpose != PURPOSES[paused]:
+                assert CALLS[call](api, "id_1") == {}
+            else:
+                with pytest.raises(FetchError, match="asked us to wait"):
+                    CALLS[call](api, "id_1")
 
     @pytest.mark.parametrize(
         "answer",
@@ -144,3 +160,65 @@ class TestRetryAfter:
         with pytest.raises(FetchError) as caught:
             api.get_user("user_1")
         assert caught.value.retry_after == 30
+
+
+class TestBudget:
+    @pytest.fixture
+    def now(self) -> list[float]:
+        return [1000.0]
+
+    @pytest.fixture
+    def api(self, clerk_server: ApiServer, now: list[float]) -> BackendApi:
+        return BackendApi(clerk_server.url, SECRET_KEY, clock=lambda: now[0])
+
+    def _refused_after(self, call: Callable[[], object], most: int = 100) -> tuple[int, int]:
+        """How many calls pass, and the seconds that the first one beyond is told to wait."""
+        for passed in range(most):
+            try:
+                call()
+            except AppError as error:
+                refusal = error
+            else:
+                continue
+            assert refusal.code is ErrorCode.RATE_LIMITED
+            return passed, int(refusal.headers["Retry-After"])
+        return most, 0
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_bounds_one_caller(self, clerk_server: ApiServer, api: BackendApi, now: list[float], call: str) -> None:
+        spend = partial(CALLS[call], api, "user_1")
+        assert self._refused_after(spend) == (CALLS_AT_ONCE, 1)
+        assert len(clerk_server.asked) == CALLS_AT_ONCE
+        now[0] += 1
+        assert self._refused_after(spend) == (1, 1)
+        now[0] += 3.5
+        assert self._refused_after(spend) == (3, 1)
+        now[0] += 3600
+        assert self._refused_after(spend) == (CALLS_AT_ONCE, 1)
+
+    def test_no_other_caller_and_no_other_purpose(self, api: BackendApi) -> None:
+        assert self._refused_after(lambda: api.get_session("sess_1", "user_1")) == (CALLS_AT_ONCE, 1)
+        assert [
+            api.get_session("sess_1", "user_2"),
+            api.revoke_session("sess_1", "user_1"),
+            api.get_user("user_1"),
+            api.ban_user("user_1", "user_1"),
+        ] == [{"id": "x"}] * 4
+
+    def test_an_operator_has_none(self, api: BackendApi) -> None:
+        assert self._refused_after(lambda: api.ban_user("user_1", None), 30) == (30, 0)
+
+    def test_bounded(self, api: BackendApi, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(call_budget, "MAX_CALLERS", 2)
+        whole = (CALLS_AT_ONCE, 1)
+        for user, expected in (("1", whole), ("2", whole), ("1", (0, 1)), ("3", whole), ("2", (0, 1)), ("1", whole)):
+            assert self._refused_after(partial(api.get_user, user)) == expected
+
+    def test_a_pause_costs_nothing(self, clerk_server: ApiServer, api: BackendApi, now: list[float]) -> None:
+        clerk_server.answer = refuse_with("too_many_requests", 429, Retry_After="5")
+        for _ in range(30):
+            with pytest.raises(FetchError):
+                api.get_user("user_1")
+        clerk_server.answer = answer_with({})
+        now[0] += 5
+        assert self._refused_after(lambda: api.get_user("user_1")) == (CALLS_AT_ONCE, 1)

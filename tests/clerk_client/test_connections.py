@@ -19,8 +19,14 @@ from tests.support.certificates import make_certificate
 from tests.support.clerk_api import SECRET_KEY, ApiServer, Handler, answer_with, hang_up, refuse_with
 from tests.support.server import PROJECT
 
-CALLS = pytest.mark.parametrize("call", [BackendApi.get_user, BackendApi.ban_user])
 Call = Callable[[BackendApi, str], object]
+
+
+def ban_user(api: BackendApi, clerk_user_id: str) -> object:
+    return api.ban_user(clerk_user_id, None)
+
+
+CALLS = pytest.mark.parametrize("call", [BackendApi.get_user, ban_user])
 
 
 def then_close(handler: Handler) -> None:
@@ -44,8 +50,9 @@ class TestKept:
             with pytest.raises(FetchError):
                 api.get_user("user_1")
         clerk_server.answer = answer_with({})
-        for call in (api.get_user, api.ban_user, api.unban_user, api.get_session, api.revoke_session):
-            assert call("id_1") == {}
+        for call in (api.ban_user, api.unban_user, api.get_session, api.revoke_session):
+            assert call("id_1", "user_1") == {}
+        assert api.get_user("user_1") == {}
         assert (len(clerk_server.asked), clerk_server.connections) == (10, 1)
 
     def test_not_after_too_much(self, clerk_server: ApiServer, api: BackendApi) -> None:

@@ -83,5 +83,5 @@ class TestRequestDeadline:
     def test_is_over(self, clerk_server: ApiServer, api: BackendApi) -> None:
         """Nothing is sent any more."""
         with request(-1), pytest.raises(FetchError, match="too long"):
-            api.revoke_session("sess_1")
+            api.revoke_session("sess_1", "user_1")
         assert clerk_server.asked == []

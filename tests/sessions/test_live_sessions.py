@@ -62,7 +62,7 @@ class TestCheck:
     def test_no_session_id(self, clerk_server: ApiServer, sessions: LiveSessions, session_id: str) -> None:
         """Refused without asking."""
         assert told(refusal(sessions, session_id)) == ENDED
-        assert sessions.revoke(session_id) is None
+        assert sessions.revoke(session_id, USER) is None
         assert clerk_server.asked == []
 
     def test_session_id(self) -> None:
@@ -74,7 +74,7 @@ class TestRevoke:
     def test_active(self, clerk_server: ApiServer, sessions: LiveSessions) -> None:
         """Refused from then on without another call, whatever Clerk's next answer would be."""
         clerk_server.answer = session("revoked")
-        revoked = sessions.revoke(SESSION)
+        revoked = sessions.revoke(SESSION, USER)
         assert revoked is not None
         assert (revoked["id"], revoked["status"]) == (SESSION, "revoked")
         clerk_server.answer = session()
@@ -87,7 +87,7 @@ class TestRevoke:
     )
     def test_gone(self, clerk_server: ApiServer, sessions: LiveSessions, answer: Any) -> None:
         clerk_server.answer = answer
-        assert sessions.revoke(SESSION) is None
+        assert sessions.revoke(SESSION, USER) is None
         clerk_server.answer = session()
         assert told(refusal(sessions)) == ENDED
         assert len(clerk_server.asked) == 1
@@ -95,7 +95,7 @@ class TestRevoke:
     def test_another_session(self, clerk_server: ApiServer, sessions: LiveSessions) -> None:
         clerk_server.answer = session("revoked", session_id="sess_2")
         with pytest.raises(AppError, match="clerk-unavailable"):
-            sessions.revoke(SESSION)
+            sessions.revoke(SESSION, USER)
         clerk_server.answer = session()
         sessions.check(SESSION, USER)
 
@@ -112,7 +112,10 @@ class TestOutage:
     ) -> None:
         monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.3)
         clerk_server.answer = OUTAGES[outage]
-        asking: list[Callable[[], object]] = [lambda: sessions.check(SESSION, USER), lambda: sessions.revoke(SESSION)]
+        asking: list[Callable[[], object]] = [
+            lambda: sessions.check(SESSION, USER),
+            lambda: sessions.revoke(SESSION, USER),
+        ]
         for ask in asking:
             caplog.clear()
             with pytest.raises(AppError) as caught:
@@ -139,7 +142,7 @@ class TestOutage:
         assert (error.code, "CLERK_SECRET_KEY" in error.detail) == (ErrorCode.CLERK_UNAVAILABLE, True)
         assert "CLERK_SECRET_KEY" in caplog.text
         with pytest.raises(AppError, match="clerk-unavailable"):
-            sessions.revoke(SESSION)
+            sessions.revoke(SESSION, USER)
         assert clerk_server.asked == []
 
     def test_retry_after(self, clerk_server: ApiServer, sessions: LiveSessions, clock: Clock) -> None:

@@ -88,7 +88,7 @@ class TestMemory:
                 clock.now += step
             elif step == "revoke":
                 with suppress(AppError):
-                    sessions.revoke(name)
+                    sessions.revoke(name, USER)
                 if truth[name] != "away":
                     over_until[name] = clock.now + NEGATIVE_SECONDS
             else:

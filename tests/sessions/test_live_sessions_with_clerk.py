@@ -26,7 +26,7 @@ class TestWithClerk:
         sessions = LiveSessions(api)
         assert told(refusal(sessions, sign_in[1], clerk_id("user"))) == ENDED
         assert told(refusal(sessions, clerk_id("sess"), sign_in[0])) == ENDED
-        assert sessions.revoke(clerk_id("sess")) is None
+        assert sessions.revoke(clerk_id("sess"), sign_in[0]) is None
 
     @pytest.mark.parametrize("path", ["/v1/sessions/{}/revoke", "/emulator/sessions/{}/end"])
     def test_over(self, emulator: EmulatorProcess, api: BackendApi, sign_in: tuple[str, str], path: str) -> None:
@@ -39,18 +39,18 @@ class TestWithClerk:
     def test_revoke(self, api: BackendApi, sign_in: tuple[str, str]) -> None:
         user_id, session_id = sign_in
         for sessions in (LiveSessions(api), LiveSessions(api)):
-            revoked = sessions.revoke(session_id)
+            revoked = sessions.revoke(session_id, user_id)
             assert revoked is not None
             assert (revoked["object"], revoked["status"]) == ("session", "revoked")
         assert told(refusal(LiveSessions(api), session_id, user_id)) == ENDED
 
     def test_ban(self, api: BackendApi, sign_in: tuple[str, str]) -> None:
         user_id, session_id = sign_in
-        banned = api.ban_user(user_id)
+        banned = api.ban_user(user_id, None)
         assert isinstance(banned, dict)
         assert banned["banned"]
         assert told(refusal(LiveSessions(api), session_id, user_id)) == ENDED
-        unbanned = api.unban_user(user_id)
+        unbanned = api.unban_user(user_id, None)
         assert isinstance(unbanned, dict)
         assert not unbanned["banned"]
         assert unbanned == api.get_user(user_id)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
+import requests
 
 from tests.emulator.harness import EmulatorProcess
 from tests.support.caller import is_problem
-from tests.support.clerk import Instance, clerk_id
-from tests.support.clerk_api import SECRET_KEY, ApiServer, refuse_with
+from tests.support.clerk import Instance, clerk_id, session_data
+from tests.support.clerk_api import SECRET_KEY, ApiServer, answer_with, refuse_with
 from tests.support.database import Sql
 from tests.support.fixtures import StartServer
 from tests.support.server import Server
@@ -53,17 +54,17 @@ class TestProtected:
         answer = server.get("/protected", visitor.token)
         assert (answer.status_code, answer.json()["session_id"]) == (200, None)
 
-    def test_active(self, live: Server, emulator: EmulatorProcess, visitor: Visitor) -> None:
-        """Also another session of the same user."""
-        for session in (visitor.session, emulator.create_session(visitor.user)["id"]):
-            answer = live.get(f"/protected?session_id={session}", visitor.token)
-            assert (answer.status_code, answer.json()["session_id"]) == (200, session)
-            assert answer.json()["message"].startswith("Hello ")
+    def test_active(self, live: Server, visitor: Visitor) -> None:
+        answer = live.get(f"/protected?session_id={visitor.session}", visitor.token)
+        assert (answer.status_code, answer.json()["session_id"]) == (200, visitor.session)
+        assert answer.json()["message"].startswith("Hello ")
 
-    def test_somebody_elses_is_as_one_that_never_was(self, live: Server, visit: Visit) -> None:
+    def test_any_other_is_as_one_that_never_was(self, live: Server, emulator: EmulatorProcess, visit: Visit) -> None:
+        """Somebody else's, and one of the caller's that the token does not name."""
         me, other = visit(), visit()
         bodies = []
-        for session in (other.session, clerk_id("sess"), "sess_x", "", "null", "../users", "sess_1%00"):
+        mine = emulator.create_session(me.user)["id"]
+        for session in (other.session, mine, clerk_id("sess"), "sess_x", "", "null", "../users", "sess_1%00"):
             answer = live.get(f"/protected?session_id={session}", me.token)
             is_problem(answer, 401, "session-revoked")
             bodies.append({**answer.json(), "request_id": ""})
@@ -90,6 +91,50 @@ class TestProtected:
                 is_problem(answer, 503, "clerk-unavailable")
                 assert int(answer.headers["Retry-After"]) > 0
                 assert api.asked, status
+
+
+class TestAskingTooMuch:
+    """Clerk counts our calls together: what one user spends, all others lack."""
+
+    @pytest.fixture
+    def clerk_api(self) -> Iterator[ApiServer]:
+        with ApiServer() as running:
+            yield running
+
+    @pytest.fixture
+    def asking(self, start_server: StartServer, clerk_api: ApiServer) -> Iterator[Server]:
+        with start_server(CLERK_API_URL=clerk_api.url, CLERK_SECRET_KEY=SECRET_KEY) as running:
+            yield running
+
+    def test_by_invented_ids_and_by_ones_own(
+        self, asking: Server, clerk_api: ApiServer, clerk: Instance, sql: Sql
+    ) -> None:
+        def check(user: str, session: str = "") -> requests.Response:
+            token = clerk.token(sub=f"user_{user}", sid=f"sess_{user}")
+            return asking.get(f"/protected?session_id={session or f'sess_{user}'}", token)
+
+        clerk_api.answer = lambda handler: answer_with(
+            session_data("user_ada" if "ada" in handler.path else "user_eve", handler.path.split("/")[3])
+        )(handler)
+        assert check("eve").status_code == 200
+        clerk_api.asked.clear()
+        for number in range(300):
+            is_problem(check("eve", f"sess_{number}"), 401, "session-revoked")
+        assert clerk_api.asked == []
+
+        own = [check("eve") for _ in range(100)]
+        refused = [answer for answer in own if answer.status_code != 200]
+        assert len(clerk_api.asked) == 100 - len(refused) <= 50
+        is_problem(refused[-1], 429, "rate-limited")
+        assert refused[-1].headers["Retry-After"] == "1"
+        # Neither another user nor another purpose waits for her.
+        assert check("ada").status_code == 200
+        assert {asked.path for asked in clerk_api.asked} == {
+            *("/v1/sessions/sess_eve", "/v1/users/user_ada", "/v1/sessions/sess_ada")
+        }
+        token = clerk.token(sub="user_eve", sid="sess_eve")
+        assert asking.request("POST", "/api/sessions/revoke", token).status_code == 204
+        assert sql.value("SELECT count(*) FROM revoked_sessions") == 1
 
 
 class TestRevoke:

@@ -33,8 +33,8 @@ GROUPS = {
         Call("GET", "/api/me/events"),
         Call("GET", "/api/subscription"),
         Call("GET", "/protected"),
-        Call("GET", "/protected?session_id={session}"),
     ),
+    "live check": (Call("GET", "/protected?session_id={session}"),),
     "profile change": (Call("PATCH", "/api/me", {"bio": "Hello"}),),
     "tokens": (Call("GET", "/api/tokens"), Call("POST", "/api/tokens/consume", {"amount": 1})),
     "campaigns": tuple(
@@ -83,7 +83,11 @@ ACCESS = {
     "session cookie, own page": ALL,
     "impersonated session": ALL | dict.fromkeys(("profile change", "API keys", "administration"), "forbidden"),
     **dict.fromkeys(
-        ("API key", "legacy token"), ALL | dict.fromkeys(("own session", "API keys", "administration"), "forbidden")
+        ("API key", "legacy token"),
+        # They name no session whose life Clerk could be asked for.
+        ALL
+        | dict.fromkeys(("own session", "API keys", "administration"), "forbidden")
+        | {"live check": "session-revoked"},
     ),
 }
 # A foreign page makes the browser send the cookie: it reads nothing and changes nothing, whatever the state.
@@ -106,7 +110,7 @@ WRONG_OWNER = {**dict.fromkeys(("{key}", "{campaign}", "{template}"), "not-found
 
 AND_BESIDES = (
     f"Somebody else's API key, campaign or template: `{WRONG_OWNER['{key}']}`, as one that never existed. "
-    f"Somebody else's session in `session_id`: `{WRONG_OWNER['{session}']}`. "
+    f"Another session than the caller's in `session_id`: `{WRONG_OWNER['{session}']}`. "
     "An API key without the scope: `insufficient-scope`. "
     f"The session cookie from a foreign page: `{FOREIGN_READ}`, and `{FOREIGN_CHANGE}` for whatever changes something."
 )
@@ -124,7 +128,7 @@ def expected(group: str, call: Call, credential: str, state: str) -> str | None:
     access = STATE_OUTCOMES[credential].get(state) or ACCESS[credential][group]
     if access == YES and state == "wrong owner":
         return WRONG_OWNER[owned]
-    if access == YES and state == "missing scope":
+    if access != "forbidden" and state == "missing scope":
         return "insufficient-scope"
     return access
 

@@ -48,7 +48,7 @@ def my_events(connection: Connection) -> dict[str, object]:
 @blueprint.get("/protected")
 @operation(Greeting, refuses=[ErrorCode.CLERK_UNAVAILABLE])
 def protected(query: GreetingQuery) -> Greeting:
-    """A personal greeting. With `session_id`, Clerk itself is asked whether that session of the caller goes on."""
+    """A personal greeting. With `session_id`, the session that the token belongs to, Clerk is asked if it goes on."""
     if query.session_id is not None:
         current_access().check_live_session(query.session_id)
     account = get_account()

@@ -9,7 +9,7 @@ from pydantic_core.core_schema import WithDefaultSchema
 
 from backend.api.http.etags import IF_MATCH, IF_NONE_MATCH
 from backend.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
-from backend.errors import ErrorCode
+from backend.errors import RETRIABLE, ErrorCode
 from backend.services.clerk.webhooks.signature import HEADERS as SVIX_HEADERS
 from backend.version import VERSION
 
@@ -98,7 +98,7 @@ def problem_responses(codes: Collection[ErrorCode]) -> dict[str, Any]:
     """The error responses, by status, each naming its codes."""
     responses: dict[str, Any] = {}
     for status in sorted({code.status for code in codes}):
-        headers = ["Retry-After"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
+        headers = ["Retry-After"] if status in RETRIABLE else []
         named = [code for code in ErrorCode if code in codes and code.status == status]
         responses[str(int(status))] = _problem_response(named, *headers)
     if str(int(HTTPStatus.UNAUTHORIZED)) in responses:  # 20 codes, the same everywhere

@@ -50,19 +50,20 @@ class LiveSessions:
         """Return when this session of this user is active at Clerk now.
 
         Raises AppError: `session-pending`; `session-revoked` with one text for every other session, so that nobody
-        learns which exist; `clerk-unavailable` (503) when Clerk could not say.
+        learns which exist; `clerk-unavailable` (503) when Clerk could not say; `rate-limited` (429) when the user
+        asks too often.
         """
         is_over = self._over_until.get(session_id, -math.inf) > self._clock()
         if is_over or not SESSION_ID.fullmatch(session_id):
-            raise _ended()
+            raise session_ended()
         try:
-            session = _read_session(self._api.get_session(session_id))
+            session = _read_session(self._api.get_session(session_id, clerk_user_id))
         except FetchError as error:
             if not _is_about_session(error):
                 raise self._unavailable(error) from None
             if error.status == HTTPStatus.NOT_FOUND:
                 self._remember(session_id)
-            raise _ended() from None
+            raise session_ended() from None
         status = session["status"]
         if session["id"] == session_id and status in OVER:
             self._remember(session_id)
@@ -71,18 +72,18 @@ class LiveSessions:
             detail = "The session is not complete: a task is left at sign-in."
             raise AppError(ErrorCode.SESSION_PENDING, detail)
         if not is_theirs or status != "active":
-            raise _ended()
+            raise session_ended()
 
-    def revoke(self, session_id: str) -> dict[str, object] | None:
-        """End the session at Clerk. Returns Clerk's Session; None when there is none, or it was over already.
+    def revoke(self, session_id: str, clerk_user_id: str) -> dict[str, object] | None:
+        """End this session of this user at Clerk. Returns Clerk's Session; None when it was over already.
 
-        Raises AppError (503) when Clerk could not do it.
+        Raises AppError: 503 when Clerk could not do it, 429 when the user asks too often.
         """
         if not SESSION_ID.fullmatch(session_id):
             return None
         session = None
         try:
-            session = _read_session(self._api.revoke_session(session_id))
+            session = _read_session(self._api.revoke_session(session_id, clerk_user_id))
         except FetchError as error:
             if not _is_about_session(error):
                 raise self._unavailable(error) from None
@@ -127,7 +128,8 @@ def _is_about_session(error: FetchError) -> bool:
     return is_refusal and status not in OUR_OWN and error.code is not None
 
 
-def _ended() -> AppError:
+def session_ended() -> AppError:
+    """One text for every session that is not the caller's and active: nobody learns which exist."""
     return AppError(ErrorCode.SESSION_REVOKED, "The session has ended. Sign in again.")
 
 

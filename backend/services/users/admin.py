@@ -128,7 +128,8 @@ def set_banned(
 
     Raises AppError: 403 for somebody who is no admin any more, also by the time Clerk has answered; 404 for an unknown
     user; 409 for a deleted one, one that is not at Clerk, for an admin who would ban themself, and when Clerk's state
-    changed again meanwhile; 503 while Clerk does not do it, and then nothing changes here.
+    changed again meanwhile; 429 for an admin who does this too often; 503 while Clerk does not do it, and then nothing
+    changes here.
     """
     user = transact(lambda connection: _lock_user(connection, actor, User.user_id == user_id))
     if banned and user_id == actor.user_id:
@@ -136,7 +137,7 @@ def set_banned(
     if user.clerk_user_id is None:
         raise AppError(ErrorCode.CONFLICT, f"This user is not at Clerk. {WITHOUT_CLERK}")
     # Outside any transaction: Clerk may take 3 s, and no lock or connection waits with us.
-    changed = _ask_clerk(api, user.clerk_user_id, banned=banned)
+    changed = _ask_clerk(api, user.clerk_user_id, actor.user_id, banned=banned)
 
     def follow(connection: Connection) -> UserRecord:
         lock_profile(connection, changed)
@@ -155,7 +156,7 @@ def set_banned(
     except AppError as error:
         if error.code is ErrorCode.FORBIDDEN and user.banned != banned:
             # Clerk did it for somebody who is no admin any more. Two admins who ban each other would leave none.
-            _ask_clerk(api, user.clerk_user_id, banned=not banned)
+            _ask_clerk(api, user.clerk_user_id, None, banned=not banned)
         raise
     if record.account.banned != banned:
         raise AppError(
@@ -164,12 +165,12 @@ def set_banned(
     return record
 
 
-def _ask_clerk(api: BackendApi, clerk_user_id: str, *, banned: bool) -> ClerkUser:
-    """The user after Clerk did it. Raises AppError (409, 503)."""
+def _ask_clerk(api: BackendApi, clerk_user_id: str, asked_by: int | None, *, banned: bool) -> ClerkUser:
+    """The user after Clerk did it. `asked_by`: whose budget pays. Raises AppError (409, 429, 503)."""
     # No reason repeats anything of the response, and none holds a key.
     reason, retry_after = "answered with something else than was asked for", None
     try:
-        user = read_user((api.ban_user if banned else api.unban_user)(clerk_user_id))
+        user = read_user((api.ban_user if banned else api.unban_user)(clerk_user_id, asked_by))
     except FetchError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             raise AppError(ErrorCode.CONFLICT, f"Clerk does not know this user. {WITHOUT_CLERK}") from None

@@ -646,7 +646,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A personal greeting. With `session_id`, Clerk itself is asked whether that session of the caller goes on.
+         * A personal greeting. With `session_id`, the session that the token belongs to, Clerk is asked if it goes on.
          * @description An API key needs the scope profile:read or profile:write.
          */
         get: operations["get_protected"];
@@ -1611,7 +1611,7 @@ export interface components {
             title: string;
             status: number;
             /** @enum {string} */
-            code: "session-token-missing" | "token-invalid" | "token-invalid-algorithm" | "token-type-mismatch" | "jwk-kid-mismatch" | "token-invalid-signature" | "token-invalid-claims" | "token-expired" | "token-not-active-yet" | "token-iat-in-the-future" | "token-invalid-issuer" | "token-invalid-authorized-parties" | "token-invalid-audience" | "session-pending" | "session-revoked" | "user-deleted" | "legacy-token-retired" | "api-key-invalid" | "api-key-revoked" | "api-key-expired" | "user-banned" | "forbidden" | "insufficient-scope" | "csrf" | "quota-exceeded" | "not-found" | "method-not-allowed" | "conflict" | "precondition-failed" | "validation" | "malformed-body" | "webhook-headers-missing" | "webhook-signature-invalid" | "webhook-timestamp-out-of-tolerance" | "payload-too-large" | "header-too-large" | "unsupported-media-type" | "jwks-unavailable" | "clerk-unavailable" | "database-unavailable" | "webhook-failed" | "webhooks-not-configured" | "request-timeout" | "internal";
+            code: "session-token-missing" | "token-invalid" | "token-invalid-algorithm" | "token-type-mismatch" | "jwk-kid-mismatch" | "token-invalid-signature" | "token-invalid-claims" | "token-expired" | "token-not-active-yet" | "token-iat-in-the-future" | "token-invalid-issuer" | "token-invalid-authorized-parties" | "token-invalid-audience" | "session-pending" | "session-revoked" | "user-deleted" | "legacy-token-retired" | "api-key-invalid" | "api-key-revoked" | "api-key-expired" | "user-banned" | "forbidden" | "insufficient-scope" | "csrf" | "quota-exceeded" | "rate-limited" | "not-found" | "method-not-allowed" | "conflict" | "precondition-failed" | "validation" | "malformed-body" | "webhook-headers-missing" | "webhook-signature-invalid" | "webhook-timestamp-out-of-tolerance" | "payload-too-large" | "header-too-large" | "unsupported-media-type" | "jwks-unavailable" | "clerk-unavailable" | "database-unavailable" | "webhook-failed" | "webhooks-not-configured" | "request-timeout" | "internal";
             detail: string;
             request_id: string;
             errors?: {
@@ -2978,6 +2978,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate-limited` */
+            429: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `jwks-unavailable`, `clerk-unavailable`, `database-unavailable`, `request-timeout` */
             503: {
                 headers: {
@@ -3889,6 +3899,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate-limited` */
+            429: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `jwks-unavailable`, `clerk-unavailable`, `database-unavailable`, `request-timeout` */
             503: {
                 headers: {
@@ -3983,6 +4003,16 @@ export interface operations {
             /** @description `validation` */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited` */
+            429: {
+                headers: {
+                    "Retry-After": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4946,6 +4976,16 @@ export interface operations {
             /** @description `validation` */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited` */
+            429: {
+                headers: {
+                    "Retry-After": string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
+from backend.services.clerk.client.call_budget import CallBudget
 from backend.services.clerk.client.http import FetchError, HttpClient
 
 MAX_RESPONSE_BYTES = 262_144
@@ -17,6 +18,10 @@ MAX_RESPONSE_BYTES = 262_144
 API_VERSION = "2026-05-12"
 MAX_PAUSE = 60.0  # Clerk counts calls over ten seconds, so a longer pause can only be a mistake
 ASKED_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+Purpose = Literal["profile", "session-check", "session-end", "ban"]
+Method = Literal["GET", "POST"]
 
 
 class Pause(NamedTuple):
@@ -33,8 +38,10 @@ class BackendApi:
     """One a worker. Every call returns the parsed JSON as it came, or raises FetchError.
 
     A call takes at most 3 s, but for the exceptions of `HttpClient.request_json`. While Clerk asks us to wait
-    (Retry-After), every call of the same HTTP method fails at once, as the refused one did, and nothing is sent. GET
-    and POST wait apart: many checks of sessions keep nobody from ending theirs.
+    (Retry-After), every call for the same purpose fails at once, as the refused one did, and nothing is sent. Purposes
+    wait apart: many checks of sessions keep nobody from ending theirs.
+
+    `caller`: on whose behalf we ask. Each has a budget for each purpose, beyond which AppError (429) is raised.
     """
 
     def __init__(self, base_url: str, secret_key: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,7 +49,8 @@ class BackendApi:
         self._secret_key = secret_key
         self._clock = clock
         self._client = HttpClient()
-        self._pauses: dict[str, Pause] = {}
+        self._pauses: dict[Purpose, Pause] = {}
+        self._budget = CallBudget(clock)
 
     @property
     def is_configured(self) -> bool:
@@ -51,40 +59,44 @@ class BackendApi:
 
     def get_user(self, clerk_user_id: str) -> object:
         """The user, in the form of a webhook's `data`."""
-        return self._call("GET", "users", clerk_user_id)
+        return self._call("profile", clerk_user_id, "GET", "users", clerk_user_id)
 
     def get_key_set(self) -> object:
         """The JWK set of the instance that the secret key belongs to."""
-        return self._send("GET", "jwks")
+        return self._send("profile", None, "GET", "jwks")
 
-    def ban_user(self, clerk_user_id: str) -> object:
-        """Ban the user and end all their sessions; return the user."""
-        return self._call("POST", "users", clerk_user_id, "/ban")
+    def ban_user(self, clerk_user_id: str, caller: object) -> object:
+        """Ban the user and end all their sessions; return the user. Without a caller, an operator's, no limit."""
+        return self._call("ban", caller, "POST", "users", clerk_user_id, "/ban")
 
-    def unban_user(self, clerk_user_id: str) -> object:
-        """Let the user sign in again; return the user."""
-        return self._call("POST", "users", clerk_user_id, "/unban")
+    def unban_user(self, clerk_user_id: str, caller: object) -> object:
+        """Let the user sign in again; return the user. Without a caller, an operator's, no limit."""
+        return self._call("ban", caller, "POST", "users", clerk_user_id, "/unban")
 
-    def get_session(self, session_id: str) -> object:
+    def get_session(self, session_id: str, caller: str) -> object:
         """The session, in the form of a webhook's `data`."""
-        return self._call("GET", "sessions", session_id)
+        return self._call("session-check", caller, "GET", "sessions", session_id)
 
-    def revoke_session(self, session_id: str) -> object:
+    def revoke_session(self, session_id: str, caller: str) -> object:
         """End the session; return it."""
-        return self._call("POST", "sessions", session_id, "/revoke")
+        return self._call("session-end", caller, "POST", "sessions", session_id, "/revoke")
 
-    def _call(self, method: Literal["GET", "POST"], collection: str, identifier: str, action: str = "") -> object:
+    def _call(
+        self, purpose: Purpose, caller: object, method: Method, collection: str, identifier: str, action: str = ""
+    ) -> object:
         if identifier in {"", ".", ".."}:
             # Quoting does not help: urllib3 resolves %2E%2E as it does .., and another resource is named.
             raise FetchError("asked for an id that is none", HTTPStatus.NOT_FOUND, code="resource_not_found")
-        return self._send(method, f"{collection}/{quote(identifier, safe='')}{action}")
+        return self._send(purpose, caller, method, f"{collection}/{quote(identifier, safe='')}{action}")
 
-    def _send(self, method: Literal["GET", "POST"], path: str) -> object:
+    def _send(self, purpose: Purpose, caller: object, method: Method, path: str) -> object:
         if not self.is_configured:
             raise FetchError("no CLERK_SECRET_KEY is set")
-        pause = self._pauses.get(method)
+        pause = self._pauses.get(purpose)
         if pause is not None and (remaining := pause.until - self._clock()) > 0:
             raise FetchError("asked us to wait", pause.status, retry_after=remaining)
+        if caller is not None:
+            self._budget.spend(purpose, caller)
         headers = {"Authorization": f"Bearer {self._secret_key}", "Clerk-API-Version": API_VERSION}
         url = f"{self._base_url}/v1/{path}"
         try:
@@ -93,5 +105,5 @@ class BackendApi:
             if error.status in ASKED_TO_WAIT and error.retry_after is not None:
                 until = self._clock() + min(error.retry_after, MAX_PAUSE)
                 # Two calls may be refused at the same time. The longer pause counts.
-                self._pauses[method] = max(self._pauses.get(method, NO_PAUSE), Pause(until, error.status))
+                self._pauses[purpose] = max(self._pauses.get(purpose, NO_PAUSE), Pause(until, error.status))
             raise

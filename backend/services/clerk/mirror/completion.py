@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from backend.database.locks import lock_user
 from backend.database.transactions import Transact
+from backend.errors import AppError
 from backend.models import User
 from backend.services import audit
 from backend.services.clerk.client.backend_api import BackendApi
@@ -89,7 +90,7 @@ class Completion:
                 time.sleep(SECOND_LOOK_SECONDS)
                 user = self._look(clerk_user_id)
             is_unknown = user is None and self._is_right_instance()
-        except (FetchError, Unprocessable) as error:
+        except (AppError, FetchError, Unprocessable) as error:
             log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
             return
         if user is not None and user.clerk_user_id == clerk_user_id:
