@@ -13,7 +13,7 @@ from flask import Flask
 
 from tests.conftest import Deliver
 from tests.emulator.harness import EmulatorProcess, Receiver
-from tests.support.admins import Users, add_user, states
+from tests.support.admins import ADMIN, Users, add_user, states
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance, user_data
 from tests.support.clerk_api import SECRET_KEY, Answer, ApiServer, Handler, answer_with, hang_up, refuse_with
@@ -178,7 +178,9 @@ class TestAgeOfTheAnswer:
         """A 200 would say that it is so. Clerk did it all the same, and the trail says for whom."""
         assert "newer copy" in is_problem(answer, 409, "conflict")["detail"]
         assert sql.user("user_ada")["banned"] == (action == "unban")
-        assert [(row["action"], row["actor_user_id"]) for row in sql.rows(EVENTS)] == [(f"user.{action}ned", 1)]
+        assert [(row["action"], row["actor_user_id"]) for row in sql.rows(EVENTS)] == [
+            (f"user.{action}ned", sql.user(ADMIN)["user_id"])
+        ]
 
 
 def do(handler: Handler) -> None:
@@ -190,15 +192,15 @@ def do(handler: Handler) -> None:
 class TestAdminNoMore:
     """Whoever acts is looked at again when Clerk has answered, and what Clerk did for nobody is taken back there."""
 
-    LOST = ("set-role", "deactivate", "UPDATE users SET banned = true WHERE user_id = 1")
+    LOST = ("set-role", "deactivate", "UPDATE users SET banned = true WHERE clerk_user_id = 'user_admin'")
 
     @pytest.fixture(params=LOST, ids=["demoted", "switched off", "banned"])
     def lose(self, app: Flask, sql: Sql, request: pytest.FixtureRequest) -> Callable[[], object]:
         how: str = request.param
         if how.startswith("UPDATE"):
             return lambda: sql.rows(how)
-        words = (how, "1", "user") if how == "set-role" else (how, "1")
-        return lambda: run(app, *words)
+        role = ("user",) if how == "set-role" else ()
+        return lambda: run(app, how, str(sql.user(ADMIN)["user_id"]), *role)
 
     @pytest.mark.parametrize(("action", "undone"), [("ban", "unban"), ("unban", "ban")])
     def test_meanwhile(
@@ -248,7 +250,7 @@ class TestAdminNoMore:
             do(handler)
 
         api.answer = do_together
-        answers = in_parallel([partial(bans.ban, other_id), partial(other.ban, 1)])
+        answers = in_parallel([partial(bans.ban, other_id), partial(other.ban, sql.user(ADMIN)["user_id"])])
         assert sorted(answer.status_code for answer in answers) == [200, 403]
         assert sql.value("SELECT count(*) FROM users WHERE role = 'admin' AND NOT banned") == 1
         assert sorted(asked.path.rsplit("/")[-1] for asked in api.asked) == ["ban", "ban", "unban"]
