@@ -53,6 +53,10 @@ class Client:
         while rest:
             rest = rest[self._connection.send(rest) :]
 
+    def close(self) -> None:
+        """Closed with something unread, a connection is reset, and the last response lost with it."""
+        util.close_graceful(self._connection, timeout=DRAIN_SECONDS)
+
 
 class FairWorker(GeventWorker):  # type: ignore[misc]
     def handle(self, listener: socket, client: socket, address: Any) -> None:  # noqa: ANN401
@@ -74,5 +78,3 @@ class FairWorker(GeventWorker):  # type: ignore[misc]
             return
         self.log.warning("A broken request: %s.", type(error).__name__)
         client.sendall(response)
-        # Closed with something unread, the connection would be reset, and the response lost.
-        util.close_graceful(client, timeout=DRAIN_SECONDS)

@@ -41,7 +41,7 @@ class TestWho:
 
     def test_legacy_user_whom_clerk_does_not_know(self, settings: dict[str, str], sql: Sql) -> None:
         sql.rows(ADD_EVENTS, None, "applied", 1)
-        user_id = add_user(sql, clerk_user_id=None)
+        user_id = add_user(sql, clerk_user_id=None, provisioned_by="legacy")
         client = make_app(settings | {"LEGACY_JWT_SECRET": LEGACY_SECRET}).test_client()
         answer = client.get(PATH, headers={"Authorization": f"Bearer {sign(sub=str(user_id))}"})
         assert (answer.status_code, answer.get_json()) == (200, {"data": []})

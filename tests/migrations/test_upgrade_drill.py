@@ -29,7 +29,7 @@ FILL = f"""
     INSERT INTO usage_metrics (user_id, tokens_used) SELECT user_id, user_id % 100 FROM users
 """
 KEPT = """
-    SELECT count(*), md5(string_agg(concat_ws(',', user_id, role, users.created_at, plan, tokens_used), ';' ORDER BY
+    SELECT count(*), md5(string_agg(concat_ws(',', user_id, users.created_at, plan, tokens_used), ';' ORDER BY
     user_id)) FROM users JOIN subscriptions USING (user_id) JOIN usage_metrics USING (user_id)
 """
 
@@ -61,6 +61,10 @@ def test_upgrade_drill(old: Database, clerk: Instance, tmp_path: Path) -> None:
             assert [clerk_user_id(server, clerk, clerk_ids[number]) for number in sample] == sample
             assert [legacy_user_id(server, number) for number in sample] == sample
     assert database.rows(KEPT) == before
+    # A link never carries a role; all others have theirs.
+    roles = "SELECT role, count(*) FROM users WHERE clerk_user_id IS {} NULL GROUP BY role"
+    assert dict(map(tuple, database.rows(roles.format("NOT")))) == {"user": SAMPLE}
+    assert dict(map(tuple, database.rows(roles.format("")))).keys() == {"user", "developer", "admin"}
     verified = "SELECT count(*), count(DISTINCT lower(email)) FROM users WHERE email_verified"
     assert database.rows(verified) == [(HOLDERS, HOLDERS)]
     linked = database.rows(
