@@ -8,12 +8,13 @@ gunicorn's master imports this before gevent patches the standard library, so it
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gevent import sleep
 from gevent.socket import socket
 from gunicorn import http, util  # type: ignore[import-untyped]
-from gunicorn.workers.base_async import AsyncWorker  # type: ignore[import-untyped]
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
 from backend.server.bounded_requests import DRAIN_SECONDS, Parser
@@ -34,7 +35,6 @@ class Client:
     """The socket of a connection. Reading lets others run, and sending ends where the client takes nothing."""
 
     def __init__(self, connection: socket) -> None:
-        connection.settimeout(PROGRESS_SECONDS)
         self._connection = connection
         self._reads = 0
 
@@ -50,8 +50,20 @@ class Client:
     def sendall(self, data: bytes) -> None:
         """Not gevent's: its limit is of the whole, and a large response may well take a slow client longer."""
         rest = memoryview(data)
-        while rest:
-            rest = rest[self._connection.send(rest) :]
+        with self._demanding_progress():
+            while rest:
+                rest = rest[self._connection.send(rest) :]
+
+    def sendfile(self, *file: Any, **part: Any) -> int:  # noqa: ANN401 - as gevent's own
+        with self._demanding_progress():
+            return int(self._connection.sendfile(*file, **part))
+
+    @contextmanager
+    def _demanding_progress(self) -> Iterator[None]:
+        """For sending alone: how long reading may take, gunicorn's `--keep-alive` and the request's deadline say."""
+        self._connection.settimeout(PROGRESS_SECONDS)
+        yield
+        self._connection.settimeout(None)
 
     def close(self) -> None:
         """Closed with something unread, a connection is reset, and the last response lost with it."""
@@ -60,8 +72,7 @@ class Client:
 
 class FairWorker(GeventWorker):  # type: ignore[misc]
     def handle(self, listener: socket, client: socket, address: Any) -> None:  # noqa: ANN401
-        # Not GeventWorker's own, which would take the time limit off the socket and does nothing else.
-        AsyncWorker.handle(self, listener, Client(client), address)
+        super().handle(listener, Client(client), address)
 
     def handle_request(self, *request: Any) -> None:  # noqa: ANN401
         try:

@@ -181,3 +181,17 @@ class TestAnswersThatNobodyTakes:
             with ours:
                 Client(ours).sendall(b"x" * 2_000_000)
             assert slow.get() == 2_000_000
+
+
+def test_silence_is_no_fault(start_server: StartServer) -> None:
+    """A connection may rest for as long as the operator wants, be it longer than a client may take no answer."""
+    own = {"TEST_PROGRESS_SECONDS": "0.2", "GUNICORN_CMD_ARGS": "--keep-alive 60"}
+    with start_server(**own) as server, connect(server) as client:
+        for _ in range(2):
+            client.sendall(HEALTH)
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += client.recv(65_536) or b"closed }"
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            time.sleep(0.5)
+        assert "Traceback" not in server.log.read_text()
