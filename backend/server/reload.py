@@ -5,14 +5,17 @@ once, whether the new ones ever start or not. None of its hooks can hold it back
 imports nothing of the application.
 """
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 30.0
+REFUSED = "Not reloaded, the workers stay as they are. %s"
 
 
 def install(arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
@@ -21,13 +24,19 @@ def install(arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
 
     def handle_hup() -> None:
         if fault := _find_fault(arbiter):
-            arbiter.log.error("Not reloaded, the workers stay as they are. %s", fault)
+            arbiter.log.error(REFUSED, fault)
             return
-        _forget_our_modules()
+        forgotten = _forget_our_modules()
         # Called once while gunicorn reloads: when the new workers are there, to stop the old ones.
         arbiter.manage_workers = lambda: _manage_workers(arbiter)
         try:
             hang_up()
+        except (Exception, SystemExit) as error:
+            if os.getpid() != arbiter.pid:
+                raise  # the end of a new worker, which was forked in there
+            # A file was changed again since it was tried.
+            sys.modules.update(forgotten)
+            arbiter.log.error(REFUSED, error)  # noqa: TRY400 - one line
         finally:
             del arbiter.manage_workers
 
@@ -47,12 +56,11 @@ def _find_fault(arbiter: Any) -> str:  # noqa: ANN401 - gunicorn has no types
     return tried.stderr.strip() if tried.returncode else ""
 
 
-def _forget_our_modules() -> None:
+def _forget_our_modules() -> dict[str, ModuleType]:
     """The master has some of ours, and new workers would have them from it: the old ones, beside new ones."""
-    for name, module in list(sys.modules.items()):
-        file = str(getattr(module, "__file__", ""))
-        if file.startswith(f"{PROJECT}/") and "site-packages" not in file:
-            del sys.modules[name]
+    files = {name: str(getattr(module, "__file__", "")) for name, module in sys.modules.items()}
+    ours = [name for name, file in files.items() if file.startswith(f"{PROJECT}/") and "site-packages" not in file]
+    return {name: sys.modules.pop(name) for name in ours}
 
 
 def _manage_workers(arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types

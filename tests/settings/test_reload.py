@@ -17,6 +17,12 @@ from tests.support.waiting import wait_for
 
 START_SECONDS = 2.0  # of a worker, at least
 LONGEST_GAP = 0.5
+EDITED_ONCE_TRIED = """
+from pathlib import Path
+if Path("tried").exists():
+    Path(".env").write_text("LOG_LEVEL=loud\\n")
+Path("tried").touch()
+"""
 
 
 @pytest.fixture
@@ -52,6 +58,13 @@ def refuse_to_reload(server: Server, reason: str) -> None:
     assert server.worker_pids() == workers
 
 
+def replace_worker(server: Server) -> None:
+    (worker,) = server.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: server.worker_pids() not in ([], [worker]))
+    assert allows(server, "https://first.example"), "a worker that takes the place of another has its settings"
+
+
 class Visitor:
     """Asks again and again, over a new connection each time. Notes how long it took."""
 
@@ -81,14 +94,17 @@ def test_hang_up(server: Server, project: Path) -> None:
     """Wrong settings, then broken files, then good ones; each over what came before."""
     (project / ".env").write_text("CORS_ORIGINS=https://second.example\nLOG_LEVEL=loud\n")
     refuse_to_reload(server, "Not reloaded, the workers stay as they are. LOG_LEVEL: ")
-    (worker,) = server.worker_pids()
-    os.kill(worker, signal.SIGKILL)
-    wait_for(lambda: server.worker_pids() not in ([], [worker]))
-    assert allows(server, "https://first.example"), "a worker that takes the place of another has its settings"
+    replace_worker(server)
 
     (project / ".env").write_text("CORS_ORIGINS=\n")
     config = project / "gunicorn.conf.py"
     shipped = config.read_text()
+    # Somebody goes on editing while it is tried.
+    config.write_text(shipped + EDITED_ONCE_TRIED)
+    refuse_to_reload(server, "Not reloaded, the workers stay as they are. LOG_LEVEL: ")
+    replace_worker(server)
+
+    (project / ".env").write_text("CORS_ORIGINS=\n")
     config.write_text(shipped + "\nworkers = twice\n")
     refuse_to_reload(server, "NameError: name 'twice' is not defined")
     config.write_text(shipped)
