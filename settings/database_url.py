@@ -48,8 +48,10 @@ def check_database_url(value: SecretStr) -> SecretStr:
         raise ValueError(f"has hosts and ports that do not belong together; {HOW_MANY}") from None
     for server in servers:
         _check_server(server)
-    for name, argument in arguments.items():
-        _check_argument(name, argument)
+    given: dict[str, str] = {}
+    for name in sorted(arguments, key=lambda name: name != "sslmode"):  # by which libpq measures others
+        given[name] = arguments[name]
+        _check_argument(name, given)
     return SecretStr(cleaned)
 
 
@@ -70,7 +72,7 @@ def _check_server(server: DatabaseServer) -> None:
     if server.hostaddr and not _is_address(server.hostaddr):
         raise ValueError("has a hostaddr that is no address")
     if server.port:
-        _check_argument("port", server.port)
+        _check_argument("port", {"port": server.port})
 
 
 def _is_address(text: str) -> bool:
@@ -89,12 +91,12 @@ def _is_name(text: str) -> bool:
         return False
 
 
-def _check_argument(name: str, value: str) -> None:
-    """Libpq knows best what it takes: give it this and a socket that is not there."""
+def _check_argument(name: str, given: dict[str, str]) -> None:
+    """Libpq knows best what it takes: give it this, with those that were good, and a socket that is not there."""
     try:
-        psycopg2.connect(make_dsn(None, host="/", hostaddr="", **{name: value})).close()
+        psycopg2.connect(make_dsn(None, host="/", hostaddr="", **given)).close()
     except psycopg2.OperationalError as error:
-        if "/.s.PGSQL" not in str(error) or value not in ONLY.get(name, {value}):
+        if "/.s.PGSQL" not in str(error) or given[name] not in ONLY.get(name, {given[name]}):
             raise ValueError(f"has a value of {name} that cannot be used here") from None
     except (psycopg2.ProgrammingError, TypeError):
         raise ValueError(f"has a parameter after the ? that libpq does not know: {name}") from None

@@ -28,6 +28,8 @@ REFUSED = {
     "h/d?ssl=true": "does not know: ssl",
     "h/d?sslmode=bogus": "value of sslmode",
     "h/d?sslmode=require&sslmode=require": "value of sslmode",
+    "h/d?sslrootcert=system&sslmode=require": "value of sslrootcert",
+    "h/d?sslnegotiation=direct": "value of sslnegotiation",
     "h:70000/d": "value of port",
     "/d?host=one,two&port=5432,70000": "value of port",
     "h/d?hostaddr=two": "a hostaddr that is no address",
@@ -44,6 +46,8 @@ REFUSED = {
 READ = {
     "h/d": [("h", "", "")],
     "h:5433/d?sslmode=require&target_session_attrs=read-write": [("h", "", "5433")],
+    "h/d?sslnegotiation=direct&sslmode=require": [("h", "", "")],
+    "h/d?sslrootcert=system&sslmode=verify-full": [("h", "", "")],
     "[::1]:5433/d": [("::1", "", "5433")],
     "/d?host=/run/postgresql&port=5433": [("/run/postgresql", "", "5433")],
     "/d?host=one:5432&host=two:5433": [("one", "", "5432"), ("two", "", "5433")],
