@@ -1,6 +1,7 @@
 """`flask --app wsgi users`: find and change users, for an operator."""
 
 import json
+from functools import partial
 
 import click
 
@@ -11,7 +12,7 @@ from backend.models.roles_plans_scopes import Plan, Role
 from backend.schemas.user import UserQuery, UsersOut
 from backend.services.audit import CLI
 from backend.services.users.admin import Changes, change_user, read_user_record, set_banned
-from backend.services.users.list import ListedUser, UserStatus, list_users
+from backend.services.users.list import ListedUser, UserFilter, UserPage, UserStatus, list_users
 
 MOST = 10_000
 HEADINGS = ("USER_ID", "CLERK_USER_ID", "EMAIL", "NAME", "ROLE", "PLAN", "STATE", "LAST_LOGIN")
@@ -38,13 +39,25 @@ def list_(limit: int, *, as_json: bool, **filters: str | None) -> None:
     with line_for("--search"):
         given = {name: value for name, value in filters.items() if value is not None}
         wanted = UserQuery.model_validate(given).filter
-    page = transact(lambda connection: list_users(connection, wanted, limit=limit))
+    page = _read_pages(wanted, limit)
     if as_json:
         click.echo(UsersOut.model_validate(page).model_dump_json())
         return
     print_table([HEADINGS, *map(_row, page.users)])
     if page.next_before is not None:
         click.echo(f"There are more than {limit}: raise --limit, or narrow the search.", err=True)
+
+
+def _read_pages(wanted: UserFilter, limit: int) -> UserPage:
+    """As one page, however many the texts make of it."""
+    page = UserPage([], None)
+    while len(page.users) < limit:
+        left, before = limit - len(page.users), page.next_before
+        following = transact(partial(list_users, users=wanted, limit=left, before=before))
+        page = UserPage(page.users + following.users, following.next_before)
+        if page.next_before is None:
+            break
+    return page
 
 
 @group.add_for_user("show", "Show a user, and what happened to it last.")

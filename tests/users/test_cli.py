@@ -66,6 +66,17 @@ class TestList:
         assert "--limit" in result.stderr
         assert json.loads(cli("list", "--limit", "2", "--json").stdout)["next_cursor"] == "2"
 
+    def test_long_list(self, cli: Cli, sql: Sql) -> None:
+        """As many as asked for, also where a page of the API would end."""
+        sql.rows(
+            "INSERT INTO users (clerk_user_id, email) SELECT 'user_' || n, repeat('x', 300) || n || '@example.com' "
+            "FROM generate_series(1, 500) n"
+        )
+        result = cli("list", "--limit", "500")
+        assert (len(result.stdout.splitlines()), result.stderr) == (501, "")
+        page = json.loads(cli("list", "--limit", "499", "--json").stdout)
+        assert ([user["user_id"] for user in page["users"]], page["next_cursor"]) == (list(range(500, 1, -1)), "2")
+
     def test_wrong_option(self, cli: Cli) -> None:
         for options in (
             *(("--limit", "0"), ("--limit", "x"), ("--role", "root"), ("--plan", "gold"), ("--status", "all")),
