@@ -45,15 +45,20 @@ def install(arbiter: Any) -> None:  # noqa: ANN401 - gunicorn has no types
 
 def _find_fault(arbiter: Any) -> str:  # noqa: ANN401 - gunicorn has no types
     """What another gunicorn, started now with the same arguments, says before it ends; empty when it could serve."""
-    tried = subprocess.run(  # noqa: S603 - our own arguments
-        [sys.executable, "-m", "gunicorn", *sys.argv[1:], "--check-config"],
-        cwd=arbiter.START_CTX["cwd"],
-        env=arbiter.cfg.env_orig,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return tried.stderr.strip() if tried.returncode else ""
+    try:
+        tried = subprocess.run(  # noqa: S603 - our own arguments
+            [sys.executable, "-m", "gunicorn", *sys.argv[1:], "--check-config"],
+            cwd=arbiter.START_CTX["cwd"],
+            env=arbiter.cfg.env_orig,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"It did not start within {START_SECONDS:.0f} s."
+    # Of a traceback the last line names the fault.
+    return tried.stderr.strip().rpartition("\n")[2] if tried.returncode else ""
 
 
 def _forget_our_modules() -> dict[str, ModuleType]:

@@ -4,6 +4,7 @@ trouble.
 
 import gzip
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -114,6 +115,27 @@ class TestWire:
         assert status == 413
         assert b'"payload-too-large"' in answer
         assert sql.value("SELECT count(*) FROM webhook_events") == 0
+
+    def test_many_large_ones_that_do_not_come_to_an_end(
+        self, server: Server, clerk: Instance, deliver: Deliver, sql: Sql
+    ) -> None:
+        """What is held of them is bounded, and events of the usual size are received meanwhile."""
+        large = padded("user.created", user_data("user_1"), MIB // 2)
+        stalled = raw_request("POST", PATH, {**clerk.webhook_headers(b"{}"), "Content-Length": str(MIB)}, b"{")
+        with ExitStack() as clients:
+            for _ in range(40):
+                clients.enter_context(connect(server)).sendall(stalled)
+
+            def refused() -> bool:
+                answer = server.request("POST", PATH, data=large, headers=clerk.webhook_headers(large))
+                return answer.status_code == 429 and int(answer.headers["Retry-After"]) > 0
+
+            wait_for(refused)
+            assert deliver("user.created", user_data("user_2")).json() == {"status": "applied"}
+        wait_for(
+            lambda: server.request("POST", PATH, data=large, headers=clerk.webhook_headers(large)).status_code == 200
+        )
+        assert sql.value("SELECT count(*) FROM users") == 2
 
     def test_broken_chunks(self, server: Server, clerk: Instance, sql: Sql) -> None:
         headers = {**clerk.webhook_headers(b"{}"), "Transfer-Encoding": "chunked"}
