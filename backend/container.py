@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine
 
@@ -15,7 +15,7 @@ from backend.access.identity import Identity, Kind
 from backend.access.legacy_tokens import LegacyTokens
 from backend.access.policy import Access, policies_of
 from backend.access.session_tokens import SessionTokens
-from backend.database.engine import POOL_TIMEOUT_SECONDS, READERS, connector, engine_options
+from backend.database.engine import LOOKUPS, POOL_TIMEOUT_SECONDS, connector, engine_options
 from backend.database.prepared_reads import ReadConnection, ReadPool
 from backend.database.transactions import Database
 from backend.models import Base
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 _EXTENSION = "counterfoil"
 
-# Flask-SQLAlchemy makes the engine of the writers, and gives `flask shell` a session over our tables (`db.session`).
+# Flask-SQLAlchemy makes the engine, and gives `flask shell` a session over our tables (`db.session`).
 db = SQLAlchemy(metadata=Base.metadata)
 
 
@@ -65,7 +65,7 @@ def make_services(app: Flask, settings: Settings) -> Services:
     """Make them all, and bind them to the application. Connects to nothing yet."""
     connect = connector(settings.database_url.get_secret_value())
     database = Database(_make_engine(app, settings, connect))
-    reads = ReadPool(connect, READERS, POOL_TIMEOUT_SECONDS)
+    reads = ReadPool(connect, LOOKUPS, POOL_TIMEOUT_SECONDS)
     clerk = ClerkService.from_settings(settings, partial(get_json, max_bytes=MAX_SET_BYTES))
     backend_api = BackendApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value())
     mirror = Mirror(LinkRules(settings.legacy_link_by_email, settings.legacy_link_by_external_id))
@@ -114,6 +114,20 @@ def current_services() -> Services:
     return cast("Services", current_app.extensions[_EXTENSION])
 
 
-def in_transaction(work: Callable[[Connection], T]) -> T:
-    """Run `work` and commit, as Database.transact: views say `in_transaction(lambda connection: …)`."""
-    return current_services().database.transact(work)
+def in_transaction(work: Callable[[Connection], T], *, user: str | int | None = None) -> T:
+    """Run `work` and commit, as Database.transact, in the caller's line where no other `user` is named.
+
+    Views say `in_transaction(lambda connection: …)`.
+    """
+    return current_services().database.transact(work, user=user or _caller())
+
+
+def reading(work: Callable[[Connection], T]) -> T:
+    """Run `work`, which changes nothing, as Database.read."""
+    return current_services().database.read(work, user=_caller())
+
+
+def _caller() -> str | int | None:
+    """None for a command, and where nobody has asked who calls."""
+    caller = g.get("caller")
+    return caller.key if isinstance(caller, Identity) else None

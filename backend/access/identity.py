@@ -37,6 +37,11 @@ class Identity:
         return self.user_id is not None
 
     @property
+    def key(self) -> str | int | None:
+        """What all requests of one user have in common, whatever their credential."""
+        return self.clerk_user_id or self.user_id
+
+    @property
     def org_id(self) -> str | None:
         return self.entitlements.org_id
 

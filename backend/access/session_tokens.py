@@ -60,7 +60,8 @@ class SessionTokens:
     def _provision(self, claims: SessionClaims, find: Callable[[], Account | None]) -> Account:
         """The token came before the webhook: make the user now, with what Clerk's API tells if it may be asked."""
         is_new = self._transact(
-            lambda connection: provision_for_request(connection, claims.clerk_user_id, claims.session_id)
+            lambda connection: provision_for_request(connection, claims.clerk_user_id, claims.session_id),
+            user=claims.clerk_user_id,
         )
         if is_new:
             self._completion.ask(claims.clerk_user_id)
@@ -78,7 +79,10 @@ class SessionTokens:
             return
         who = audit.Actor("api", user_id, actor, g.request_id)
         action = audit.Action.SESSION_IMPERSONATED
-        self._transact(lambda connection: audit.record(connection, who, action, user_id, session_id=session))
+        self._transact(
+            lambda connection: audit.record(connection, who, action, user_id, session_id=session),
+            user=claims.clerk_user_id,
+        )
         if len(self._impersonated) >= MAX_NOTED:
             self._impersonated.clear()
         self._impersonated.add(session)

@@ -7,6 +7,7 @@ from flask import Blueprint, current_app, request
 from backend.api.http.operation import operation
 from backend.api.http.parsing import MAX_JSON_BYTES, is_encoded, read_bytes
 from backend.container import current_services
+from backend.database.transactions import TooManyAtOnce
 from backend.errors import AppError, ErrorCode
 from backend.schemas.webhook import ClerkEventIn, ReceivedOut
 from backend.services.clerk.webhooks.ledger import FAILED, receive_event
@@ -50,15 +51,18 @@ def receive() -> ReceivedOut:
     # Verified as it was sent: parsed and written again it would differ from what was signed.
     body = _read_event()
     event_id = verifier.verify(body, headers)
-    status = receive_event(
-        services.database.transact,
-        services.mirror,
-        event_id,
-        "svix",
-        body,
-        signed_at=int(values["svix-timestamp"]),
-        instance_ids=services.clerk.instance_ids,
-    )
+    try:
+        status = receive_event(
+            services.database.transact,
+            services.mirror,
+            event_id,
+            "svix",
+            body,
+            signed_at=int(values["svix-timestamp"]),
+            instance_ids=services.clerk.instance_ids,
+        )
+    except TooManyAtOnce as error:
+        raise AppError(ErrorCode.DATABASE_UNAVAILABLE, "Too many events about this user at once.") from error
     if status == FAILED:
         raise AppError(ErrorCode.WEBHOOK_FAILED, "The event could not be applied. It is kept; send it again.")
     return ReceivedOut(status=status)

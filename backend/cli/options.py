@@ -79,10 +79,10 @@ def find_user(connection: Connection, named: str) -> int:
     return found
 
 
-def transact(work: Callable[[Connection], T]) -> T:
+def transact(work: Callable[[Connection], T], *, user: str | int | None = None) -> T:
     """Run `work` and commit, as `in_transaction`. Raises ClickException with one line for what goes wrong."""
     try:
-        return in_transaction(work)
+        return in_transaction(work, user=user)
     except AppError as error:
         raise click.ClickException(error.detail) from None
     except (SQLAlchemyError, psycopg2.Error) as error:

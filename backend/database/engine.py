@@ -10,9 +10,11 @@ from backend.database.prepared_reads import ReadConnection
 from backend.deadline import remaining_seconds
 from settings.database_url import DatabaseServer, read_database_url
 
-# For each worker: 10 readers and 5 writers.
-READERS = 10
+# The connections of each worker: for the prepared read of who calls, for reading, for writing.
+LOOKUPS = 6
+READERS = 4
 WRITERS = 5
+READERS_OF_ONE_USER = 2
 POOL_TIMEOUT_SECONDS = 2.0  # for a free connection, then 503: a queue only makes an overload longer
 LOCK_SECONDS = 3
 STATEMENT_SECONDS = 8
@@ -36,10 +38,10 @@ CONNECT_ARGUMENTS: dict[str, Any] = {
 
 
 def engine_options(connect: Callable[[], ReadConnection]) -> dict[str, Any]:
-    """What SQLAlchemy's engine of the writers is made with."""
+    """What SQLAlchemy's engine is made with. Nobody waits in its pool, which keeps no order: see `Database`."""
     return {
         "creator": connect,
-        "pool_size": WRITERS,
+        "pool_size": READERS + WRITERS,
         "max_overflow": 0,
         "pool_timeout": POOL_TIMEOUT_SECONDS,
         "pool_use_lifo": True,

@@ -1,7 +1,6 @@
 """Reads that each request pays: prepared by PostgreSQL, one round trip each, outside any transaction."""
 
 import hashlib
-import queue
 import re
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
@@ -10,6 +9,7 @@ import psycopg2
 import psycopg2.extensions
 from psycopg2.errors import DuplicatePreparedStatement, FeatureNotSupported, InvalidSqlStatementName
 
+from backend.database.fair_semaphore import FairSemaphore
 from backend.deadline import DatabaseTimeout
 
 R = TypeVar("R")
@@ -68,10 +68,7 @@ class ReadPool:
         """`timeout`: seconds to wait for a free connection."""
         self._connect = connect
         self._timeout = timeout
-        # One permit a connection. gevent patches this queue in C (0.1 us), threading.Semaphore in Python (3.5 us).
-        self._permits: queue.SimpleQueue[None] = queue.SimpleQueue()
-        for _ in range(size):
-            self._permits.put(None)
+        self._places = FairSemaphore(size)
         self._idle: list[ReadConnection] = []
 
     def fetch(self, read: PreparedRead[R], *values: str | None) -> R | None:
@@ -80,10 +77,8 @@ class ReadPool:
         The connection that was used last comes first: its backend has its caches warm. One that died while it lay here
         (PostgreSQL was restarted) is forgotten, and the next one is tried.
         """
-        try:
-            self._permits.get(timeout=self._timeout)
-        except queue.Empty:
-            raise NoFreeConnection("all connections are in use") from None
+        if not self._places.acquire(self._timeout):
+            raise NoFreeConnection("all connections are in use")
         try:
             while self._idle:
                 connection = self._idle.pop()
@@ -97,7 +92,7 @@ class ReadPool:
                         raise
             return self._run(self._open(), read, values)
         finally:
-            self._permits.put(None)
+            self._places.release()
 
     def _open(self) -> ReadConnection:
         connection = self._connect()

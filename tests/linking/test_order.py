@@ -12,7 +12,7 @@ import pytest
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance, clerk_id, session_data, user_data
 from tests.support.database import BLOCKED, Sql
-from tests.support.fixtures import Post
+from tests.support.fixtures import Post, Receive
 from tests.support.legacy_users import (
     ADDRESS,
     ALL_THERE,
@@ -133,11 +133,17 @@ class TestLater:
         assert len(trail(sql)) == 1
 
 
-@pytest.mark.parametrize(("kind", "noted"), [("session.created", "last_login_at"), ("session.ended", "last_logout_at")])
+NOTED = {"session.created": "last_login_at", "session.ended": "last_logout_at"}
+
+
+@pytest.mark.parametrize("kind", NOTED)
 def test_link_waits_for_a_session_event(
-    post: Post, linking: Server, clerk: Instance, sql: Sql, database_url: str, kind: str, noted: str
+    post: Post, receive: Receive, linking: Server, clerk: Instance, sql: Sql, database_url: str, kind: str
 ) -> None:
-    """The user's own row makes room for the legacy one, but not under an event that is just about to write to it."""
+    """The user's own row makes room for the legacy one, but not under an event that is just about to write to it.
+
+    In another process: in one, events about one user wait in line and not for locks.
+    """
     user_id = add_user(sql)
     assert linking.get("/auth/me", clerk.token(sub="user_1")).json()["user"]["user_id"] != user_id
 
@@ -151,11 +157,11 @@ def test_link_waits_for_a_session_event(
 
     blocker = psycopg2.connect(database_url)
     blocker.cursor().execute("LOCK TABLE usage_metrics IN SHARE MODE")
-    send: Callable[[], str] = partial(post, kind, session_data("user_1", "sess_1"))
+    send: Callable[[], str] = partial(receive, 1, kind, session_data("user_1", "sess_1"))
     assert in_parallel([send, link_in_the_middle]) == ["applied", "applied"]
     user = sql.row("SELECT * FROM users")
     assert user["user_id"] == user_id
-    assert user[noted] is not None
+    assert user[NOTED[kind]] is not None
 
 
 class TestAtOnce:

@@ -22,9 +22,9 @@ class Spender(Caller):
         return self.call("POST", "/consume", json={"amount": amount}, headers=headers, **options)
 
     def consume_in_the_end(self, amount: int) -> requests.Response:
-        """As a client does that is told 503: all writers of a worker were busy for two seconds."""
+        """As a client does that is told 429 or 503: the request waited for two seconds, and its turn did not come."""
         key = clerk_id("spend")
-        while (answer := self.consume(amount, key=key)).status_code == 503:
+        while (answer := self.consume(amount, key=key)).status_code in {429, 503}:
             continue
         return answer
 

@@ -122,7 +122,7 @@ class TestMemory:
     def test_nothing_lost_nothing_doubled(self, events: list[int | str]) -> None:
         written, model, does_fail = Counter[int](), Counter[int](), False
 
-        def transact(work: Callable[[Any], Any]) -> Any:
+        def transact(work: Callable[[Any], Any], **_user: Any) -> Any:
             if does_fail:
                 counter.count(9)  # one more comes while the database is asked in vain
                 raise OperationalError("", {}, Exception())
@@ -142,7 +142,7 @@ class TestMemory:
         assert written == model
 
     def test_oldest_are_dropped(self) -> None:
-        def fail(work: Callable[[Any], Any]) -> Any:  # noqa: ARG001
+        def fail(work: Callable[[Any], Any], **_user: Any) -> Any:  # noqa: ARG001
             raise OperationalError("", {}, Exception())
 
         counter = RequestCounter(fail)

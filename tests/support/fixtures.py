@@ -60,7 +60,7 @@ def receive(database_url: str) -> Iterator[Receive]:
     engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
     mirror = Mirror(LinkRules(by_email=False, external_id_prefix=None))
 
-    def transact(work: Callable[[Connection], T]) -> T:
+    def transact(work: Callable[[Connection], T], *, user: str | int | None = None) -> T:  # noqa: ARG001
         with engine.begin() as connection:
             return work(connection)
 

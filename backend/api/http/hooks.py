@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from backend.access.identity import Identity
-from backend.database.transactions import UnknownOutcomeError, describe_fault
+from backend.database.transactions import TooManyAtOnce, UnknownOutcomeError, describe_fault
 from backend.deadline import Deadline, RequestTimeout
 from backend.errors import AppError, ErrorCode
 
@@ -71,6 +71,7 @@ def register_hooks(app: Flask, allow_origin: Callable[[Response], Response]) -> 
     app.register_error_handler(HTTPException, _handle_http_exception)
     for kind in DATABASE_ERRORS:
         app.register_error_handler(kind, _handle_database_error)
+    app.register_error_handler(TooManyAtOnce, _handle_crowd)
     app.register_error_handler(Exception, _handle_bug)
 
 
@@ -121,6 +122,11 @@ def _handle_database_error(error: Exception) -> Response:
     return respond_problem(
         AppError(ErrorCode.DATABASE_UNAVAILABLE, "The database cannot be used at the moment. Try again.")
     )
+
+
+def _handle_crowd(_error: TooManyAtOnce) -> Response:
+    detail = "Too many of your requests are under way. Send fewer at once, and this one again."
+    return respond_problem(AppError(ErrorCode.RATE_LIMITED, detail, retry_after=1))
 
 
 def _handle_bug(error: Exception) -> Response:

@@ -48,6 +48,7 @@ OF_A_CALLER = OF_THE_DATABASE | {
     ErrorCode.SESSION_TOKEN_MISSING,
     ErrorCode.USER_BANNED,
     ErrorCode.FORBIDDEN,
+    ErrorCode.RATE_LIMITED,
     ErrorCode.JWKS_UNAVAILABLE,
 }
 # By request header.
@@ -217,7 +218,6 @@ def _refusals(one: Described) -> set[ErrorCode]:
     refused = set(one.operation.refuses).union(*(REFUSED_FOR.get(name, ()) for name in one.operation.takes))
     consequences = (
         (ErrorCode.DATABASE_UNAVAILABLE in refused, OF_THE_DATABASE),
-        (ErrorCode.CLERK_UNAVAILABLE in refused, {ErrorCode.RATE_LIMITED}),
         (one.needs_caller, OF_A_CALLER),
         (one.scopes, {ErrorCode.INSUFFICIENT_SCOPE}),
         (one.needs_caller and one.method not in READING, {ErrorCode.CSRF}),

@@ -7,14 +7,15 @@ from http import HTTPStatus
 from inspect import unwrap
 from typing import Any, NamedTuple, get_type_hints
 
-from flask import Response
+from flask import Response, request
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
+from backend.access.policy import READING
 from backend.api.http.etags import IF_NONE_MATCH, has_version, tag
 from backend.api.http.idempotency import HEADER, run_once
 from backend.api.http.parsing import read_body, read_query
-from backend.container import in_transaction
+from backend.container import in_transaction, reading
 from backend.errors import ErrorCode
 from backend.schemas.base import Input, Query
 from backend.services.idempotency import ApiResponse
@@ -33,8 +34,9 @@ class Created(NamedTuple):
 class Operation:
     """A decorator that gives a view what it asks for by the names of its parameters, and writes what it returns.
 
-    `body` and `query` are read as the models that it annotates them with. `connection`: it runs in a transaction, which
-    is committed when it returns; it may run again, so it changes nothing but through that connection. The view returns
+    `body` and `query` are read as the models that it annotates them with. `connection`: to read by where the
+    method is GET; else the view runs in a transaction, which is committed when it returns. It may run again, so it
+    changes nothing but through that connection. The view returns
     what the model `response` is read from, by attribute or key (in a Created: with status 201); None for no body; or a
     whole Response.
 
@@ -83,7 +85,7 @@ class Operation:
             if described.is_idempotent:
                 return respond(*run_once(run, is_secret=described.shows_secret))
             if "connection" in hints:
-                return respond(in_transaction(run))
+                return respond((reading if request.method in READING else in_transaction)(run))
             returned = view(**values)
             return returned if isinstance(returned, Response) else respond(described.write(returned))
 

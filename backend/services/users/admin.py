@@ -152,7 +152,7 @@ def set_banned(
         return read_user_record(connection, found)
 
     try:
-        record = transact(follow)
+        record = transact(follow, user=user.clerk_user_id)
     except AppError as error:
         if error.code is ErrorCode.FORBIDDEN and user.banned != banned:
             # Clerk did it for somebody who is no admin any more. Two admins who ban each other would leave none.

@@ -94,8 +94,12 @@ class Completion:
             log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
             return
         if user is not None and user.clerk_user_id == clerk_user_id:
-            self._transact(lambda connection: self._mirror.apply_user(connection, user, wins_ties=True))
-        elif is_unknown and self._transact(lambda connection: _erase_unknown(connection, clerk_user_id)):
+            self._transact(
+                lambda connection: self._mirror.apply_user(connection, user, wins_ties=True), user=clerk_user_id
+            )
+        elif is_unknown and self._transact(
+            lambda connection: _erase_unknown(connection, clerk_user_id), user=clerk_user_id
+        ):
             log.warning("User %s had a valid token, and Clerk does not know the id: deleted here.", clerk_user_id)
 
     def _note(self, clerk_user_id: str, pause: float) -> None:

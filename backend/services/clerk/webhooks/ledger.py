@@ -76,7 +76,7 @@ def receive_event(
         event = read_event(body, signed_at)
         row |= {"type": event.type, "subject_id": event.subject_id, "occurred_at": event.occurred_at}
         check_instance(event, instance_ids)
-        status = transact(lambda connection: _apply_once(connection, mirror, row, event))
+        status = transact(lambda connection: _apply_once(connection, mirror, row, event), user=event.subject_id)
     except (OperationalError, InterfaceError, InternalError, PoolTimeout, UnknownOutcomeError):
         raise
     except (Unprocessable, DataError) as error:
@@ -129,7 +129,7 @@ def _record_trouble(transact: Transact, row: dict[str, Any], body: bytes, status
         is_kept = not _is_deleted(connection, row.get("subject_id"))
         return _write_unresolved(connection, trouble | ({"payload": payload} if is_kept else {}), again)
 
-    return transact(record) or DUPLICATE
+    return transact(record, user=row.get("subject_id")) or DUPLICATE
 
 
 def _write_unresolved(connection: Connection, row: dict[str, Any], again: dict[str, Any]) -> str | None:
