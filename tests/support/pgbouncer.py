@@ -40,13 +40,7 @@ def running_pgbouncer(database_url: str, **settings: object) -> Iterator[PgBounc
     if program is None:
         pytest.skip("pgbouncer is not installed (apt install pgbouncer), and PGBOUNCER names none")
     parts, port = make_url(database_url), free_port()
-    target: dict[str, object] = {
-        "host": parts.host,
-        "port": parts.port,
-        "dbname": parts.database,
-        "user": parts.username or USER,
-    }
-    target |= {"password": parts.password, **parts.query}
+    target = {"user": USER, **parts.translate_connect_args(username="user", database="dbname"), **parts.query}
     lines = {
         "listen_addr": "127.0.0.1",
         "listen_port": port,
@@ -61,7 +55,7 @@ def running_pgbouncer(database_url: str, **settings: object) -> Iterator[PgBounc
     account = accounts.account_for(folder)
     accounts.private_folder(folder, account)
     file = folder / "pgbouncer.ini"
-    address = " ".join(f"{name}='{value}'" for name, value in target.items() if value)
+    address = " ".join(f"{name}='{value}'" for name, value in target.items())
     said = "\n".join(f"{name} = {value}" for name, value in lines.items())
     file.write_text(f"[databases]\napplication = {address}\n[pgbouncer]\n{said}\n")
     file.chmod(0o644)
