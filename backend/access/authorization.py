@@ -46,16 +46,17 @@ def is_authorized(user_is_signed_in: bool, entitlements: Entitlements, **demands
 def _has_role(entitlements: Entitlements, wanted: object) -> bool:
     if entitlements.org_id is None or entitlements.org_role is None or not isinstance(wanted, str):
         return False
-    return _bare(wanted) != "" and _bare(wanted) == _bare(entitlements.org_role)
+    return bare_name(wanted) != "" and bare_name(wanted) == bare_name(entitlements.org_role)
 
 
 def _has_permission(entitlements: Entitlements, wanted: object) -> bool:
     if entitlements.org_id is None or not isinstance(wanted, str):
         return False
-    return f"org:{_bare(wanted)}" in entitlements.org_permissions
+    return f"org:{bare_name(wanted)}" in entitlements.org_permissions
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
+    """A role or permission without `org:` in front, which it may be written with or without."""
     return ORG_PREFIXES.sub("", name)
 
 

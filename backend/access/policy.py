@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 from flask import Flask, current_app, g, request
 
 from backend.access.authentication import Authenticator
+from backend.access.authorization import bare_name
 from backend.access.identity import ANONYMOUS, Identity
 from backend.errors import AppError, ErrorCode
 from backend.models.roles_plans_scopes import Plan, Role, Scope
@@ -32,10 +33,13 @@ class Policy:
     """All that a route demands; every part must hold.
 
     `read`, `write`: the scope that an API key needs, by method. Where none is named, no API key is accepted: a new
-    route is closed to keys until somebody thinks of them. `role` and `plan` are the least that will do. `session_only`:
-    neither an API key nor a legacy token will do. `live`: Clerk itself must say that the session goes on; an API key is
-    looked up each time anyway, a legacy token has no session. `impersonation`: whether somebody in the user's place
-    may.
+    route is closed to keys until somebody thinks of them. `role` and `plan` are the least that will do. `org_role`,
+    `org_permission`: what the session must have in its active organization, as Clerk's `has()` judges it; an API key or
+    legacy token has no organization. `session_only`: neither an API key nor a legacy token will do. `live`: Clerk
+    itself must say that the session goes on; an API key is looked up each time anyway, a legacy token has no session.
+    `impersonation`: whether somebody in the user's place may.
+
+    Raises ValueError for what can never be met, when the application starts: at a request it would be a 500.
     """
 
     is_public: bool = False
@@ -43,9 +47,24 @@ class Policy:
     write: Scope | None = None
     role: Role = Role.USER
     plan: Plan = Plan.FREE
+    org_role: str | None = None
+    org_permission: str | None = None
     session_only: bool = False
     live: bool = False
     impersonation: bool = True
+
+    def __post_init__(self) -> None:
+        for wanted, known in ((self.role, Role), (self.plan, Plan), (self.read, Scope), (self.write, Scope)):
+            if wanted is not None and not isinstance(wanted, known):
+                choices = ", ".join(f"{known.__name__}.{choice.name}" for choice in known)
+                raise ValueError(f"A policy demands {wanted!r}, which is none of {choices}.")
+        for name in (self.org_role, self.org_permission):
+            if name is not None and not bare_name(name):
+                raise ValueError(f"A policy demands {name!r} of an organization: name a role or permission.")
+
+    @property
+    def needs_organization(self) -> bool:
+        return self.org_role is not None or self.org_permission is not None
 
     def check(self, identity: Identity, method: str) -> None:
         """Raises AppError (403) unless a signed-in caller may do this. Whether the session lives is not asked here."""
@@ -63,6 +82,9 @@ class Policy:
             raise AppError(ErrorCode.FORBIDDEN, f"This takes the role {self.role}.")
         if self.plan is not Plan.FREE and not Plan(str(identity.plan)).includes(self.plan):
             raise AppError(ErrorCode.FORBIDDEN, f"This takes the plan {self.plan}.")
+        if self.needs_organization and not identity.has(role=self.org_role, permission=self.org_permission):
+            wanted = " and ".join(name for name in (self.org_role, self.org_permission) if name)
+            raise AppError(ErrorCode.FORBIDDEN, f"This takes {wanted} in the active organization of a Clerk session.")
 
 
 PUBLIC = Policy(is_public=True)
@@ -181,6 +203,8 @@ def require_auth(
     scope: Scope | None = None,
     role: Role = Role.USER,
     plan: Plan = Plan.FREE,
+    org_role: str | None = None,
+    org_permission: str | None = None,
     session_only: bool = False,
     live: bool = False,
     impersonation: bool = True,

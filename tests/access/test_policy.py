@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Blueprint, Flask
@@ -13,6 +14,7 @@ from backend.errors import AppError, ErrorCode
 from backend.models.roles_plans_scopes import Plan, Role, Scope
 from tests.support.clerk import Instance
 from tests.support.database import Sql
+from tests.support.outcomes import MEMBERS, ORG_DEMANDS, YES, org_outcomes
 from tests.support.own_routes import METHODS, Guard, Person, demand, make_own_app, outcome, reached, serve
 
 
@@ -74,6 +76,16 @@ class TestOneDemand:
         assert outcome(client, person.session(act={"sub": "user_support"})) == "forbidden"
         assert outcome(client, person.session()) == outcome(client, person.legacy()) == "ok"
 
+    @pytest.mark.parametrize("wanted", ORG_DEMANDS)
+    def test_organization(self, app: Flask, person: Person, place: str, wanted: str) -> None:
+        """By Clerk's own rules. An API key has all scopes and no organization."""
+        person.exists(role="admin")
+        client = demand(app, place, scope=Scope.PROFILE_READ, **ORG_DEMANDS[wanted][0])
+        held = {who: person.session(**claims) for who, claims in MEMBERS.items()}
+        held |= {"API key": person.key(*Scope), "legacy token": person.legacy()}
+        outcomes = {who: outcome(client, headers).replace("ok", YES) for who, headers in held.items()}
+        assert outcomes == org_outcomes(wanted)
+
     def test_live(self, app: Flask, person: Person, place: str) -> None:
         """Clerk cannot be asked: never a silent pass. A key is looked up each time; a legacy token has no session."""
         person.exists()
@@ -91,6 +103,31 @@ class TestOneDemand:
         person.exists()
         client = demand(app, place, live=True, role=Role.ADMIN)
         assert outcome(client, person.session(sid="sess_1")) == "forbidden"
+
+
+@pytest.mark.parametrize(
+    "demands",
+    [
+        {"role": "org:admin"},
+        {"role": "boss"},
+        {"plan": "gold"},
+        {"scope": "campaigns:eat"},
+        {"org_role": ""},
+        {"org_permission": "org:"},
+    ],
+    ids=str,
+)
+class TestNeverMet:
+    """What nobody can meet is refused when the application starts, and not with a 500 at a request."""
+
+    def test_policy(self, demands: dict[str, Any]) -> None:
+        words = {("read" if word == "scope" else word): wanted for word, wanted in demands.items()}
+        with pytest.raises(ValueError, match="A policy demands"):
+            Policy(**words)
+
+    def test_require_auth(self, demands: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match="A policy demands"):
+            require_auth(**demands)
 
 
 class TestScopeByMethod:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -160,6 +161,8 @@ DEMANDS: dict[str, dict[str, Any]] = {
     "role admin": {"role": Role.ADMIN},
     "role developer": {"role": Role.DEVELOPER},
     "plan pro": {"plan": Plan.PRO},
+    "organization role org:admin": {"org_role": "org:admin"},
+    "permission org:invoices:read": {"org_permission": "org:invoices:read"},
     "impersonating": {"impersonation": False},
 }
 
@@ -172,12 +175,19 @@ class TestDemands:
         by_view = operations(SIGNED_IN, require_auth(**DEMANDS[words]))
         for one in [*each(by_table), *each(by_view)]:
             assert said(one).count(words) == 1
-            others = ("role", "plan", "impersonating")
-            assert [word for word in others if word in said(one)] == [words.split(" ", maxsplit=1)[0]]
+            others = ("the role", "plan", "organization", "permission", "impersonating")
+            assert [word for word in others if word in said(one)] == [word for word in others if word in f"the {words}"]
+
+    def test_organization_takes_a_session(self) -> None:
+        scoped = Policy(read=Scope.TOKENS_READ, write=Scope.TOKENS_SPEND)
+        for demanded in (replace(scoped, org_role="org:admin"), replace(scoped, org_permission="org:invoices:read")):
+            for one in each(operations(demanded)):
+                assert schemes(one) == ["bearer", "sessionCookie"]
+                assert SESSIONS_ONLY.search(said(one))
 
     def test_none(self) -> None:
         for one in each(operations(CAMPAIGNS)):
-            assert not re.search("role|plan|impersonat", said(one))
+            assert not re.search("role|plan|organization|impersonat", said(one))
 
     def test_all_of_both(self) -> None:
         described = operations(

@@ -108,6 +108,30 @@ STATE_OUTCOMES = dict.fromkeys(ACCESS, SESSION_STATES) | {
 # What belongs to somebody else does not exist.
 WRONG_OWNER = {**dict.fromkeys(("{key}", "{campaign}", "{template}"), "not-found"), "{session}": "session-revoked"}
 
+# Of a policy's `org_role` and `org_permission`: who meets them. The claims are those of a session.
+ORG = {"org_id": "org_1", "v": 1}
+MEMBERS: dict[str, dict[str, object]] = {
+    "session without an organization": {},
+    "session of an `org:member` who may read invoices": ORG
+    | {"org_role": "org:member", "org_permissions": ["org:invoices:read"]},
+    "session of an `org:admin` without permissions": ORG | {"org_role": "org:admin", "org_permissions": []},
+    "session of an `org:admin` who may read invoices": ORG
+    | {"org_role": "org:admin", "org_permissions": ["org:invoices:read"]},
+}
+NO_MEMBERS = ("API key", "legacy token")
+ORG_DEMANDS: dict[str, tuple[dict[str, str], tuple[bool, ...]]] = {
+    '`org_role="org:admin"`': ({"org_role": "org:admin"}, (False, False, True, True)),
+    '`org_permission="org:invoices:read"`': ({"org_permission": "org:invoices:read"}, (False, True, False, True)),
+    "both": ({"org_role": "admin", "org_permission": "invoices:read"}, (False, False, False, True)),
+}
+
+
+def org_outcomes(demand: str) -> dict[str, str]:
+    """Of each caller under this demand."""
+    met = (*ORG_DEMANDS[demand][1], *[False] * len(NO_MEMBERS))
+    return {who: YES if is_met else "forbidden" for who, is_met in zip((*MEMBERS, *NO_MEMBERS), met, strict=True)}
+
+
 AND_BESIDES = (
     f"Somebody else's API key, campaign or template: `{WRONG_OWNER['{key}']}`, as one that never existed. "
     f"Another session than the caller's in `session_id`: `{WRONG_OWNER['{session}']}`. "
@@ -140,6 +164,10 @@ def tables() -> str:
     states = [
         ["any session" if name == shown[0] else name, *map(_cell, STATE_OUTCOMES[name].values())] for name in shown
     ]
+    by_demand = {demand: org_outcomes(demand) for demand in ORG_DEMANDS}
+    organization = [
+        [who, *(_cell(by_demand[demand][who]) for demand in ORG_DEMANDS)] for who in (*MEMBERS, *NO_MEMBERS)
+    ]
     return "\n".join(
         [
             "What a good credential may do:",
@@ -149,6 +177,10 @@ def tables() -> str:
             "What comes before that, on every route:",
             "",
             markdown_table(["credential", *SESSION_STATES], states),
+            "",
+            "What a route of your own may demand of the active organization:",
+            "",
+            markdown_table(["credential", *ORG_DEMANDS], organization),
             "",
             AND_BESIDES,
         ]

@@ -74,11 +74,16 @@ class Described(NamedTuple):
         return not all(policy.is_public for policy in self.policies)
 
     @property
+    def needs_session(self) -> bool:
+        """Whether only a Clerk session will do: nothing else has an organization."""
+        return any(policy.session_only or policy.needs_organization for policy in self.policies)
+
+    @property
     def scopes(self) -> list[Scope] | None:
         """What an API key needs; None where no key will do."""
         demanding = [policy for policy in self.policies if not policy.is_public]
         demanded = {policy.read if self.method in READING else policy.write for policy in demanding}
-        if None in demanded or any(policy.session_only for policy in self.policies):
+        if None in demanded or self.needs_session:
             return None
         return sorted(scope for scope in demanded if scope)
 
@@ -167,7 +172,9 @@ def _operation(one: Described, schemas: dict[Any, Any], components: dict[str, An
 def _demands(one: Described) -> str:
     said = [f"Takes the role {policy.role}." for policy in one.policies if policy.role is not Role.USER]
     said += [f"Takes the plan {policy.plan}." for policy in one.policies if policy.plan is not Plan.FREE]
-    if any(policy.session_only for policy in one.policies):
+    said += [f"Takes the organization role {policy.org_role}." for policy in one.policies if policy.org_role]
+    said += [f"Takes the permission {policy.org_permission}." for policy in one.policies if policy.org_permission]
+    if one.needs_session:
         said.append("Only with a Clerk session.")
     elif one.needs_caller and one.scopes is None:
         said.append("Not for API keys.")
