@@ -9,24 +9,21 @@ from flask.cli import with_appcontext
 
 from backend.cli.options import show_example, transact
 from backend.container import current_services
-from backend.services.campaigns.campaigns import RESTORABLE
-from backend.services.purge import (
-    BATCH,
-    ENDED_KEYS_KEPT,
-    GRACE,
-    LEDGER_KEPT,
-    Purgeable,
-    count_rows,
-    delete_batch,
-    find_purgeable,
-)
+from backend.resources import OWNED, AtErasure, Owned
+from backend.services.purge import BATCH, GRACE, LEDGER_KEPT, Purgeable, count_rows, delete_batch, find_purgeable
 
+
+def _describe(owned: Owned) -> str:
+    whose = ["of deleted users"] if owned.at_erasure is AtErasure.DELETE else []
+    since = f" {owned.kept.days} days ago or earlier" if owned.kept else ""
+    return f"{owned.table:<18} {'; '.join([*whose, *([f'ended{since}'] if owned.ended else [])])}"
+
+
+OF_USERS = "\n".join(_describe(owned) for owned in OWNED if owned.ended or owned.at_erasure is AtErasure.DELETE)
 HELP = f"""Delete what nothing needs any more, and say how much it was.
 
 \b
-api_keys          revoked or expired {ENDED_KEYS_KEPT.days} days ago or earlier
-campaigns         of deleted users; deleted by their owners {RESTORABLE.days} days ago or earlier
-idempotency_keys  expired
+{OF_USERS}
 revoked_sessions  expired {GRACE.days} day ago or earlier
 webhook_events    received {LEDGER_KEPT.days} days ago or earlier, but not dead or failed ones
 audit_events      AUDIT_RETENTION_DAYS old or older

@@ -1,4 +1,4 @@
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -6,6 +6,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import PERSONAL, Base
 
+RESTORABLE = timedelta(days=30)
 LIVE = text("deleted_at IS NULL")
 # Not now(): that is when a transaction began, before it waited for another one of the same user.
 CLOCK = text("clock_timestamp()")

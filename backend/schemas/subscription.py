@@ -1,35 +1,34 @@
 """The caller's plan as `/api/subscription` shows it."""
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel
+from pydantic import create_model
 
 from backend.models.roles_plans_scopes import Plan
+from backend.resources import quotas, row_limits
 from backend.schemas.account import SubscriptionOut
-from backend.services.plans.catalogue import PLANS
+from backend.services.plans.catalogue import all_limits
 from backend.services.plans.subscriptions import Use
 from backend.services.users.accounts import Account
 
+# Their members are those of backend/resources.py. Null only where a plan says so.
+ROW_LIMITS: dict[str, Any] = {
+    name: int | None if any(row_limits(plan)[name] is None for plan in Plan) else int for name in row_limits(Plan.FREE)
+}
+ROWS_USED: dict[str, Any] = {quota.name: int for _, quota in quotas()}
 
-class LimitsOut(BaseModel):
-    """`campaigns` null: as many as you like. `tokens_a_month`: by calendar month, UTC. `deleted_campaigns`: of the deleted ones the newest so many can be restored. `kept_responses`: so many requests can be sent again with their Idempotency-Key."""  # noqa: E501
 
-    campaigns: int | None
-    templates: int
+class LimitsOut(create_model("RowLimits", **ROW_LIMITS)):  # type: ignore[misc] # a class made of names
+    """null: as many as you like. `tokens_a_month`: by calendar month, UTC. `deleted_campaigns`: of the deleted ones the newest so many can be restored. `kept_responses`: so many requests can be sent again with their Idempotency-Key."""  # noqa: E501
+
     tokens_a_month: int
-    api_keys: int
-    deleted_campaigns: int
-    kept_responses: int
     rate_tier: str
 
 
-class UsedOut(BaseModel):
+class UsedOut(create_model("RowsUsed", **ROWS_USED)):  # type: ignore[misc]
     """What there is now, and the tokens used this month. After a change to a smaller plan it may be above the limits."""  # noqa: E501
 
-    campaigns: int
-    templates: int
     tokens: int
-    api_keys: int
 
 
 class PlanOut(LimitsOut):
@@ -46,13 +45,13 @@ class PlanUseOut(SubscriptionOut):
 
     @classmethod
     def of_use(cls, account: Account, use: Use) -> Self:
-        own_limits = PLANS[Plan(str(account.plan))]._asdict() | {"tokens_a_month": account.tokens_limit}
+        own_limits = all_limits(Plan(str(account.plan))) | {"tokens_a_month": account.tokens_limit}
         return cls.model_validate(
             account._asdict()
             | {
                 "is_managed_by_clerk": use.is_managed_by_clerk,
                 "limits": own_limits,
-                "used": use._asdict() | {"tokens": account.tokens_used},
-                "plans": [{"plan": plan} | limits._asdict() for plan, limits in PLANS.items()],
+                "used": use.rows | {"tokens": account.tokens_used},
+                "plans": [{"plan": plan} | all_limits(plan) for plan in Plan],
             }
         )

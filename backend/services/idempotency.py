@@ -15,6 +15,8 @@ from backend.database.locks import delete_unlocked
 from backend.database.rows import columns_of
 from backend.errors import AppError, ErrorCode
 from backend.models import IdempotencyKey
+from backend.resources import IDEMPOTENCY_KEYS
+from backend.services.plans.quotas import delete_surplus
 
 KEPT = timedelta(hours=24)
 # A write deletes a few expired rows in passing, more than it adds, so that the table shrinks again after a rush.
@@ -22,18 +24,8 @@ SWEPT = 5
 DELETE_EXPIRED = delete_unlocked(
     "idempotency_keys", "FROM idempotency_keys t WHERE expires_at <= now() ORDER BY expires_at"
 )
-# And of the user's own what the plan does not keep, the oldest first.
-DELETE_SURPLUS = delete_unlocked(
-    "idempotency_keys",
-    """
-    FROM idempotency_keys t
-    WHERE user_id = :user_id AND expires_at < (
-        SELECT expires_at FROM idempotency_keys WHERE user_id = :user_id
-        ORDER BY expires_at DESC OFFSET :kept - 1 LIMIT 1
-    )
-    ORDER BY expires_at
-    """,
-)
+# And of the user's own what the plan does not keep.
+DELETE_SURPLUS = delete_surplus(IDEMPOTENCY_KEYS)
 SWEEP = text(f"{DELETE_EXPIRED.text}; {DELETE_SURPLUS.text}")  # in one round trip
 
 

@@ -6,8 +6,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, TextClause, text
 
 from backend.database.locks import delete_unlocked
-from backend.models.api_key import ENDED_AT
-from backend.services.campaigns.campaigns import RESTORABLE
+from backend.resources import OWNED, AtErasure, Owned
 
 # A few ms each: nobody waits long for a row, and whoever stops it loses no more than one batch.
 BATCH = 1_000
@@ -16,8 +15,7 @@ GRACE = timedelta(days=1)
 # Svix keeps an event for 90 days, and a person can send it again from the dashboard: so long the ledger knows it. Later
 # it would do no harm either: an old profile, session or subscription is stale, and a tombstone stays.
 LEDGER_KEPT = timedelta(days=90)
-# So long an API key that has ended is listed, and refused as revoked or expired; then it is one that never existed.
-ENDED_KEYS_KEPT = timedelta(days=90)
+TOMBSTONES = "users u WHERE u.deleted_at IS NOT NULL AND NOT u.is_active"
 
 
 @dataclass(frozen=True)
@@ -37,39 +35,37 @@ def by_age(table: str, since: str, kept: timedelta, *, only: str = "true") -> Pu
     return Purgeable(table, count, delete, kept)
 
 
-# What was too much for the event that deleted the user. Tombstones are in ix_users_switched_off, and their campaigns
-# are looked for one user at a time: a join of both tables could read all campaigns.
-ERASABLE = Purgeable(
-    "campaigns of deleted users",
-    text("""
-    SELECT coalesce(sum((SELECT count(*) FROM campaigns WHERE user_id = u.user_id)), 0)
-    FROM users u WHERE u.deleted_at IS NOT NULL AND NOT u.is_active
-    """),
-    delete_unlocked(
-        "campaigns",
-        """
-        FROM users u CROSS JOIN LATERAL (
-            SELECT ctid FROM campaigns WHERE user_id = u.user_id
-            ORDER BY deleted_at, created_at, campaign_id LIMIT :limit
-        ) AS t
-        WHERE u.deleted_at IS NOT NULL AND NOT u.is_active
-        ORDER BY u.user_id
-        """,
-    ),
-)
-AGED = (
-    by_age("api_keys", ENDED_AT, ENDED_KEYS_KEPT),
-    by_age("campaigns", "deleted_at", RESTORABLE),
-    by_age("idempotency_keys", "expires_at", timedelta()),
-    by_age("revoked_sessions", "expires_at", GRACE),
-    # Those that could not be applied wait for people, however long.
-    by_age("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
-)
+def of_deleted_users(owned: Owned) -> Purgeable:
+    """What was too much for the event that deleted the user.
+
+    Tombstones are in ix_users_switched_off, and the rows of each are looked for one user at a time: a join of both
+    tables could read all rows.
+    """
+    own = f"FROM {owned.table} WHERE user_id = u.user_id"
+    return Purgeable(
+        f"{owned.table} of deleted users",
+        text(f"SELECT coalesce(sum((SELECT count(*) {own})), 0) FROM {TOMBSTONES}"),  # noqa: S608 - ours, all of it
+        delete_unlocked(
+            owned.table,
+            f"""
+            FROM (SELECT u.user_id FROM {TOMBSTONES}) AS u
+            CROSS JOIN LATERAL (SELECT ctid {own} ORDER BY {owned.order} LIMIT :limit) AS t
+            ORDER BY u.user_id
+            """,  # noqa: S608
+        ),
+    )
 
 
-def find_purgeable(audit_kept: timedelta) -> tuple[Purgeable, ...]:
+def find_purgeable(audit_kept: timedelta) -> list[Purgeable]:
     """All that can be deleted. `audit_kept`: how long the audit trail is kept."""
-    return ERASABLE, *AGED, by_age("audit_events", "occurred_at", audit_kept)
+    return [
+        *(of_deleted_users(owned) for owned in OWNED if owned.at_erasure is AtErasure.DELETE),
+        *(by_age(owned.table, owned.ended, owned.kept) for owned in OWNED if owned.ended),
+        by_age("revoked_sessions", "expires_at", GRACE),
+        # Those that could not be applied wait for people, however long.
+        by_age("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
+        by_age("audit_events", "occurred_at", audit_kept),
+    ]
 
 
 def count_rows(connection: Connection, rows: Purgeable) -> int:

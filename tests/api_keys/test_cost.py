@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Executable
 
-from backend.services.api_keys.keys import select_count
-from backend.services.plans.subscriptions import READ_USE
+from backend.resources import API_KEYS
+from backend.services.plans.quotas import count_rows
+from backend.services.plans.subscriptions import select_use
 from backend.services.users.admin import FIND_USER
 from tests.support.query_plans import blocks, explain, filled_database, nodes
 
@@ -33,7 +34,7 @@ def filled(postgres_url: str) -> Iterator[Connection]:
 
 @pytest.mark.parametrize(
     "statement",
-    [select_count(1), READ_USE.bindparams(user_id=1), FIND_USER.bindparams(user_id=1)],
+    [count_rows(API_KEYS).bindparams(user_id=1), select_use().bindparams(user_id=1), FIND_USER.bindparams(user_id=1)],
     ids=["check", "use", "user"],
 )
 def test_usable_ones_alone_are_read(filled: Connection, statement: Executable) -> None:

@@ -8,13 +8,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from backend.models.roles_plans_scopes import Plan
-from backend.services.plans.catalogue import PLANS
+from backend.resources import row_limits
 from tests.support.api_keys import ALL_ROWS, SHOWN, KeyOwner, at, in_days
 from tests.support.caller import is_problem
 from tests.support.database import Sql
 from tests.support.traffic import in_parallel
 
-MAX_USABLE = PLANS[Plan.FREE].api_keys
+MAX_USABLE: int = row_limits(Plan.FREE)["api_keys"] or 0
 FILL = """
 INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, expires_at, revoked_at)
 SELECT user_id, 'n' || n, 'sk_app', 'abcd', clerk_user_id || %s || n, '{profile:read}', %s, %s

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Connection, Select, text
 
-from backend.services.campaigns.campaigns import Status, select_campaign, select_count
+from backend.resources import CAMPAIGNS
+from backend.services.campaigns.campaigns import Status, select_campaign
 from backend.services.campaigns.list import CampaignFilter, Position, Sort, position_of, select_campaigns
 from backend.services.campaigns.templates import select_page
+from backend.services.plans.quotas import count_rows
 from tests.support.query_plans import Plan, blocks, explain, filled_database, nodes
 
 LIMIT = 51  # one page, and one more to know of the next
@@ -126,7 +128,7 @@ class TestOthers:
         assert blocks(plan) <= 6
 
     def test_counting_reads_the_index_alone(self, filled: Connection) -> None:
-        plan = explain_select(filled, select_count(7))
+        plan = explain(filled, count_rows(CAMPAIGNS), {"user_id": 7})
         assert {"Index Only Scan"} <= {node["Node Type"] for node in nodes(plan)}
         assert blocks(plan) <= 10
 

@@ -4,8 +4,8 @@ from collections import Counter
 from functools import partial
 
 from backend.models.roles_plans_scopes import Plan
+from backend.resources import DELETED_CAMPAIGNS
 from backend.services.campaigns.campaigns import AT_ONCE
-from backend.services.plans.catalogue import PLANS
 from tests.support.caller import is_problem
 from tests.support.campaigns import Owner, check_counts, set_plan
 from tests.support.database import Sql
@@ -40,7 +40,7 @@ class TestQuota:
 class TestDeletedOnes:
     """Of these the newest are kept, as many as the plan says."""
 
-    KEPT = PLANS[Plan.FREE].deleted_campaigns
+    KEPT = DELETED_CAMPAIGNS.kept[Plan.FREE]
 
     def add_deleted(self, sql: Sql, number: int) -> None:
         """To each user, one a second up to now."""

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, create_engine, make_url
 
 from backend.errors import AppError, ErrorCode
 from backend.models.roles_plans_scopes import Plan
+from backend.resources import KEPT_RESPONSES
 from backend.services.campaigns.campaigns import create_campaign
 from backend.services.idempotency import SWEPT, ApiResponse, RequestKey, respond_once
-from backend.services.plans.catalogue import PLANS
 from tests.support.caller import is_problem
 from tests.support.campaigns import Owner, check_counts, set_plan
 from tests.support.clerk import Instance
@@ -206,7 +206,7 @@ class TestMany:
     """
 
     def test_oldest_go_first(self, owner: Owner, clerk: Instance, sql: Sql) -> None:
-        kept = PLANS[Plan.FREE].kept_responses
+        kept = KEPT_RESPONSES.kept[Plan.FREE]
         owner.page()
         Owner(owner.server, clerk, "user_2").page()
         sql.rows(self.FILL, kept + SWEPT + 1)

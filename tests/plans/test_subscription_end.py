@@ -100,7 +100,7 @@ class TestLapse:
         )
         result = make_key(settings, subscriber)
         assert result.exit_code == 1
-        assert "The plan free has at most 5" in result.stderr
+        assert "The plan free has room for 5 API keys" in result.stderr
 
     def test_operator_makes_a_key_in_the_next_month(
         self, settings: dict[str, str], sql: Sql, subscriber: Subscriber

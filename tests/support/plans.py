@@ -3,7 +3,8 @@
 python -m tests.support.plans       writes it
 """
 
-from backend.services.plans.catalogue import PLANS
+from backend.models.roles_plans_scopes import Plan
+from backend.services.plans.catalogue import all_limits
 from config import PROJECT
 from tests.support.markdown import between_marks, markdown_table
 
@@ -13,24 +14,16 @@ BEGIN, END = "<!-- plans -->", "<!-- end of plans -->"
 
 def table() -> str:
     """What each plan allows, as Markdown."""
-    head = (
-        *("plan", "campaigns", "templates", "tokens a month", "API keys"),
-        *("deleted campaigns", "kept responses", "rate tier"),
-    )
-    rows = [
-        (
-            f"`{plan}`",
-            "any number" if limits.campaigns is None else f"{limits.campaigns:,}",
-            f"{limits.templates:,}",
-            f"{limits.tokens_a_month:,}",
-            f"{limits.api_keys:,}",
-            f"{limits.deleted_campaigns:,}",
-            f"{limits.kept_responses:,}",
-            f"`{limits.rate_tier}`",
-        )
-        for plan, limits in PLANS.items()
-    ]
-    return markdown_table(head, rows)
+    limits = {plan: all_limits(plan) for plan in Plan}
+    head = [name.replace("_", " ").replace("api", "API") for name in limits[Plan.FREE]]
+    rows = [[f"`{plan}`", *map(_cell, limits[plan].values())] for plan in Plan]
+    return markdown_table(["plan", *head], rows)
+
+
+def _cell(limit: object) -> str:
+    if limit is None:
+        return "any number"
+    return f"{limit:,}" if isinstance(limit, int) else f"`{limit}`"
 
 
 def page_with_table(page: str) -> str:

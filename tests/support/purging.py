@@ -24,8 +24,8 @@ ADD = {
     "SELECT gen_random_uuid(), 'svix', 'applied', {then}",
 }
 LIMITS = {
-    "api_keys": "90 days",
     "campaigns": "30 days",
+    "api_keys": "90 days",
     "idempotency_keys": "0 days",
     "revoked_sessions": "1 day",
     "webhook_events": "90 days",
@@ -33,6 +33,7 @@ LIMITS = {
 }
 LONG_AGO = "2 years"
 PURGEABLE = find_purgeable(timedelta(days=Settings.model_fields["audit_retention_days"].default))
+AGED = [due for due in PURGEABLE if not due.name.endswith(" of deleted users")]
 
 
 def adding(table: str) -> str:

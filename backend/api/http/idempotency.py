@@ -13,8 +13,8 @@ from backend.api.http.parsing import MAX_JSON_BYTES, read_bytes
 from backend.container import current_services, in_transaction
 from backend.errors import AppError, ErrorCode
 from backend.models.roles_plans_scopes import Plan
+from backend.resources import KEPT_RESPONSES
 from backend.services.idempotency import ApiResponse, RequestKey, respond_once
-from backend.services.plans.catalogue import PLANS
 from backend.services.users.accounts import lock_owner
 
 HEADER = "Idempotency-Key"
@@ -33,7 +33,7 @@ def run_once(work: Callable[[Connection], ApiResponse], *, is_secret: bool) -> t
     # Also where the view reads no body: one that is too long is refused.
     body_hash = _hash_request()
     encryption = current_services().encryption
-    kept = PLANS[Plan(str(get_account().plan))].kept_responses
+    kept = KEPT_RESPONSES.kept[Plan(str(get_account().plan))]
 
     def encrypted(connection: Connection) -> ApiResponse:
         response = work(connection)

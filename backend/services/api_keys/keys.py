@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
-from sqlalchemy import Boolean, Connection, Select, func, insert, literal_column, select, text, update
+from sqlalchemy import Boolean, Connection, func, insert, literal_column, select, text, update
 
 from backend import models
 from backend.database.rows import read_row
 from backend.errors import AppError, ErrorCode
 from backend.models.api_key import IS_USABLE
 from backend.models.base import LAST_ID
+from backend.resources import API_KEYS
 from backend.services.api_keys.form import LAST, KeyForm
 from backend.services.audit import Action, Actor, record
-from backend.services.plans.catalogue import PLANS, quota_exceeded
-from backend.services.plans.renewal import read_plan
+from backend.services.plans.quotas import check_quota
 from backend.services.users.accounts import lock_owner
 
 NEWEST = LAST_ID  # a cursor before the newest key
@@ -83,7 +83,7 @@ def create_key(
     """
     lock_owner(connection, user_id)
     _check_expiry(expires_at)
-    _check_room(connection, user_id)
+    check_quota(connection, user_id, API_KEYS)
     values = {"user_id": user_id, "name": name, "scopes": list(scopes), "expires_at": expires_at}
     key = _insert(connection, minted, values)
     record(connection, actor, Action.API_KEY_CREATED, user_id, **_noted(key))
@@ -116,7 +116,7 @@ def rotate_key(
     _check_expiry(expires_at)
     # Without overlap one goes and one comes: also who has more than the plan allows can replace a leaked key.
     if overlap:
-        _check_room(connection, user_id)
+        check_quota(connection, user_id, API_KEYS)
     end: object = expires_at
     if end is None and old.expires_at is not None:
         end = func.now() + (old.expires_at - old.created_at)
@@ -163,11 +163,6 @@ def list_keys(connection: Connection, user_id: int, *, before: int = NEWEST, lim
     return [read_row(ApiKey, row) for row in connection.execute(found)]
 
 
-def select_count(user_id: int) -> Select[int]:
-    """The statement that counts what the plan limits."""
-    return select(func.count()).select_from(models.ApiKey).where(models.ApiKey.user_id == user_id, USABLE)
-
-
 def note_use(connection: Connection, key_id: int) -> None:
     """Note that a key was used, at most once a minute. Raises OperationalError rather than wait for a lock."""
     connection.execute(NOTE_USE, {"key_id": key_id})
@@ -179,19 +174,6 @@ def _check_expiry(expires_at: datetime | None) -> None:
     if expires_at is not None and not now < expires_at <= now + LONGEST_LIFE:
         errors = [{"path": "expires_at", "message": "must lie in the future, at most ten years ahead"}]
         raise AppError(ErrorCode.VALIDATION, "The key would not live.", members={"errors": errors})
-
-
-def _check_room(connection: Connection, user_id: int) -> None:
-    plan = read_plan(connection, user_id)
-    limit = PLANS[plan].api_keys
-    used = connection.execute(select_count(user_id)).scalar_one()
-    # A script that makes keys in a loop stops here, on any plan (OWASP API6).
-    if used >= limit:
-        raise quota_exceeded(
-            f"The plan {plan} has at most {limit} usable API keys. Revoke one, or rotate one without overlap.",
-            limit=limit,
-            used=used,
-        )
 
 
 def _insert(connection: Connection, minted: MintedKey, values: dict[str, object]) -> ApiKey:

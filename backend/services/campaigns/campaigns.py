@@ -1,7 +1,7 @@
 """Campaigns of users: making, reading, changing, deleting and restoring one. Another user's does not exist."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -9,30 +9,20 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, text, update
 
 from backend import models
-from backend.database.locks import delete_unlocked
 from backend.database.rows import columns_of, read_row
 from backend.errors import AppError, ErrorCode
 from backend.models import CampaignTag, UsageMetrics
+from backend.models.campaign import RESTORABLE
 from backend.models.usage_metrics import MONTH_START
+from backend.resources import CAMPAIGNS, DELETED_CAMPAIGNS
 from backend.services.campaigns.templates import read_preset
-from backend.services.plans.catalogue import PLANS, quota_exceeded
+from backend.services.plans.quotas import check_quota, delete_surplus
 from backend.services.plans.renewal import read_plan
 from backend.services.users.accounts import complete_user
 
-RESTORABLE = timedelta(days=30)
-# What the plan does not keep of a user's deleted campaigns, the oldest first. Of those that are there from a larger
-# plan a few go with each delete, the others with `flask purge` in their time.
-DELETE_SURPLUS = delete_unlocked(
-    "campaigns",
-    """
-    FROM campaigns t
-    WHERE user_id = :user_id AND deleted_at < (
-        SELECT deleted_at FROM campaigns WHERE user_id = :user_id AND deleted_at IS NOT NULL
-        ORDER BY deleted_at DESC OFFSET :kept - 1 LIMIT 1
-    )
-    ORDER BY deleted_at
-    """,
-)
+# Of what the plan does not keep of a user's deleted campaigns, a few go with each delete. Those that are there from a
+# larger plan go with `flask purge` in their time.
+DELETE_SURPLUS = delete_surplus(CAMPAIGNS)
 AT_ONCE = 5
 
 
@@ -91,7 +81,7 @@ def create_campaign(connection: Connection, user_id: int, given: Mapping[str, An
     The caller holds the row of the user. Raises AppError: 402 for a plan that allows no more, 422 for a template that
     is not there.
     """
-    _check_quota(connection, user_id)
+    check_quota(connection, user_id, CAMPAIGNS)
     # The month may have begun after this request came in: its usage is made now.
     complete_user(connection, user_id=user_id)
     template_id = given.get("template_id")
@@ -114,11 +104,6 @@ def select_campaign(user_id: int, campaign_id: int, visible: ColumnElement[bool]
     """The statement that finds a campaign of the user, if it is `visible`."""
     own = models.Campaign.user_id == user_id
     return select(*COLUMNS).where(models.Campaign.campaign_id == campaign_id, own, visible)
-
-
-def select_count(user_id: int) -> Select[int]:
-    """The statement that counts what the plan limits."""
-    return select(func.count()).select_from(models.Campaign).where(models.Campaign.user_id == user_id, LIVE)
 
 
 def change_campaign(
@@ -148,7 +133,7 @@ def delete_campaign(connection: Connection, user_id: int, campaign_id: int, vers
     campaign = _lock(connection, select_campaign(user_id, campaign_id), versions)
     # Not now(), which may be earlier than that of a delete which this one waited for.
     _store(connection, campaign, {"deleted_at": func.clock_timestamp()})
-    kept = PLANS[read_plan(connection, user_id)].deleted_campaigns
+    kept = DELETED_CAMPAIGNS.kept[read_plan(connection, user_id)]
     connection.execute(DELETE_SURPLUS, {"user_id": user_id, "kept": kept, "limit": AT_ONCE})
 
 
@@ -164,22 +149,9 @@ def restore_campaign(connection: Connection, user_id: int, campaign_id: int, ver
     if not is_deleted and not is_archived:
         return campaign
     if is_deleted:
-        _check_quota(connection, user_id)
+        check_quota(connection, user_id, CAMPAIGNS)
     status = Status.DRAFT if is_archived else campaign.status
     return _store(connection, campaign, {"status": status, "deleted_at": None})
-
-
-def _check_quota(connection: Connection, user_id: int) -> None:
-    """The caller holds the row of the user: two creations would not see each other's campaign."""
-    plan = read_plan(connection, user_id)
-    limit = PLANS[plan].campaigns
-    if limit is None:
-        return
-    used = connection.execute(select_count(user_id)).scalar_one()
-    if used >= limit:
-        raise quota_exceeded(
-            f"The plan {plan} has room for {limit} campaigns. Delete one, or change the plan.", limit=limit, used=used
-        )
 
 
 def _read(connection: Connection, found: Select[*tuple[Any, ...]]) -> Campaign:

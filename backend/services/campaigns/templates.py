@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, union_a
 from backend.database.rows import columns_of, read_row
 from backend.errors import AppError, ErrorCode
 from backend.models import CampaignTemplate
+from backend.resources import TEMPLATES
 from backend.services.pages import cut_page
-from backend.services.plans.catalogue import PLANS, quota_exceeded
-from backend.services.plans.renewal import read_plan
+from backend.services.plans.quotas import check_quota
 
 Kind = Literal["own", "shared"]
 
@@ -48,7 +48,7 @@ def create_template(connection: Connection, user_id: int, given: Mapping[str, An
     Raises AppError: 402 for a plan that allows no more. Shared ones do not count.
     """
     if not is_shared:
-        _check_quota(connection, user_id)
+        check_quota(connection, user_id, TEMPLATES)
     inserted = insert(CampaignTemplate).values({**given, "user_id": None if is_shared else user_id})
     return read_row(Template, connection.execute(inserted.returning(*COLUMNS)).one())
 
@@ -100,18 +100,6 @@ def read_preset(connection: Connection, user_id: int, template_id: int) -> dict[
         errors = [{"path": "template_id", "message": "There is no such template."}]
         raise AppError(ErrorCode.VALIDATION, "The template is not there.", members={"errors": errors})
     return {name: getattr(row, name) for name in PRESET}
-
-
-def _check_quota(connection: Connection, user_id: int) -> None:
-    plan = read_plan(connection, user_id)
-    limit = PLANS[plan].templates
-    own = select(func.count()).select_from(CampaignTemplate).where(CampaignTemplate.user_id == user_id)
-    used = connection.execute(own).scalar_one()
-    # A script that makes templates in a loop stops here, on any plan (OWASP API6).
-    if used >= limit:
-        raise quota_exceeded(
-            f"The plan {plan} has room for {limit} templates. Delete one, or change the plan.", limit=limit, used=used
-        )
 
 
 def _select(user_id: int, template_id: int) -> Select[*tuple[Any, ...]]:

@@ -10,40 +10,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, TextClause, func, select, text, update
 
 from backend.models import User
 from backend.models.base import read_id
 from backend.models.roles_plans_scopes import Role
+from backend.resources import OWNED
 from backend.services import audit
 from backend.services.clerk.payloads import ClerkUser
 from backend.services.users.accounts import insert_user
 
-# Whoever adds to a placeholder at this moment is waited for, so that TAKE_PLACEHOLDER sees what was added.
+# Whoever adds to a placeholder at this moment is waited for, so that delete_placeholder() sees what was added.
 LOCK_PLACEHOLDER = text("""
 SELECT FROM users u
 LEFT JOIN LATERAL (SELECT FROM subscriptions WHERE user_id = u.user_id FOR UPDATE) AS s ON true
 LEFT JOIN LATERAL (SELECT FROM usage_metrics WHERE user_id = u.user_id FOR UPDATE) AS m ON true
 WHERE u.clerk_user_id = :clerk_user_id
 FOR UPDATE OF u
-""")
-
-# Deletes a user's row that holds nothing: no API key, campaign, template, usage or plan, nothing that the user or an
-# admin set. Counted requests do not hold it: reading `/auth/me` until the profile comes must not prevent the link.
-# Their number goes with the row, and so do stored responses: what those requests made, if anything, is looked for here.
-TAKE_PLACEHOLDER = text("""
-DELETE FROM users u
-WHERE clerk_user_id = :clerk_user_id
-  AND role = 'user' AND is_active AND bio IS NULL AND website IS NULL AND social_links = '{}'
-  AND NOT EXISTS (SELECT FROM api_keys WHERE user_id = u.user_id)
-  AND NOT EXISTS (SELECT FROM campaigns WHERE user_id = u.user_id)
-  AND NOT EXISTS (SELECT FROM campaign_templates WHERE user_id = u.user_id)
-  AND NOT EXISTS (SELECT FROM usage_metrics
-                  WHERE user_id = u.user_id AND (tokens_used, campaigns_created) <> (0, 0))
-  AND NOT EXISTS (SELECT FROM subscriptions
-                  WHERE user_id = u.user_id
-                    AND (plan <> 'free' OR num_nonnulls(stripe_customer_id, clerk_subscription_id) > 0))
-RETURNING user_id, last_login_at, last_logout_at
 """)
 
 
@@ -168,7 +151,7 @@ def link(connection: Connection, clerk_user_id: str, wanted: Link) -> Link | Ref
     # Whether or not there was a row of the user's own: from here on there is one to take.
     is_ours = insert_user(connection, clerk_user_id, "webhook")
     connection.execute(LOCK_PLACEHOLDER, values)
-    placeholder = connection.execute(TAKE_PLACEHOLDER, values).first()
+    placeholder = connection.execute(delete_placeholder(), values).first()
     if placeholder is None:
         return Refusal(wanted.by, (wanted.user_id,), Reason.OWN_ROW_IN_USE)
     _withhold_role(connection, wanted.user_id)
@@ -193,6 +176,21 @@ def _withhold_role(connection: Connection, user_id: int) -> None:
     restore = f"flask --app wsgi users set-role {user_id} {role}"
     details = {"from": role, "to": Role.USER, "restore": restore}
     audit.record(connection, audit.SYNC, audit.Action.USER_ROLE_CHANGED, user_id, **details)
+
+
+def delete_placeholder() -> TextClause:
+    """The statement that deletes a user's row with which nothing is lost: nothing that the user or an admin set, and
+    nothing that backend/resources.py holds to be something. Counted requests and stored responses go with it.
+    """
+    nothing = "".join(
+        f" AND NOT EXISTS (SELECT FROM {owned.table} WHERE user_id = u.user_id AND ({owned.held}))" for owned in OWNED
+    )
+    return text(f"""
+    DELETE FROM users u
+    WHERE clerk_user_id = :clerk_user_id
+      AND role = 'user' AND is_active AND bio IS NULL AND website IS NULL AND social_links = '{{}}'{nothing}
+    RETURNING user_id, last_login_at, last_logout_at
+    """)  # noqa: S608 - ours
 
 
 def record(connection: Connection, clerk_user_id: str, user_id: int, decision: Link | Refusal) -> None:

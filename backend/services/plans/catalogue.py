@@ -1,4 +1,4 @@
-"""What each plan allows: the one place that says so. And what is said when a plan has no more room."""
+"""What each plan allows, and what is said when it has no more room. How many rows: backend/resources.py."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,52 +8,21 @@ from typing import NamedTuple
 from backend.errors import AppError, ErrorCode
 from backend.models.roles_plans_scopes import Plan
 from backend.models.usage_metrics import FREE_TOKENS_A_MONTH
+from backend.resources import row_limits
 
 
 class Limits(NamedTuple):
-    """None: as many as you like. `campaigns` counts those not deleted; `tokens_a_month` is by calendar month, UTC.
+    """What a plan allows besides rows, which backend/resources.py says. `tokens_a_month`: by calendar month, UTC."""
 
-    The last two refuse nothing: of deleted campaigns, and of responses kept by Idempotency-Key, the newest are kept.
-    """
-
-    campaigns: int | None
-    templates: int
     tokens_a_month: int
-    api_keys: int
-    deleted_campaigns: int
-    kept_responses: int
     rate_tier: str
 
 
 PLANS: Mapping[Plan, Limits] = MappingProxyType(
     {
-        Plan.FREE: Limits(
-            campaigns=3,
-            templates=10,
-            tokens_a_month=FREE_TOKENS_A_MONTH,
-            api_keys=5,
-            deleted_campaigns=50,
-            kept_responses=500,
-            rate_tier="free",
-        ),
-        Plan.PRO: Limits(
-            campaigns=100,
-            templates=100,
-            tokens_a_month=250_000,
-            api_keys=20,
-            deleted_campaigns=200,
-            kept_responses=1_000,
-            rate_tier="pro",
-        ),
-        Plan.ENTERPRISE: Limits(
-            campaigns=None,
-            templates=1_000,
-            tokens_a_month=5_000_000,
-            api_keys=50,
-            deleted_campaigns=1_000,
-            kept_responses=5_000,
-            rate_tier="enterprise",
-        ),
+        Plan.FREE: Limits(FREE_TOKENS_A_MONTH, "free"),
+        Plan.PRO: Limits(250_000, "pro"),
+        Plan.ENTERPRISE: Limits(5_000_000, "enterprise"),
     }
 )
 
@@ -73,3 +42,8 @@ def quota_exceeded(detail: str, *, limit: int, used: int, resets_at: datetime | 
         "resets_at": None if resets_at is None else f"{resets_at:%Y-%m-%dT%H:%M:%SZ}",
     }
     return AppError(ErrorCode.QUOTA_EXCEEDED, detail, members=members)
+
+
+def all_limits(plan: Plan) -> dict[str, object]:
+    """What the plan allows of everything, by name."""
+    return {**row_limits(plan), **PLANS[plan]._asdict()}

@@ -2,25 +2,22 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, TextClause, func, select, text, update
 
-from backend.database.rows import read_row
 from backend.models import Subscription
-from backend.models.api_key import IS_USABLE
 from backend.models.roles_plans_scopes import Plan
 from backend.models.subscription import HAS_LAPSED
 from backend.models.usage_metrics import MONTH_START
+from backend.resources import quotas
 from backend.services import audit
 from backend.services.audit import Action, Actor
 from backend.services.plans.catalogue import PLANS, TOKENS_BY_PLAN
 
 
 class Use(NamedTuple):
-    """What a user has now of what the plan limits."""
+    """What a user has now of what the plan limits: how many rows, by the name of the quota."""
 
-    campaigns: int
-    templates: int
-    api_keys: int
+    rows: dict[str, int]
     is_managed_by_clerk: bool
 
 
@@ -33,14 +30,6 @@ TOKENS_LIMIT_NOW = f"""
 CASE WHEN {HAS_LAPSED} AND m.tokens_limit = CASE s.plan {TOKENS_BY_PLAN} END
      THEN {PLANS[Plan.FREE].tokens_a_month} ELSE m.tokens_limit END
 """
-
-READ_USE = text(f"""
-SELECT (SELECT count(*) FROM campaigns WHERE user_id = s.user_id AND deleted_at IS NULL) AS campaigns,
-       (SELECT count(*) FROM campaign_templates WHERE user_id = s.user_id) AS templates,
-       (SELECT count(*) FROM api_keys WHERE user_id = s.user_id AND {IS_USABLE}) AS api_keys,
-       s.clerk_subscription_id IS NOT NULL AS is_managed_by_clerk
-FROM subscriptions s WHERE s.user_id = :user_id
-""")  # noqa: S608
 
 # A limit other than the old plan's was given to this user by hand, and stays: unless the new plan brings more.
 SET_TOKENS_LIMIT = text(f"""
@@ -71,4 +60,17 @@ def change_plan(connection: Connection, actor: Actor, user_id: int, plan: Plan) 
 
 def read_use(connection: Connection, user_id: int) -> Use:
     """Of a complete user."""
-    return read_row(Use, connection.execute(READ_USE, {"user_id": user_id}).one())
+    row = dict(connection.execute(select_use(), {"user_id": user_id}).mappings().one())
+    return Use(is_managed_by_clerk=row.pop("is_managed_by_clerk"), rows=row)
+
+
+def select_use() -> TextClause:
+    """The statement that counts all that the plans limit."""
+    counts = "".join(
+        f"(SELECT count(*) FROM {owned.table} WHERE user_id = s.user_id AND {owned.counted}) AS {quota.name}, "  # noqa: S608
+        for owned, quota in quotas()
+    )
+    return text(f"""
+    SELECT {counts} s.clerk_subscription_id IS NOT NULL AS is_managed_by_clerk
+    FROM subscriptions s WHERE s.user_id = :user_id
+    """)  # noqa: S608

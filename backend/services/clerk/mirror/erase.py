@@ -2,24 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, null, text, update
+from sqlalchemy import Connection, Table, TextClause, delete, func, null, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from backend.database.locks import delete_unlocked, lock_user
-from backend.models import ApiKey, Base, CampaignTemplate, ClerkBilling, Subscription, User, WebhookEvent
+from backend.models import Base, ClerkBilling, Subscription, User, WebhookEvent
+from backend.resources import OWNED, AtErasure, Owned
 from backend.services.clerk.mirror.apply import Mirror, Outcome
 from backend.services.clerk.payloads import Subject, read_payload
 
 # All that users write is their personal data. With a campaign go its tags; a stored response shows what was written. Of
-# these so many go with the event: 600,000 campaigns take longer than a statement may, and so at each repetition. From
-# the tombstone on nobody can read what is left: it goes with the next purge, and a response when it has expired.
+# each table so many go with the event: 600,000 campaigns take longer than a statement may, and so at each repetition.
+# From the tombstone on nobody can read what is left: it goes with the next purge.
 ERASED_AT_ONCE = 10_000
-ERASE_CAMPAIGNS = delete_unlocked(
-    "campaigns", "FROM campaigns t WHERE user_id = :user_id ORDER BY deleted_at, created_at, campaign_id"
-)
-ERASE_RESPONSES = delete_unlocked(
-    "idempotency_keys", "FROM idempotency_keys t WHERE user_id = :user_id ORDER BY method, path, key"
-)
 ERASED = "erased"
 
 
@@ -42,11 +37,8 @@ def erase_user(connection: Connection, clerk_user_id: str) -> bool:
         return False
     canceled = {"status": "canceled", "updated_at": func.now()}
     connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(canceled))
-    # The keys themselves stay: whoever still sends one is told that the user was deleted.
-    connection.execute(update(ApiKey).where(ApiKey.user_id == user_id).values(without_personal_data(ApiKey)))
-    for erase in (ERASE_CAMPAIGNS, ERASE_RESPONSES):
-        connection.execute(erase, {"user_id": user_id, "limit": ERASED_AT_ONCE})
-    connection.execute(delete(CampaignTemplate).where(CampaignTemplate.user_id == user_id))
+    for owned in OWNED:
+        _erase_rows(connection, owned, user_id)
     connection.execute(delete(ClerkBilling).where(ClerkBilling.clerk_user_id == clerk_user_id))
     connection.execute(
         update(WebhookEvent)
@@ -54,6 +46,19 @@ def erase_user(connection: Connection, clerk_user_id: str) -> bool:
         .values(without_personal_data(WebhookEvent))
     )
     return True
+
+
+def _erase_rows(connection: Connection, owned: Owned, user_id: int) -> None:
+    if owned.at_erasure is AtErasure.DELETE:
+        connection.execute(delete_rows(owned), {"user_id": user_id, "limit": ERASED_AT_ONCE})
+    elif owned.at_erasure is AtErasure.CLEAR:
+        table: Table = owned.model.__table__  # type: ignore[assignment] # every model here is a table
+        connection.execute(update(table).where(table.c.user_id == user_id).values(without_personal_data(owned.model)))
+
+
+def delete_rows(owned: Owned) -> TextClause:
+    """The statement that deletes at most `:limit` rows of `:user_id`."""
+    return delete_unlocked(owned.table, f"FROM {owned.table} t WHERE user_id = :user_id ORDER BY {owned.order}")
 
 
 def without_personal_data(model: type[Base]) -> dict[str, Any]:
