@@ -1,0 +1,36 @@
+"""The tests' own resource works as one of the application's: made, listed, changed, deleted, limited, erased."""
+
+from tests.support.caller import Caller, is_problem
+from tests.support.clerk import Instance, event
+from tests.support.database import Sql
+from tests.support.server import Server
+
+
+def test_whole_life(specimen_server: Server, clerk: Instance, sql: Sql) -> None:
+    ada, bob = (Caller(specimen_server, clerk, name, "/api/specimens") for name in ("user_1", "user_2"))
+    made = ada.call("POST", json={"name": "one"})
+    assert (made.status_code, made.headers["ETag"]) == (201, '"1"')
+    path = f"/{made.json()['specimen_id']}"
+    assert made.headers["Location"] == f"/api/specimens{path}"
+    changed = ada.call("PATCH", path, json={"description": "x"}, headers={"If-Match": '"1"'})
+    assert (changed.json()["description"], changed.headers["ETag"]) == ("x", '"2"')
+    is_problem(ada.call("PATCH", path, json={"name": "y"}, headers={"If-Match": '"1"'}), 412, "precondition-failed")
+    assert ada.call("GET", path, headers={"If-None-Match": '"2"'}).status_code == 304
+    ada.call("POST", json={"name": "two"})
+    refused = is_problem(ada.call("POST", json={"name": "three"}), 402, "quota-exceeded")
+    assert refused["detail"] == "The plan free has room for 2 specimens. Delete one, or change the plan."
+    used = specimen_server.get("/api/subscription", clerk.token(sub="user_1")).json()
+    assert (used["limits"]["specimens"], used["used"]["specimens"]) == (2, 2)
+    assert [one["name"] for one in ada.page(limit=1)["specimens"]] == ["two"]
+    for method in ("GET", "PATCH", "DELETE"):
+        is_problem(bob.call(method, path, json={"name": "z"} if method == "PATCH" else None), 404, "not-found")
+    assert ada.call("DELETE", path).status_code == 204
+    assert sql.value("SELECT count(*) FROM specimens") == 1
+
+
+def test_goes_with_its_user(specimen_server: Server, clerk: Instance, sql: Sql) -> None:
+    Caller(specimen_server, clerk, "user_1", "/api/specimens").call("POST", json={"name": "one"})
+    body = event("user.deleted", {"id": "user_1", "object": "user", "deleted": True}, instance_id=clerk.kid)
+    told = specimen_server.request("POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body))
+    assert told.json() == {"status": "applied"}
+    assert sql.value("SELECT count(*) FROM specimens") == 0
