@@ -3,6 +3,7 @@
 python -m tests.support.outcomes       writes the tables into docs/access.md
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -74,6 +75,9 @@ GROUPS = {
     ),
 }
 
+# What a route makes, by its path.
+MADE_BY = {call.path: call for calls in GROUPS.values() for call in calls if call.method == "POST" and call.body}
+
 ALL = dict.fromkeys(GROUPS, YES)
 # What each credential may do when nothing is wrong with it. All but the first are an admin's: what is refused there is
 # refused because of the credential.
@@ -105,8 +109,14 @@ SESSION_STATES = {
 STATE_OUTCOMES = dict.fromkeys(ACCESS, SESSION_STATES) | {
     "API key": SESSION_STATES | {"expired": "api-key-expired", "revoked": "api-key-revoked"}
 }
-# What belongs to somebody else does not exist.
-WRONG_OWNER = {**dict.fromkeys(("{key}", "{campaign}", "{template}"), "not-found"), "{session}": "session-revoked"}
+# What belongs to somebody else does not exist. For admins every user does.
+WRONG_OWNER = {
+    word: "session-revoked" if word == "{session}" else "not-found"
+    for calls in GROUPS.values()
+    for call in calls
+    for word in re.findall(r"\{\w+\}", call.path)
+    if word != "{user}"
+}
 
 # Of a policy's `org_role` and `org_permission`: who meets them. The claims are those of a session.
 ORG = {"org_id": "org_1", "v": 1}
@@ -133,7 +143,7 @@ def org_outcomes(demand: str) -> dict[str, str]:
 
 
 AND_BESIDES = (
-    f"Somebody else's API key, campaign or template: `{WRONG_OWNER['{key}']}`, as one that never existed. "
+    f"What belongs to somebody else, such as an API key: `{WRONG_OWNER['{key}']}`, as one that never existed. "
     f"Another session than the caller's in `session_id`: `{WRONG_OWNER['{session}']}`. "
     "An API key without the scope: `insufficient-scope`. "
     f"The session cookie from a foreign page: `{FOREIGN_READ}`, and `{FOREIGN_CHANGE}` for whatever changes something."
@@ -145,15 +155,13 @@ CREDENTIALS = (*ACCESS, FOREIGN_PAGE)
 def expected(group: str, call: Call, credential: str, state: str) -> str | None:
     """`yes`, the code of the refusal, or None where the state means nothing."""
     owned = next((word for word in WRONG_OWNER if word in call.path), "")
-    if (state == "wrong owner" and not owned) or (state == "missing scope" and credential != "API key"):
+    if state == "wrong owner" and not owned:
         return None
     if credential == FOREIGN_PAGE:
         return FOREIGN_READ if call.method == "GET" else FOREIGN_CHANGE
     access = STATE_OUTCOMES[credential].get(state) or ACCESS[credential][group]
     if access == YES and state == "wrong owner":
         return WRONG_OWNER[owned]
-    if access != "forbidden" and state == "missing scope":
-        return "insufficient-scope"
     return access
 
 
