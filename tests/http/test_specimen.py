@@ -1,4 +1,4 @@
-"""The tests' own resource works as one of the application's: made, listed, changed, deleted, limited, erased."""
+"""Specimens are made, listed, changed and deleted, within the plan, by their owner alone; and go with their user."""
 
 from tests.support.caller import Caller, is_problem
 from tests.support.clerk import Instance, event

@@ -23,7 +23,7 @@ from tests.support.commands import make_app
 from tests.support.database import Sql
 from tests.support.purging import Purge
 from tests.support.server import Server, in_process, running_server
-from tests.support.specimen.model import create_table
+from tests.support.specimen.base import migrate
 from tests.support.subscribers import ADA, Subscriber
 from tests.support.traffic import post_event
 
@@ -42,7 +42,7 @@ def linking(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def specimen_server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The application with the tests' own resource, at /api/specimens."""
-    create_table(settings["DATABASE_URL"])
+    migrate(settings["DATABASE_URL"])
     with running_server(
         tmp_path_factory.mktemp("specimen"), settings, app="tests.support.specimen.wsgi:app"
     ) as running:

@@ -1,4 +1,4 @@
 """A resource as a product would have one: the application is tested with it, whatever resources the product has.
 
-docs/make-it-yours.md shows these files under another name, and a test puts them into a copy of the project.
+`python -m development.new_resource` begins a resource of the application with these files.
 """

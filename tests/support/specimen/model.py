@@ -1,19 +1,18 @@
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Identity, Index, MetaData, Table, create_engine, make_url, text
+from sqlalchemy import ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.models.base import NAMING_CONVENTION, PERSONAL, Base
+from backend.models.base import PERSONAL
 from backend.models.user import User
+from tests.support.specimen.base import Base
 
 
 class Specimen(Base):
     """A specimen of one user."""
 
     __tablename__ = "specimens"
-    __table_args__ = (Index(None, "user_id", "specimen_id"), {"comment": "What users keep as specimens."})
-    # Not in the database of the application, but for this line.
-    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    __table_args__ = (Index(None, "user_id", "specimen_id"), {"comment": "The specimens of users."})
 
     specimen_id: Mapped[int] = mapped_column(Identity(always=False), primary_key=True)
     user_id: Mapped[int] = mapped_column(
@@ -26,12 +25,3 @@ class Specimen(Base):
     )
     created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
-
-
-def create_table(database_url: str) -> None:
-    """In place of a migration: unless it is there."""
-    table = Specimen.__table__
-    assert isinstance(table, Table)
-    engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
-    table.create(engine, checkfirst=True)
-    engine.dispose()
