@@ -225,7 +225,8 @@ def test_every_protected_route_is_there(app: Flask) -> None:
         if not policies[rule.endpoint.partition(".")[0]].is_public
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
     }
-    assert served == {(call.method, call.path.partition("?")[0]) for calls in GROUPS.values() for call in calls}
+    named = {(call.method, call.path.partition("?")[0]) for calls in GROUPS.values() for call in calls}
+    assert served == named, "GROUPS of tests/support/outcomes.py has a line for each call of a route"
 
 
 def test_the_page_shows_the_table() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.project import copy_project
 from tests.support.server import PROJECT, clean_environment
 
 OLD = "Counterfoil"
@@ -35,13 +36,9 @@ def files(project: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("copy") / "project"
-    listed = run(PROJECT, "git", "ls-files", "-z")
-    if listed.returncode:
+    if run(PROJECT, "git", "rev-parse").returncode:
         pytest.skip("this project is no git checkout")
-    for name in listed.stdout.split("\0"):
-        if name and (PROJECT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((PROJECT / name).read_bytes())
+    copy_project(folder, without=())
     for command in (("init", "--quiet"), ("add", "--all")):
         assert run(folder, "git", *command).returncode == 0
     return folder

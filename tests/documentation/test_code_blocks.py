@@ -85,7 +85,12 @@ def form(value: object) -> object:
 class TestPython:
     def test_each_is_run(self) -> None:
         """By one of the tests below, which are made for these pages."""
-        assert {block.page for block in blocks("python")} == {"README.md", "docs/access.md", EMULATOR}
+        assert {block.page for block in blocks("python")} == {
+            "README.md",
+            "docs/access.md",
+            "docs/make-it-yours.md",
+            EMULATOR,
+        }
 
     def test_views_of_the_page_on_access(self, app: Flask, clerk: Instance, sql: Sql) -> None:  # noqa: ARG002 - a new user
         (block,) = blocks("python", "docs/access.md")
@@ -100,6 +105,17 @@ class TestPython:
         # Nobody says whether the session is live: this application has no key for Clerk's Backend API.
         payout = client.post("/payout", headers=headers)
         assert (payout.status_code, payout.get_json()["code"]) == (503, "clerk-unavailable")
+
+    def test_view_for_an_organization(self, app: Flask, clerk: Instance, sql: Sql) -> None:  # noqa: ARG002 - a new user
+        """The others of that page are added to a copy by tests/development/test_new_resource.py."""
+        *_, block = blocks("python", "docs/make-it-yours.md")
+        names: dict[str, Any] = {"__name__": "reports"}
+        exec(block.text, names)
+        app.register_blueprint(names["blueprint"], url_prefix="/reports")
+        policies_of(app)["reports"] = Policy()
+        token = clerk.token(sub="user_1", v=1, org_id="org_1", org_role="org:member", org_permissions=[])
+        answer = app.test_client().delete("/reports", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, "org:reports:delete" in answer.get_json()["detail"]) == (403, True)
 
     def test_sdk(self, emulator: EmulatorProcess) -> None:
         (block,) = blocks("python", EMULATOR)

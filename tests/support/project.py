@@ -6,13 +6,13 @@ from pathlib import Path
 
 from config import PROJECT
 
-DEVELOPMENT = ("benchmarks/", "clerk_emulator/", "development/", "frontend/", "requirements-dev")
+DEVELOPMENT = ("tests/", "benchmarks/", "clerk_emulator/", "development/", "frontend/", "requirements-dev")
 
 
-def copy_project(folder: Path, *, without: tuple[str, ...] = ()) -> None:
-    """All that git knows or would add, but for the tests and for names that begin like one of `without`."""
+def copy_project(folder: Path, *, without: tuple[str, ...] = ("tests/",)) -> None:
+    """All that git knows or would add, but for names that begin like one of `without`."""
     names = subprocess.check_output(("git", "ls-files", "-co", "--exclude-standard"), cwd=PROJECT, text=True)
     for name in names.splitlines():
-        if not name.startswith(("tests/", *without)) and (PROJECT / name).is_file():
+        if not name.startswith(without) and (PROJECT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, folder / name)

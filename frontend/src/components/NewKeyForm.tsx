@@ -6,14 +6,15 @@ import { FailureNotice } from "./FailureNotice";
 import { Select, TextField } from "./Field";
 import { Form } from "./Form";
 
-const SCOPES: [Schemas["Scope"], string][] = [
-  ["profile:read", "read your row"],
-  ["profile:write", "read your row, change your profile"],
-  ["campaigns:read", "read campaigns"],
-  ["campaigns:write", "read and change campaigns"],
-  ["tokens:read", "read the balance"],
-  ["tokens:spend", "read the balance, spend tokens"],
-];
+// Each scope there is: the compiler misses one that is not here.
+const SCOPES: Record<Schemas["Scope"], string> = {
+  "profile:read": "read your row",
+  "profile:write": "read your row, change your profile",
+  "campaigns:read": "read campaigns",
+  "campaigns:write": "read and change campaigns",
+  "tokens:read": "read the balance",
+  "tokens:spend": "read the balance, spend tokens",
+};
 
 const LIVES = [
   ["90", "90 days"],
@@ -58,7 +59,7 @@ export function NewKeyForm({ onMade }: { onMade: (key: Schemas["NewKeyOut"]) => 
         >
           <legend>Scopes</legend>
           <div className="checks">
-            {SCOPES.map(([scope, meaning]) => (
+            {Object.entries(SCOPES).map(([scope, meaning]) => (
               <label key={scope}>
                 <input type="checkbox" name="scope" value={scope} defaultChecked={scope === "profile:read"} />
                 <span>
