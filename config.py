@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSe
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from backend.services.core.clerk_keys import frontend_api_host
 from settings.types import (
     ApiKeyPrefix,
     DatabaseUrl,
@@ -33,7 +34,6 @@ from settings.types import (
     SymmetricSecret,
     Texts,
     WebhookSecrets,
-    frontend_api_host,
     symmetric_secret_bytes,
     webhook_secret_bytes,
 )

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine
 
 from backend.access.api_keys import ApiKeys
 from backend.access.authentication import Authenticator
-from backend.access.identity import Identity, Kind
+from backend.access.credentials import Kind
+from backend.access.identity import Identity
 from backend.access.legacy_tokens import LegacyTokens
 from backend.access.policy import Access, policies_of
 from backend.access.session_tokens import SessionTokens
@@ -28,7 +29,10 @@ from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.mirror.completion import Completion
 from backend.services.clerk.sessions import LiveSessions
 from backend.services.clerk.webhooks.signature import WebhookVerifier
+from backend.services.core.claims import ClaimRules
 from backend.services.core.clerk_service import ClerkService
+from backend.services.core.jwks import KeySource, PemKey, RemoteKeySet
+from backend.services.core.key_file import KeyFile
 from backend.services.core.public_keys import MAX_SET_BYTES
 from backend.services.encryption import Encryption
 from backend.services.readiness import Readiness
@@ -66,7 +70,7 @@ def make_services(app: Flask, settings: Settings) -> Services:
     connect = connector(settings.database_url.get_secret_value())
     database = Database(_make_engine(app, settings, connect))
     reads = ReadPool(connect, LOOKUPS, POOL_TIMEOUT_SECONDS)
-    clerk = ClerkService.from_settings(settings, partial(get_json, max_bytes=MAX_SET_BYTES))
+    clerk = _make_clerk(settings)
     backend_api = BackendApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value())
     mirror = Mirror(LinkRules(settings.legacy_link_by_email, settings.legacy_link_by_external_id))
     completion = Completion(database.transact, backend_api, mirror, clerk)
@@ -99,6 +103,21 @@ def make_services(app: Flask, settings: Settings) -> Services:
     )
     app.extensions[_EXTENSION] = services
     return services
+
+
+def _make_clerk(settings: Settings) -> ClerkService:
+    pem, url = settings.clerk_jwt_key, settings.jwks_url
+    fetch = partial(get_json, max_bytes=MAX_SET_BYTES)
+    keys: KeySource = (
+        PemKey(pem) if pem else RemoteKeySet(url, settings.clerk_jwks_ttl, fetch, KeyFile(settings.clerk_jwks_dir, url))
+    )
+    rules = ClaimRules(
+        issuers=frozenset(settings.issuers),
+        authorized_parties=frozenset(settings.clerk_authorized_parties),
+        audiences=frozenset(settings.clerk_audience),
+        allow_missing_azp=settings.clerk_missing_azp == "allow",
+    )
+    return ClerkService(keys, rules, settings.clerk_instance_id)
 
 
 def _make_engine(app: Flask, settings: Settings, connect: Callable[[], ReadConnection]) -> Engine:

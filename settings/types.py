@@ -9,20 +9,17 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from backend.services.core.clerk_keys import CLERK_KEY_PREFIXES, frontend_api_host
+from backend.services.core.public_keys import load_pem
 from settings.database_url import check_database_url
 from settings.weak_secrets import refuse_weak_secret
 
-MIN_RSA_BITS = 2048
-MIN_EXPONENT = 65_537
 MIN_RANDOM_BYTES = 16  # of what no RFC says a length for
 MAX_PREFIX_LENGTH = 20
-# Clerk's own API keys, M2M tokens, OAuth tokens and secret keys.
-CLERK_KEY_PREFIXES = ("ak_", "mt_", "oat_", "sk_test_", "sk_live_")
 
 
 def _split(value: object) -> object:
@@ -116,19 +113,6 @@ def _read_link_prefix(value: object) -> str | None:
     return text
 
 
-def frontend_api_host(publishable_key: str) -> str:
-    """The host inside `pk_test_…` or `pk_live_…`: base64 of `<host>$`, padding optional (Clerk keys.ts)."""
-    match = re.fullmatch(r"pk_(?:test|live)_([A-Za-z0-9+/_-]+)={0,2}", publishable_key)
-    try:
-        text = base64.b64decode(match[1] + "=" * (-len(match[1]) % 4), altchars=b"-_").decode("ascii") if match else ""
-    except (binascii.Error, UnicodeDecodeError):
-        text = ""
-    host = text.removesuffix("$")
-    if host == text or not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?", host):
-        raise ValueError("is not a Clerk publishable key (pk_test_… or pk_live_…)")
-    return host
-
-
 def webhook_secret_bytes(secret: SecretStr) -> bytes:
     """The signing key inside a Svix secret, empty when it is not one."""
     text = secret.get_secret_value()
@@ -141,24 +125,8 @@ def webhook_secret_bytes(secret: SecretStr) -> bytes:
 
 
 def _clean_public_key(text: str) -> str:
-    """A PEM public key as a clean PEM, whatever the environment did to its newlines.
-
-    Accepts real newlines, CRLF, the two characters `\\n`, spaces, no separators, and base64 alone.
-    Raises ValueError unless it is an RSA public key of at least 2048 bits.
-    """
-    if "PRIVATE KEY" in text:
-        raise ValueError("is a private key; take the JWT public key from the Clerk dashboard")
-    body = re.sub(r"-----(BEGIN|END) PUBLIC KEY-----|\\r|\\n|\s", "", text)
-    try:
-        key = load_der_public_key(base64.b64decode(body, validate=True))
-    except ValueError:
-        raise ValueError("is not a PEM public key; copy it again from the Clerk dashboard") from None
-    if not isinstance(key, RSAPublicKey) or key.key_size < MIN_RSA_BITS:
-        raise ValueError(f"must be an RSA key of at least {MIN_RSA_BITS} bits")
-    exponent = key.public_numbers().e
-    if exponent < MIN_EXPONENT or exponent % 2 == 0:
-        raise ValueError("has an unsafe RSA exponent")
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+    """A PEM public key as a clean PEM."""
+    return load_pem(text).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
 def symmetric_secret_bytes(secret: SecretStr) -> bytes:

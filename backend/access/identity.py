@@ -4,11 +4,10 @@ from dataclasses import dataclass, field
 from typing import Literal, Unpack
 
 from backend.access.authorization import Demands, is_authorized
+from backend.access.credentials import Kind
 from backend.models.roles_plans_scopes import Scope
 from backend.services.core.entitlements import NO_ENTITLEMENTS, Entitlements
 from backend.services.users.accounts import Account
-
-Kind = Literal["clerk", "api-key", "legacy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,15 +4,13 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from backend.errors import AppError, ErrorCode
 from backend.services.core.claims import SKEW_SECONDS, ClaimRules, SessionClaims, check_claims
-from backend.services.core.jwks import Fetch, KeySource, PemKey, RemoteKeySet
-from backend.services.core.key_file import KeyFile
+from backend.services.core.jwks import KeySource
 from backend.services.core.public_keys import PublicKey, is_signed, usable_keys
 from backend.services.core.token_form import parse_token
-from config import Settings
 
 MAX_REMEMBERED = 10_000  # about 10 MB
 INSTANCE_PREFIX = "ins_"  # Clerk names its keys by the instance
@@ -38,23 +36,6 @@ class ClerkService:
         self._instance_id = instance_id
         self._clock = clock
         self._remembered: OrderedDict[bytes, VerifiedToken] = OrderedDict()
-
-    @classmethod
-    def from_settings(cls, settings: Settings, fetch: Fetch) -> Self:
-        """`fetch`: how a JWK set is fetched, where the settings name no key."""
-        pem, url = settings.clerk_jwt_key, settings.jwks_url
-        keys: KeySource = (
-            PemKey(pem)
-            if pem
-            else RemoteKeySet(url, settings.clerk_jwks_ttl, fetch, KeyFile(settings.clerk_jwks_dir, url))
-        )
-        rules = ClaimRules(
-            issuers=frozenset(settings.issuers),
-            authorized_parties=frozenset(settings.clerk_authorized_parties),
-            audiences=frozenset(settings.clerk_audience),
-            allow_missing_azp=settings.clerk_missing_azp == "allow",
-        )
-        return cls(keys, rules, settings.clerk_instance_id)
 
     def verify(self, token: str) -> SessionClaims:
         """Return the claims of a valid session token. Raises AppError: 401, or 503 without keys.

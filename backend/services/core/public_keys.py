@@ -1,18 +1,22 @@
 """The signatures of session tokens: RS256 only, by RSA keys of 2048 bits or more."""
 
+import base64
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from jwt.algorithms import RSAAlgorithm
 from jwt.exceptions import InvalidKeyError
 
 from backend.services.core.encoding import decode_base64url
-from settings.types import MIN_EXPONENT, MIN_RSA_BITS
 
 ALGORITHM = "RS256"  # the `alg` that a token must name
 _RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 
+MIN_BITS = 2048
+MIN_EXPONENT = 65_537
 MAX_BITS = 8192  # a larger one only costs time: verification grows with the square of the size
 MAX_KEYS = 20
 MAX_SET_BYTES = 65_536  # as it is fetched, and as it is kept in a file
@@ -25,11 +29,24 @@ def is_signed(text: bytes, signature: bytes, key: RSAPublicKey) -> bool:
     return bool(_RS256.verify(text, key, signature))
 
 
-def load_pem(pem: str) -> RSAPublicKey:
-    """The key of CLERK_JWT_KEY, whose form and strength the settings have checked."""
-    key = _RS256.prepare_key(pem)
-    if not isinstance(key, RSAPublicKey):
-        raise TypeError("not a public key")
+def load_pem(text: str) -> RSAPublicKey:
+    """The key in a PEM, whatever the environment did to its newlines.
+
+    Accepts real newlines, CRLF, the two characters `\\n`, spaces, no separators, and base64 alone.
+    Raises ValueError unless it is an RSA public key of at least 2048 bits.
+    """
+    if "PRIVATE KEY" in text:
+        raise ValueError("is a private key; take the JWT public key from the Clerk dashboard")
+    body = re.sub(r"-----(BEGIN|END) PUBLIC KEY-----|\\r|\\n|\s", "", text)
+    try:
+        key = load_der_public_key(base64.b64decode(body, validate=True))
+    except ValueError:
+        raise ValueError("is not a PEM public key; copy it again from the Clerk dashboard") from None
+    if not isinstance(key, RSAPublicKey) or key.key_size < MIN_BITS:
+        raise ValueError(f"must be an RSA key of at least {MIN_BITS} bits")
+    exponent = key.public_numbers().e
+    if exponent < MIN_EXPONENT or exponent % 2 == 0:
+        raise ValueError("has an unsafe RSA exponent")
     return key
 
 
@@ -61,7 +78,7 @@ def _usable_key(jwk: Mapping[str, object]) -> RSAPublicKey | None:
         n = int.from_bytes(decode_base64url(modulus.encode("ascii")))
         e = int.from_bytes(decode_base64url(exponent.encode("ascii")))
         is_sound = n % 2 == 1 and e % 2 == 1 and MIN_EXPONENT <= e < 2**32
-        if not is_sound or not MIN_RSA_BITS <= n.bit_length() <= MAX_BITS:
+        if not is_sound or not MIN_BITS <= n.bit_length() <= MAX_BITS:
             return None
         key = RSAAlgorithm.from_jwk({"kty": "RSA", "n": modulus, "e": exponent})
     except (InvalidKeyError, ValueError):
