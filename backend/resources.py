@@ -29,7 +29,7 @@ class Quota:
     """How many a user may have, by plan; None: as many as they like.
 
     `name`: the member of `limits` and `used` in /api/subscription. `advice`: what the 402 says after "The plan free has
-    room for 3 campaigns."
+    room for 5 API keys."
     """
 
     name: str
@@ -42,10 +42,14 @@ class Quota:
 
 
 class Newest(NamedTuple):
-    """How many of a user's rows that have ended are kept, by plan: the newest. `name`: the member of `limits`."""
+    """How many of a user's rows that have ended are kept, by plan: the newest.
+
+    `name`: the member of `limits` in /api/subscription. `meaning`: what /openapi.json says of it.
+    """
 
     name: str
     kept: Mapping[Plan, int]
+    meaning: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,11 @@ class Owned:
         return str(self.model.__tablename__)
 
 
-DELETED_CAMPAIGNS = Newest("deleted_campaigns", {Plan.FREE: 50, Plan.PRO: 200, Plan.ENTERPRISE: 1_000})
+DELETED_CAMPAIGNS = Newest(
+    name="deleted_campaigns",
+    kept={Plan.FREE: 50, Plan.PRO: 200, Plan.ENTERPRISE: 1_000},
+    meaning="Of the deleted ones the newest so many can be restored.",
+)
 CAMPAIGNS = Owned(
     model=Campaign,
     at_erasure=AtErasure.DELETE,
@@ -105,7 +113,11 @@ API_KEYS = Owned(
     ended=ENDED_AT,
     kept=timedelta(days=90),
 )
-KEPT_RESPONSES = Newest("kept_responses", {Plan.FREE: 500, Plan.PRO: 1_000, Plan.ENTERPRISE: 5_000})
+KEPT_RESPONSES = Newest(
+    name="kept_responses",
+    kept={Plan.FREE: 500, Plan.PRO: 1_000, Plan.ENTERPRISE: 5_000},
+    meaning="So many requests can be sent again with their Idempotency-Key.",
+)
 IDEMPOTENCY_KEYS = Owned(
     model=IdempotencyKey,
     at_erasure=AtErasure.DELETE,

@@ -22,7 +22,7 @@ class KeyIn(Input):
     """
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "Backup script", "scopes": [Scope.CAMPAIGNS_READ]}]}
+        json_schema_extra={"examples": [{"name": "Backup script", "scopes": [Scope.PROFILE_READ]}]}
     )
 
     name: Line

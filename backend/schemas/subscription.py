@@ -2,24 +2,29 @@
 
 from typing import Any, Self
 
-from pydantic import create_model
+from pydantic import Field, create_model
 
 from backend.models.roles_plans_scopes import Plan
-from backend.resources import quotas, row_limits
+from backend.resources import OWNED, quotas, row_limits
 from backend.schemas.account import SubscriptionOut
 from backend.services.plans.catalogue import all_limits
 from backend.services.plans.subscriptions import Use
 from backend.services.users.accounts import Account
 
 # Their members are those of backend/resources.py. Null only where a plan says so.
+MEANINGS = {owned.newest.name: owned.newest.meaning for owned in OWNED if owned.newest}
 ROW_LIMITS: dict[str, Any] = {
-    name: int | None if any(row_limits(plan)[name] is None for plan in Plan) else int for name in row_limits(Plan.FREE)
+    name: (
+        int | None if any(row_limits(plan)[name] is None for plan in Plan) else int,
+        Field(description=MEANINGS.get(name)),
+    )
+    for name in row_limits(Plan.FREE)
 }
 ROWS_USED: dict[str, Any] = {quota.name: int for _, quota in quotas()}
 
 
 class LimitsOut(create_model("RowLimits", **ROW_LIMITS)):  # type: ignore[misc] # a class made of names
-    """null: as many as you like. `tokens_a_month`: by calendar month, UTC. `deleted_campaigns`: of the deleted ones the newest so many can be restored. `kept_responses`: so many requests can be sent again with their Idempotency-Key."""  # noqa: E501
+    """null: as many as you like. `tokens_a_month`: by calendar month, UTC."""
 
     tokens_a_month: int
     rate_tier: str

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 R = TypeVar("R", bound=tuple[Any, ...])
 
-# A hundred campaigns with as much text as they may have would be 2.5 MB of JSON; this is 500 kB at most.
+# A hundred rows with as much text as they may have would be 2.5 MB of JSON; this is 500 kB at most.
 PAGE_CHARACTERS = 100_000
 
 

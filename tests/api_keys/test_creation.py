@@ -39,14 +39,14 @@ def fill(sql: Sql, count: int, *, kind: str = "usable", expires_at: Any = None, 
 
 class TestCreate:
     def test_valid(self, owner: KeyOwner, sql: Sql) -> None:
-        answer = owner.post(name="  my laptop ", scopes=["profile:read", "campaigns:read"], expires_at=in_days(30))
+        answer = owner.post(name="  my laptop ", scopes=["tokens:read", "profile:read"], expires_at=in_days(30))
         key = answer.json()
         assert answer.status_code == 201
         assert set(key) == SHOWN | {"key"}
         assert answer.headers["Location"] == f"/api/keys/{key['key_id']}"
         assert answer.headers["Cache-Control"] == "no-store"
         assert key["key"].startswith("sk_app_")
-        assert (key["name"], key["scopes"]) == ("my laptop", ["profile:read", "campaigns:read"])
+        assert (key["name"], key["scopes"]) == ("my laptop", ["tokens:read", "profile:read"])
         assert (key["prefix"], key["last_four"]) == ("sk_app", key["key"][-4:])
         assert (key["revoked_at"], key["last_used_at"]) == (None, None)
         assert at(key["expires_at"]) - at(key["created_at"]) <= timedelta(days=30)
@@ -55,7 +55,7 @@ class TestCreate:
             "session_id": None,
             "actor": None,
             "organization": None,
-            "scopes": ["campaigns:read", "profile:read"],
+            "scopes": ["profile:read", "tokens:read"],
         }
         row = sql.row("SELECT * FROM audit_events")
         assert (row["action"], row["source"]) == ("api_key.created", "api")
@@ -64,7 +64,7 @@ class TestCreate:
         assert row["details"] == {
             "key_id": key["key_id"],
             "last_four": key["last_four"],
-            "scopes": ["profile:read", "campaigns:read"],
+            "scopes": ["tokens:read", "profile:read"],
         }
 
     def test_without_expiry_it_never_expires(self, owner: KeyOwner) -> None:

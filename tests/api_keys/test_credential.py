@@ -129,7 +129,7 @@ class TestState:
             ("UPDATE users SET banned = true", "user-banned", 403),
             ("UPDATE users SET is_active = false", "forbidden", 403),
             ("UPDATE users SET deleted_at = now()", "user-deleted", 401),
-            ("UPDATE api_keys SET scopes = ARRAY['campaigns:read']", "insufficient-scope", 403),
+            ("UPDATE api_keys SET scopes = ARRAY['tokens:read']", "insufficient-scope", 403),
             ("UPDATE api_keys SET scopes = ARRAY['profile:read:all', 'admin']", "insufficient-scope", 403),
             ("DELETE FROM api_keys", "api-key-invalid", 401),
         ],

@@ -67,6 +67,6 @@ def _read_key() -> str | None:
 
 
 def _path() -> str:
-    """The path under the first mount: /campaigns and /api/campaigns are one."""
+    """The path under the first mount: of a blueprint with two, both are one."""
     mount, _, view = str(request.endpoint).partition(".")
     return url_for(f"{current_app.blueprints[mount].name}.{view}", **(request.view_args or {}))

@@ -150,7 +150,7 @@ WHERE k.key_hash = $1
 
 def lock_owner(connection: Connection, user_id: int) -> None:
     """Let what one user makes and changes happen one after the other. Raises AppError (401) for a user who is gone."""
-    # NO KEY: what only refers to the user, a campaign say, does not wait for it.
+    # NO KEY: what only refers to the user, an API key say, does not wait for it.
     found = select(User.user_id).where(User.user_id == user_id, User.deleted_at.is_(None))
     if connection.execute(found.with_for_update(key_share=True)).first() is None:
         raise AppError(ErrorCode.USER_DELETED, "This user was deleted.")

@@ -1017,7 +1017,7 @@ export interface components {
          * @example {
          *       "name": "Backup script",
          *       "scopes": [
-         *         "campaigns:read"
+         *         "profile:read"
          *       ]
          *     }
          */
@@ -1071,21 +1071,27 @@ export interface components {
         };
         /**
          * LimitsOut
-         * @description `campaigns` null: as many as you like. `tokens_a_month`: by calendar month, UTC. `deleted_campaigns`: of the deleted ones the newest so many can be restored. `kept_responses`: so many requests can be sent again with their Idempotency-Key.
+         * @description null: as many as you like. `tokens_a_month`: by calendar month, UTC.
          */
         LimitsOut: {
             /** Campaigns */
             campaigns: number | null;
             /** Templates */
             templates: number;
-            /** Tokens A Month */
-            tokens_a_month: number;
             /** Api Keys */
             api_keys: number;
-            /** Deleted Campaigns */
+            /**
+             * Deleted Campaigns
+             * @description Of the deleted ones the newest so many can be restored.
+             */
             deleted_campaigns: number;
-            /** Kept Responses */
+            /**
+             * Kept Responses
+             * @description So many requests can be sent again with their Idempotency-Key.
+             */
             kept_responses: number;
+            /** Tokens A Month */
+            tokens_a_month: number;
             /** Rate Tier */
             rate_tier: string;
         };
@@ -1200,14 +1206,20 @@ export interface components {
             campaigns: number | null;
             /** Templates */
             templates: number;
-            /** Tokens A Month */
-            tokens_a_month: number;
             /** Api Keys */
             api_keys: number;
-            /** Deleted Campaigns */
+            /**
+             * Deleted Campaigns
+             * @description Of the deleted ones the newest so many can be restored.
+             */
             deleted_campaigns: number;
-            /** Kept Responses */
+            /**
+             * Kept Responses
+             * @description So many requests can be sent again with their Idempotency-Key.
+             */
             kept_responses: number;
+            /** Tokens A Month */
+            tokens_a_month: number;
             /** Rate Tier */
             rate_tier: string;
             plan: components["schemas"]["Plan"];
@@ -1518,10 +1530,10 @@ export interface components {
             campaigns: number;
             /** Templates */
             templates: number;
-            /** Tokens */
-            tokens: number;
             /** Api Keys */
             api_keys: number;
+            /** Tokens */
+            tokens: number;
         };
         /**
          * UserChanges

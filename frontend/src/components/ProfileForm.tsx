@@ -68,7 +68,7 @@ export function ProfileForm({ user, onSaved }: Props) {
   );
 }
 
-/** For PATCH, as for a campaign: what was not changed here may have been changed in another tab. */
+/** For PATCH: what was not changed here may have been changed in another tab. */
 function changesOf({ bio, website, social_links }: Schemas["UserOut"], form: FormData): Schemas["ProfileIn"] {
   const text = (name: string) => trimmed(form.get(name) as string | null);
   const networks = Object.keys(NETWORKS);

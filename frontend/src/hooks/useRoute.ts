@@ -9,7 +9,7 @@ export const PAGES = [
   ["sessions", "Sessions"],
 ] as const;
 
-/** Routes live behind the #: real paths such as /campaigns belong to the API. */
+/** Routes live behind the #: real paths such as /api/keys belong to the API. */
 export function useRoute(): string[] {
   const hash = useSyncExternalStore(subscribe, () => window.location.hash);
   return hash.replace(/^#\/?/, "").split(/[/?]/);

@@ -11,9 +11,9 @@ from backend.resources import OWNED, AtErasure, Owned
 from backend.services.clerk.mirror.apply import Mirror, Outcome
 from backend.services.clerk.payloads import Subject, read_payload
 
-# All that users write is their personal data. With a campaign go its tags; a stored response shows what was written. Of
-# each table so many go with the event: 600,000 campaigns take longer than a statement may, and so at each repetition.
-# From the tombstone on nobody can read what is left: it goes with the next purge.
+# All that users write is their personal data. A stored response shows it, too. Of each table so
+# many rows go with the event: 600,000 take longer than a statement may, and so at each repetition. From the tombstone
+# on nobody can read what is left: it goes with the next purge.
 ERASED_AT_ONCE = 10_000
 ERASED = "erased"
 
