@@ -173,7 +173,7 @@ class TestUnknownAtClerk:
         start = time.monotonic()
         is_problem(asking.get("/auth/me", token), 401, "user-deleted")
         assert time.monotonic() - start > completion.SECOND_LOOK_SECONDS
-        is_problem(asking.get("/api/campaigns", token), 401, "user-deleted")
+        is_problem(asking.get("/api/subscription", token), 401, "user-deleted")
         assert [asked.path for asked in api.asked] == ["/v1/users/user_1"] * 2 + ["/v1/jwks"]
         tombstone = sql.user("user_1")
         assert (tombstone["is_active"], tombstone["clerk_updated_at"]) == (False, None)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from backend.models import Base, User
+from backend.resources import OWNED, AtErasure
 from backend.services.clerk.payloads import read_user
 from tests.conftest import Deliver
 from tests.support.clerk import Instance, user_data
@@ -14,9 +15,12 @@ from tests.support.server import Server
 
 MARK = "nobody-else-says-this"
 USER = "user_1"
+# Whose rows go as a whole, or with a row of another table: what is in them needs no look.
+GONE = {owned.table for owned in OWNED if owned.at_erasure is AtErasure.DELETE}
 PERSONAL = [
     (table.name, column.name)
     for table in Base.metadata.sorted_tables
+    if not GONE & {table.name, *(key.column.table.name for key in table.foreign_keys)}
     for column in table.columns
     if column.info.get("personal")
 ]
@@ -38,9 +42,6 @@ def marked(server: Server, clerk: Instance, deliver: Deliver) -> None:
     links = {"github": f"https://github.com/{MARK}"}
     send("PATCH", "/api/me", bio=MARK, website=f"https://example.com/{MARK}", social_links=links)
     send("POST", "/api/keys", name=MARK, scopes=["profile:read"])
-    preset = {"name": MARK, "description": MARK, "channel": "email", "tags": [MARK]}
-    send("POST", "/api/templates", **preset)
-    send("POST", "/api/campaigns", **preset)
 
 
 def holding(sql: Sql, table: str, column: str) -> int:

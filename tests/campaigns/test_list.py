@@ -8,8 +8,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from backend.services.campaigns.list import Position, Sort
+from tests.support.admins import set_plan
 from tests.support.caller import is_problem
-from tests.support.campaigns import Owner, set_plan
+from tests.support.campaigns import Owner
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server

@@ -6,6 +6,7 @@ from tests.support.caller import is_problem, is_same_refusal
 from tests.support.campaigns import Owner, check_counts
 from tests.support.clerk import Instance, event
 from tests.support.database import Sql
+from tests.support.rows import all_rows
 
 
 def test_not_modified(owner: Owner) -> None:
@@ -86,8 +87,9 @@ class TestRestore:
 def test_nothing_stays_of_a_deleted_user(owner: Owner, stranger: Owner, clerk: Instance, sql: Sql, late: bool) -> None:
     """Campaigns, templates and stored answers are personal data."""
     templates = Owner(owner.server, clerk, path="/api/templates")
-    templates.create(key="k")
-    made = owner.create(tags=["x"], key="k")
+    mark = "nobody-else-says-this"
+    templates.create(key="k", name=mark, description=mark, tags=[mark])
+    made = owner.create(key="k", name=mark, description=mark, tags=[mark])
     stranger.create(tags=["y"], key="k")
     if late:
         owner.delete(made)
@@ -98,3 +100,4 @@ def test_nothing_stays_of_a_deleted_user(owner: Owner, stranger: Owner, clerk: I
     for table in ("campaigns", "campaign_tags", "idempotency_keys"):
         assert {row["user_id"] for row in sql.rows(f"SELECT user_id FROM {table}")} == {other}, table
     assert sql.rows("SELECT * FROM campaign_templates") == []
+    assert mark not in str(all_rows(sql))

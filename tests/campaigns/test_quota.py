@@ -6,8 +6,9 @@ from functools import partial
 from backend.models.roles_plans_scopes import Plan
 from backend.resources import DELETED_CAMPAIGNS
 from backend.services.campaigns.campaigns import AT_ONCE
+from tests.support.admins import set_plan
 from tests.support.caller import is_problem
-from tests.support.campaigns import Owner, check_counts, set_plan
+from tests.support.campaigns import Owner, check_counts
 from tests.support.database import Sql
 from tests.support.traffic import in_parallel
 
@@ -35,6 +36,21 @@ class TestQuota:
         assert (body["limit"], body["used"]) == (3, 5)
         assert owner.patch(made[0], name="still mine").status_code == 200
         assert len(owner.names()) == 5
+
+
+def test_what_is_shown(owner: Owner, stranger: Owner, sql: Sql) -> None:
+    """Neither what is deleted counts, nor templates that are shared."""
+    made = [owner.create() for _ in range(3)]
+    owner.delete(made[0])
+    stranger.create()
+    templates = Owner(owner.server, owner.clerk, path="/api/templates")
+    templates.create()
+    sql.rows("INSERT INTO campaign_templates (name, channel) VALUES ('shared', 'email')")
+    shown = Owner(owner.server, owner.clerk, path="/api/subscription").page()
+    limits = {name: shown["limits"][name] for name in ("campaigns", "templates", "deleted_campaigns")}
+    assert limits == {"campaigns": 3, "templates": 10, "deleted_campaigns": 50}
+    assert (shown["used"]["campaigns"], shown["used"]["templates"]) == (2, 1)
+    assert {plan["plan"]: plan["campaigns"] for plan in shown["plans"]} == {"free": 3, "pro": 100, "enterprise": None}
 
 
 class TestDeletedOnes:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.admins import ADMIN, add_admin
+from tests.support.admins import ADMIN, add_admin, set_plan
 from tests.support.caller import is_problem, is_same_refusal
-from tests.support.campaigns import Owner, set_plan
+from tests.support.campaigns import Owner
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server

@@ -5,142 +5,140 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import requests
 from sqlalchemy import Connection, create_engine, make_url
 
 from backend.errors import AppError, ErrorCode
 from backend.models.roles_plans_scopes import Plan
 from backend.resources import KEPT_RESPONSES
-from backend.services.campaigns.campaigns import create_campaign
 from backend.services.idempotency import SWEPT, ApiResponse, RequestKey, respond_once
+from tests.support.admins import add_user, set_plan
 from tests.support.caller import is_problem
-from tests.support.campaigns import Owner, check_counts, set_plan
-from tests.support.clerk import Instance
+from tests.support.clerk import Instance, event
 from tests.support.database import Sql
+from tests.support.rows import all_rows
 from tests.support.server import Server
+from tests.support.specimen.model import create_table
+from tests.support.specimen.owner import GOOD, Owner
+from tests.support.specimen.service import create_specimen
 
-OPERATIONS = ("campaign", "template", "archive", "restore")
+SPECIMENS = "SELECT count(*) FROM specimens"
 
 
 @pytest.fixture
-def owner(server: Server, clerk: Instance, sql: Sql) -> Owner:  # noqa: ARG001 - the tables are to be empty
-    return Owner(server, clerk)
+def owner(specimen_server: Server, clerk: Instance, sql: Sql) -> Owner:  # noqa: ARG001 - the tables are to be empty
+    return Owner(specimen_server, clerk)
 
 
 class Sender:
-    """One POST, as often as wanted."""
+    """One request, as often as wanted."""
 
     def __init__(self, owner: Owner, operation: str) -> None:
-        self._owner = owner
-        self.body: dict[str, Any] = {}
-        self.path = "/api/templates" if operation == "template" else "/api/campaigns"
-        if operation in {"campaign", "template"}:
-            self.body = {"name": "x", "channel": "sms"}
-        else:
-            made = owner.create()
-            if operation == "restore":
-                owner.delete(made)
-            self.path += f"/{made['campaign_id']}/{operation}"
+        self._owner, self.made = owner, owner.create() if operation in {"change", "delete"} else ""
+        self._call: tuple[str, str, dict[str, Any] | None] = {
+            "create": ("POST", "", GOOD),
+            "change": ("PATCH", self.made, {"name": "Ammonite"}),
+            "delete": ("DELETE", self.made, None),
+            "create by the other mount": ("POST", "", GOOD),
+        }[operation]
+        self._path = "/specimens" if "mount" in operation else owner.path
 
-    def send(self, key: str | None, **changes: Any) -> Any:
-        owner = Owner(self._owner.server, self._owner.clerk, self._owner.sub, self.path)
-        headers = {} if key is None else {"Idempotency-Key": key}
-        return owner.call("POST", json=self.body | changes, headers=headers)
+    def send(self, key: str) -> requests.Response:
+        method, path, body = self._call
+        owner = Owner(self._owner.server, self._owner.clerk, self._owner.sub, self._path)
+        return owner.call(method, path, json=body, headers={"Idempotency-Key": key})
 
 
-def counts(sql: Sql) -> list[Any]:
-    tables = ("campaigns", "campaign_templates", "campaign_tags")
-    return [sql.rows(f"SELECT * FROM {table} ORDER BY 1") for table in tables]
-
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-class TestEveryPost:
+@pytest.mark.parametrize("operation", ["create", "change", "delete", "create by the other mount"])
+class TestEach:
     def test_again(self, owner: Owner, sql: Sql, operation: str) -> None:
         sender = Sender(owner, operation)
         first = sender.send("k")
         assert first.ok
         assert "Idempotent-Replayed" not in first.headers
-        before = counts(sql)
+        before = all_rows(sql)["specimens"]
         for _ in range(2):
             again = sender.send("k")
             assert (again.status_code, again.content) == (first.status_code, first.content)
             assert again.headers["Idempotent-Replayed"] == "true"
             for name in ("Location", "ETag", "Content-Type"):
                 assert again.headers.get(name) == first.headers.get(name)
-        assert counts(sql) == before
-        check_counts(sql)
+        assert all_rows(sql)["specimens"] == before
 
     def test_together(self, owner: Owner, sql: Sql, operation: str) -> None:
         """The second one waits for the first."""
         owner.page()
         sender = Sender(owner, operation)
-        made = sql.value("SELECT count(*) FROM campaigns")
         with ThreadPoolExecutor(10) as pool:
             answers = list(pool.map(lambda _: sender.send("k"), range(10)))
         assert len({(answer.status_code, answer.content) for answer in answers}) == 1
         assert answers[0].ok
         assert Counter("Idempotent-Replayed" in answer.headers for answer in answers) == {True: 9, False: 1}
-        assert sql.value("SELECT count(*) FROM campaigns") == made + (operation == "campaign")
-        assert sql.value("SELECT count(*) FROM campaign_templates") == (operation == "template")
-        check_counts(sql)
+        assert [row["version"] for row in all_rows(sql)["specimens"]] == {"change": [2], "delete": []}.get(
+            operation, [1]
+        )
 
 
 class TestKey:
     def test_form(self, owner: Owner) -> None:
-        sender = Sender(owner, "template")
         for key in ("x", "~" * 255, '"8e03978e-40d5"', "!"):
-            assert sender.send(key).content == sender.send(key).content
+            made = owner.post(key)
+            assert made.status_code == 201
+            assert owner.post(key).content == made.content
+            owner.delete(f"/{made.json()['specimen_id']}")
 
     def test_wrong_form(self, owner: Owner, sql: Sql) -> None:
         for key in ("", "x" * 256, "a b", "a\tb", "\u00e4"):
             headers = {"Idempotency-Key": key.encode()}
-            answer = owner.call("POST", json={"name": "x", "channel": "sms"}, headers=headers)
+            answer = owner.call("POST", json=GOOD, headers=headers)
             assert is_problem(answer, 422, "validation")["errors"][0]["path"] == "Idempotency-Key"
-        assert sql.value("SELECT count(*) FROM campaigns") == 0
+        assert sql.value(SPECIMENS) == 0
 
     def test_other_body(self, owner: Owner, sql: Sql) -> None:
-        sender = Sender(owner, "campaign")
-        sender.send("k")
-        is_problem(sender.send("k", name="y"), 409, "conflict")
-        assert sql.value("SELECT count(*) FROM campaigns") == 1
+        owner.create("k")
+        is_problem(owner.post("k", name="y"), 409, "conflict")
+        assert sql.value(SPECIMENS) == 1
 
     def test_is_one_persons(self, owner: Owner, clerk: Instance) -> None:
         made = owner.post(key="k").json()
         other = Owner(owner.server, clerk, "user_2").post(key="k")
         assert other.status_code == 201
         assert "Idempotent-Replayed" not in other.headers
-        assert other.json()["campaign_id"] != made["campaign_id"]
+        assert other.json()["specimen_id"] != made["specimen_id"]
 
     def test_is_of_one_path(self, owner: Owner) -> None:
-        assert owner.post(key="k").status_code == 201
-        assert Sender(owner, "template").send("k").status_code == 201
-        assert owner.post(key="k").headers["Idempotent-Replayed"] == "true"
+        assert owner.post("k").status_code == 201
+        body = {"name": "k", "scopes": ["profile:read"]}
+        other = Owner(owner.server, owner.clerk, path="/api/keys").call(
+            "POST", json=body, headers={"Idempotency-Key": "k"}
+        )
+        assert (other.status_code, other.headers.get("Idempotent-Replayed")) == (201, None)
+        assert owner.post("k").headers["Idempotent-Replayed"] == "true"
 
     def test_both_mounts_are_one(self, owner: Owner, sql: Sql) -> None:
         made = owner.post(key="k").json()
-        other = Owner(owner.server, owner.clerk, owner.sub, "/campaigns").post(key="k")
+        other = Owner(owner.server, owner.clerk, owner.sub, "/specimens").post(key="k")
         assert (other.status_code, other.json()) == (201, made)
-        assert sql.value("SELECT count(*) FROM campaigns") == 1
+        assert sql.value(SPECIMENS) == 1
 
     def test_other_version(self, owner: Owner) -> None:
         """The same change of another version is another request."""
-        path = f"/{owner.create()['campaign_id']}"
+        path = owner.create()
         headers = {"Idempotency-Key": "k", "If-Match": '"1"'}
         assert owner.call("PATCH", path, json={"name": "y"}, headers=headers).status_code == 200
         headers["If-Match"] = '"2"'
         is_problem(owner.call("PATCH", path, json={"name": "y"}, headers=headers), 409, "conflict")
 
     def test_without(self, owner: Owner, sql: Sql) -> None:
-        sender = Sender(owner, "campaign")
-        answers = [sender.send(None) for _ in range(3)]
-        assert len({answer.json()["campaign_id"] for answer in answers}) == 3
+        answers = [owner.post() for _ in range(2)]
+        assert len({answer.json()["specimen_id"] for answer in answers}) == 2
         assert not any("Idempotent-Replayed" in answer.headers for answer in answers)
         assert sql.value("SELECT count(*) FROM idempotency_keys") == 0
 
     def test_credential_is_looked_at_again(self, owner: Owner) -> None:
         key = {"Idempotency-Key": "k"}
-        body = {"name": "x", "channel": "sms"}
-        assert owner.call("POST", json=body, headers=key).ok
-        answer = owner.server.request("POST", owner.path, json=body, headers=key)
+        assert owner.post("k").ok
+        answer = owner.server.request("POST", owner.path, json=GOOD, headers=key)
         is_problem(answer, 401, "session-token-missing")
 
 
@@ -152,18 +150,18 @@ class TestRefusals:
         assert owner.post(key="k").status_code == 201
 
     def test_quota(self, owner: Owner, sql: Sql) -> None:
-        made = [owner.create() for _ in range(3)]
+        made = [owner.create() for _ in range(2)]
         is_problem(owner.post(key="k"), 402, "quota-exceeded")
         owner.delete(made[0])
         answer = owner.post(key="k")
         assert answer.status_code == 201
         assert "Idempotent-Replayed" not in answer.headers
-        check_counts(sql)
+        assert sql.value(SPECIMENS) == 2
 
     def test_kept_answer_needs_no_room(self, owner: Owner) -> None:
         first = owner.post(key="k")
         owner.create()
-        owner.create()
+        is_problem(owner.post(), 402, "quota-exceeded")
         assert owner.post(key="k").json() == first.json()
 
 
@@ -175,7 +173,7 @@ class TestExpiry:
         sql.rows("UPDATE idempotency_keys SET expires_at = now()")
         again = owner.post(key="k", name="another body")
         assert again.status_code == 201
-        assert again.json()["campaign_id"] != first["campaign_id"]
+        assert again.json()["specimen_id"] != first["specimen_id"]
         assert owner.post(key="k", name="another body").headers["Idempotent-Replayed"] == "true"
 
     def test_expired_ones_go_in_passing(self, owner: Owner, clerk: Instance, sql: Sql) -> None:
@@ -187,10 +185,19 @@ class TestExpiry:
         sql.rows(fill)
         stranger = Owner(owner.server, clerk, "user_2")
         old = "SELECT count(*) FROM idempotency_keys WHERE path = '/x'"
-        stranger.create(key="a")
+        stranger.create("a")
         assert sql.value(old) == 2
-        stranger.create(key="b")
+        stranger.create("b")
         assert sql.value(old) == 0
+
+
+def test_nothing_stays_of_a_deleted_user(owner: Owner, clerk: Instance, sql: Sql) -> None:
+    owner.create("k")
+    Owner(owner.server, clerk, "user_2").create("k")
+    body = event("user.deleted", {"id": "user_1", "deleted": True, "object": "user"})
+    headers = clerk.webhook_headers(body)
+    assert owner.server.request("POST", "/api/webhooks", data=body, headers=headers).json() == {"status": "applied"}
+    assert sql.value("SELECT user_id FROM idempotency_keys") == sql.user("user_2")["user_id"]
 
 
 class TestMany:
@@ -214,7 +221,7 @@ class TestMany:
         left, others = sql.rows(self.LEFT)
         assert (left["count"], left["oldest"]) == (kept + 2, SWEPT + 1)
         assert (others["count"], others["oldest"]) == (kept + SWEPT + 1, 1)
-        owner.delete(owner.post(key="newer").json())
+        owner.delete(owner.create("newer"))
         assert sql.value("SELECT count(*) FROM idempotency_keys WHERE user_id = 1") == kept
         assert owner.post(key="new").headers["Idempotent-Replayed"] == "true"
         set_plan(sql, "pro")
@@ -229,15 +236,16 @@ class TestWork:
 
     @pytest.fixture
     def engine(self, database_url: str, sql: Sql) -> Any:
-        sql.rows("INSERT INTO users (clerk_user_id) VALUES ('user_1')")
+        create_table(database_url)
+        add_user(sql, clerk_user_id="user_1")
         engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
         yield engine
         engine.dispose()
 
     @staticmethod
     def work(connection: Connection) -> ApiResponse:
-        made = create_campaign(connection, 1, {"name": "x", "channel": "sms"})
-        return ApiResponse(201, str(made.campaign_id), "/y", '"1"')
+        made = create_specimen(connection, 1, {"name": "x"})
+        return ApiResponse(201, str(made.specimen_id), "/y", '"1"')
 
     def test_twice(self, engine: Any, sql: Sql) -> None:
         """As in_transaction does after a commit whose confirmation was lost."""
@@ -246,7 +254,7 @@ class TestWork:
             with engine.begin() as connection:
                 answers.append(respond_once(connection, self.SENT, "hash", self.work, kept=1))
         assert answers == [(ApiResponse(201, "1", "/y", '"1"'), False), (ApiResponse(201, "1", "/y", '"1"'), True)]
-        check_counts(sql)
+        assert sql.value(SPECIMENS) == 1
 
     @pytest.mark.parametrize("crash", [RuntimeError("x"), AppError(ErrorCode.CONFLICT, "x")], ids=repr)
     def test_crash_leaves_neither(self, engine: Any, sql: Sql, crash: Exception) -> None:
@@ -256,4 +264,4 @@ class TestWork:
 
         with pytest.raises(type(crash)), engine.begin() as connection:
             respond_once(connection, self.SENT, "hash", fail, kept=1)
-        assert sql.rows("SELECT key FROM idempotency_keys") == sql.rows("SELECT name FROM campaigns") == []
+        assert sql.rows("SELECT key FROM idempotency_keys") == sql.rows("SELECT name FROM specimens") == []

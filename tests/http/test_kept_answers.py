@@ -9,24 +9,24 @@ from backend.api.http.parsing import MAX_JSON_BYTES
 from backend.models.roles_plans_scopes import Scope
 from tests.support.api_keys import KeyOwner
 from tests.support.caller import is_problem
-from tests.support.campaigns import Owner
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.server import Server
+from tests.support.specimen.owner import Owner
 
 ONCE = {"Idempotency-Key": "k"}
 KEY_BODY = {"name": "backup", "scopes": ["profile:read"]}
 
 
 @pytest.fixture
-def owner(server: Server, clerk: Instance, sql: Sql) -> Owner:  # noqa: ARG001 - the tables are to be empty
-    return Owner(server, clerk)
+def owner(specimen_server: Server, clerk: Instance, sql: Sql) -> Owner:  # noqa: ARG001 - the tables are to be empty
+    return Owner(specimen_server, clerk)
 
 
 class TestSameRequest:
     def test_is_of_one_method(self, owner: Owner) -> None:
         """PATCH and DELETE of one path, with the same key and the same bytes."""
-        path = f"/{owner.create()['campaign_id']}"
+        path = owner.create()
         changed = owner.call("PATCH", path, json={"name": "y"}, headers=ONCE)
         deleted = owner.call("DELETE", path, json={"name": "y"}, headers=ONCE)
         assert (changed.status_code, deleted.status_code) == (200, 204)
@@ -37,8 +37,8 @@ class TestSameRequest:
             assert (again.status_code, again.headers["Idempotent-Replayed"]) == (status, "true")
 
     def test_is_of_one_thing(self, owner: Owner) -> None:
-        """Two campaigns, one key: both are deleted."""
-        made = [f"/{owner.create()['campaign_id']}" for _ in range(2)]
+        """Two specimens, one key: both are deleted."""
+        made = [owner.create() for _ in range(2)]
         for path in made:
             answer = owner.call("DELETE", path, headers=ONCE)
             assert (answer.status_code, answer.headers.get("Idempotent-Replayed")) == (204, None)
@@ -46,7 +46,7 @@ class TestSameRequest:
 
     def test_other_bytes(self, owner: Owner) -> None:
         """Also where the view reads no body."""
-        path = f"/{owner.create()['campaign_id']}"
+        path = owner.create()
         assert owner.call("DELETE", path, headers=ONCE).status_code == 204
         is_problem(owner.call("DELETE", path, json={}, headers=ONCE), 409, "conflict")
 
@@ -56,14 +56,14 @@ class TestLargeBody:
 
     @pytest.mark.parametrize("headers", [{}, ONCE], ids=["without key", "with key"])
     def test_nothing_is_deleted(self, owner: Owner, sql: Sql, headers: dict[str, str]) -> None:
-        made = owner.create()
+        path = owner.create()
         kept = "SELECT * FROM idempotency_keys ORDER BY key"
-        before = sql.rows("SELECT * FROM campaigns"), sql.rows(kept)
+        before = sql.rows("SELECT * FROM specimens"), sql.rows(kept)
         body = b" " * (MAX_JSON_BYTES + 1)
-        answer = owner.call("DELETE", f"/{made['campaign_id']}", data=body, headers=headers)
+        answer = owner.call("DELETE", path, data=body, headers=headers)
         is_problem(answer, 413, "payload-too-large")
-        assert (sql.rows("SELECT * FROM campaigns"), sql.rows(kept)) == before
-        assert owner.call("DELETE", f"/{made['campaign_id']}", data=body[1:]).status_code == 204
+        assert (sql.rows("SELECT * FROM specimens"), sql.rows(kept)) == before
+        assert owner.call("DELETE", path, data=body[1:]).status_code == 204
 
 
 class TestKeptSecret:

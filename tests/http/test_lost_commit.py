@@ -12,6 +12,9 @@ from tests.support.clerk import Instance, event, user_data
 from tests.support.commands import make_app
 from tests.support.database import Sql
 from tests.support.database_proxy import DatabaseProxy
+from tests.support.specimen.model import create_table
+from tests.support.specimen.owner import GOOD
+from tests.support.specimen.routes import add_routes
 from tests.support.waiting import wait_for
 
 USER = "user_1"
@@ -27,12 +30,15 @@ def proxy(database_url: str) -> Iterator[DatabaseProxy]:
 @pytest.fixture
 def client(settings: dict[str, str], proxy: DatabaseProxy, sql: Sql) -> FlaskClient:
     add_user(sql, clerk_user_id=USER)
-    return make_app(settings | {"DATABASE_URL": proxy.url}).test_client()
+    create_table(settings["DATABASE_URL"])
+    app = make_app(settings | {"DATABASE_URL": proxy.url})
+    add_routes(app)
+    return app.test_client()
 
 
 def create(client: FlaskClient, clerk: Instance, **headers: str) -> TestResponse:
     credential = {"Authorization": f"Bearer {clerk.token(sub=USER)}"}
-    return client.post("/api/campaigns", json={"name": "x", "channel": "sms"}, headers=credential | headers)
+    return client.post("/api/specimens", json=GOOD, headers=credential | headers)
 
 
 def assert_unknown(response: TestResponse) -> None:
@@ -45,9 +51,9 @@ def test_without_a_key(client: FlaskClient, clerk: Instance, sql: Sql, proxy: Da
     proxy.loses_commits = True
     assert_unknown(create(client, clerk))
     proxy.loses_commits = False
-    wait_for(lambda: sql.value("SELECT count(*) FROM campaigns") == 1)
+    wait_for(lambda: sql.value("SELECT count(*) FROM specimens") == 1)
     assert create(client, clerk).status_code == 201
-    assert sql.value("SELECT count(*) FROM campaigns") == 2
+    assert sql.value("SELECT count(*) FROM specimens") == 2
 
 
 def test_with_a_key(client: FlaskClient, clerk: Instance, sql: Sql, proxy: DatabaseProxy) -> None:
@@ -59,7 +65,7 @@ def test_with_a_key(client: FlaskClient, clerk: Instance, sql: Sql, proxy: Datab
     wait_for(lambda: sql.value("SELECT count(*) FROM idempotency_keys") == 1)
     again = create(client, clerk, **key)
     assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
-    assert sql.value("SELECT count(*) FROM campaigns") == 1
+    assert sql.value("SELECT count(*) FROM specimens") == 1
 
 
 def test_webhook(client: FlaskClient, clerk: Instance, sql: Sql, proxy: DatabaseProxy) -> None:

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 from flask import Flask
 
+from backend.resources import OWNED
 from tests.emulator.harness import EmulatorProcess
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance, session_data, user_data
@@ -113,8 +114,6 @@ class TestWhatStays:
 
 USES = {
     "key": INSERT_KEY,
-    "own campaign": "INSERT INTO campaigns (user_id, name, channel) VALUES (%s, 'x', 'email')",
-    "template": "INSERT INTO campaign_templates (user_id, name, channel) VALUES (%s, 'x', 'email')",
     "tokens": "UPDATE usage_metrics SET tokens_used = 1 WHERE user_id = %s",
     "campaign": "UPDATE usage_metrics SET campaigns_created = 1 WHERE user_id = %s",
     "plan": "UPDATE subscriptions SET plan = 'pro' WHERE user_id = %s",
@@ -126,6 +125,12 @@ USES = {
     "website": "UPDATE users SET website = 'https://example.com' WHERE user_id = %s",
     "links": 'UPDATE users SET social_links = \'{"x": "y"}\' WHERE user_id = %s',
 }
+
+
+STORED = """
+INSERT INTO idempotency_keys (user_id, method, path, key, body_hash, status, body, expires_at)
+VALUES (%s, 'POST', '/x', 'k', '', 201, '', now() + interval '1 d')
+"""
 
 
 class TestOwnRow:
@@ -147,12 +152,11 @@ class TestOwnRow:
         assert trail(sql) == [("user.linked", 1, details)]
 
     def test_one_that_is_empty_again_makes_room(self, post: Post, linking: Server, clerk: Instance, sql: Sql) -> None:
-        """A template was made and deleted: the stored answer of that is nothing to keep."""
+        """Something was made and deleted: the stored answer of that is nothing to keep."""
         add_user(sql)
-        token, body = clerk.token(sub="user_1"), {"name": "x", "channel": "sms"}
-        made = linking.request("POST", "/api/templates", token, json=body, headers={"Idempotency-Key": "k"})
-        assert sql.value("SELECT count(*) FROM idempotency_keys") == 1
-        assert linking.request("DELETE", made.headers["Location"], token).status_code == 204
+        token = clerk.token(sub="user_1")
+        linking.get("/auth/me", token)
+        sql.rows(STORED, sql.user("user_1")["user_id"])
         post("user.created", ada())
         assert linking.get("/auth/me", token).json()["user"]["user_id"] == 1
         assert sql.value("SELECT count(*) FROM idempotency_keys") == 0
@@ -205,14 +209,11 @@ class TestOwnRow:
         assert trail(sql) == []
 
     def test_every_table_that_refers_to_users_is_looked_at(self, sql: Sql) -> None:
-        """With the row that makes room goes what refers to it: TAKE_PLACEHOLDER must know each such table."""
+        """With the row that makes room goes what refers to it: delete_placeholder() must know each such table."""
         tables = sql.rows(
             "SELECT conrelid::regclass::text AS name FROM pg_constraint WHERE confrelid = 'users'::regclass"
         )
-        assert {table["name"] for table in tables} == {
-            *("api_keys", "campaigns", "campaign_templates"),
-            *("idempotency_keys", "subscriptions", "usage_metrics"),
-        }
+        assert {table["name"] for table in tables} - {"specimens"} == {owned.table for owned in OWNED}
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ Operations = dict[str, Any]
 Guard = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 SIGNED_IN = Policy()
-CAMPAIGNS = Policy(read=Scope.CAMPAIGNS_READ, write=Scope.CAMPAIGNS_WRITE)
+SCOPED = Policy(read=Scope.TOKENS_READ, write=Scope.TOKENS_SPEND)
 READS, WRITES = ("get",), ("post", "put", "patch", "delete")
 SESSIONS_ONLY = re.compile("not for api keys|clerk session", re.IGNORECASE)
 
@@ -113,16 +113,16 @@ def test_public() -> None:
 
 class TestKeys:
     def test_scopes_by_method(self) -> None:
-        described = operations(CAMPAIGNS)
-        for methods, scope in ((READS, "campaigns:read"), (WRITES, "campaigns:write")):
+        described = operations(SCOPED)
+        for methods, scope in ((READS, "tokens:read"), (WRITES, "tokens:spend")):
             for one in each(described, methods):
                 assert schemes(one) == ["bearer", "apiKey", "sessionCookie"]
                 assert key_scopes(one) == [scope]
                 assert scope in said(one)
                 assert not SESSIONS_ONLY.search(said(one))
         # Who looks for the scope to ask for also reads which other one includes it.
-        assert "scope campaigns:read or campaigns:write." in said(described["get"])
-        assert "scope campaigns:write." in said(described["post"])
+        assert "scope tokens:read or tokens:spend." in said(described["get"])
+        assert "scope tokens:spend." in said(described["post"])
 
     def test_sessions_only(self) -> None:
         """Where no scope is named, and where scopes are named and none is taken."""
@@ -141,13 +141,13 @@ class TestKeys:
 
 class TestForbidden:
     def test_csrf_is_of_unsafe_methods(self) -> None:
-        for policy in (SIGNED_IN, CAMPAIGNS, Policy(session_only=True)):
+        for policy in (SIGNED_IN, SCOPED, Policy(session_only=True)):
             described = operations(policy)
             assert not any("csrf" in forbidden(one) for one in each(described, READS))
             assert all("csrf" in forbidden(one) for one in each(described, WRITES))
 
     def test_insufficient_scope_is_of_keys(self) -> None:
-        assert all("insufficient-scope" in forbidden(one) for one in each(operations(CAMPAIGNS)))
+        assert all("insufficient-scope" in forbidden(one) for one in each(operations(SCOPED)))
         for policy in (SIGNED_IN, Policy(session_only=True, read=Scope.PROFILE_READ)):
             assert not any("insufficient-scope" in forbidden(one) for one in each(operations(policy)))
 
@@ -186,7 +186,7 @@ class TestDemands:
                 assert SESSIONS_ONLY.search(said(one))
 
     def test_none(self) -> None:
-        for one in each(operations(CAMPAIGNS)):
+        for one in each(operations(SCOPED)):
             assert not re.search("role|plan|organization|impersonat", said(one))
 
     def test_all_of_both(self) -> None:
@@ -204,18 +204,18 @@ class TestViews:
     """`require_auth` demands something beyond the table."""
 
     def test_two_scopes(self) -> None:
-        described = operations(CAMPAIGNS, require_auth(scope=Scope.PROFILE_READ))
-        assert key_scopes(described["get"]) == ["campaigns:read", "profile:read"]
-        assert key_scopes(described["post"]) == ["campaigns:write", "profile:read"]
+        described = operations(SCOPED, require_auth(scope=Scope.PROFILE_READ))
+        assert key_scopes(described["get"]) == ["tokens:read", "profile:read"]
+        assert key_scopes(described["post"]) == ["tokens:spend", "profile:read"]
 
     def test_same_scope(self) -> None:
-        described = operations(CAMPAIGNS, require_auth(scope=Scope.CAMPAIGNS_READ))
-        assert key_scopes(described["get"]) == ["campaigns:read"]
+        described = operations(SCOPED, require_auth(scope=Scope.TOKENS_READ))
+        assert key_scopes(described["get"]) == ["tokens:read"]
 
     def test_closed_to_keys(self) -> None:
         guards: tuple[Guard, ...] = (require_auth, require_auth(scope=Scope.PROFILE_READ, session_only=True))
         for guard in guards:
-            for one in each(operations(CAMPAIGNS, guard)):
+            for one in each(operations(SCOPED, guard)):
                 assert schemes(one) == ["bearer", "sessionCookie"]
                 assert SESSIONS_ONLY.search(said(one))
                 assert "insufficient-scope" not in forbidden(one)
@@ -232,7 +232,7 @@ class TestViews:
         assert "csrf" in forbidden(described["post"])
 
     def test_each_mount_has_its_policy(self) -> None:
-        app = make_app(first=PUBLIC, second=CAMPAIGNS)
+        app = make_app(first=PUBLIC, second=SCOPED)
         mount(app, "first")
         mount(app, "second")
         assert all(one["security"] == [] for one in each(methods_under(app, "first")))
@@ -242,7 +242,7 @@ class TestViews:
 class TestInput:
     """What follows from the path and the body, whoever calls."""
 
-    @pytest.fixture(params=[PUBLIC, CAMPAIGNS], ids=["public", "scopes"])
+    @pytest.fixture(params=[PUBLIC, SCOPED], ids=["public", "scopes"])
     def described(self, request: pytest.FixtureRequest) -> Operations:
         return operations(request.param)
 

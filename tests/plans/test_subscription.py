@@ -4,6 +4,7 @@ import itertools
 from functools import partial
 
 from backend.models.roles_plans_scopes import Plan
+from backend.resources import quotas, row_limits
 from backend.services.clerk.webhooks.events import EVENT_TYPES
 from backend.services.plans.catalogue import CLERK_SLUGS, PLANS, all_limits
 from tests.conftest import Deliver
@@ -18,16 +19,6 @@ from tests.support.server import Server
 from tests.support.subscribers import ADA, LIMIT, Subscriber
 from tests.support.traffic import in_parallel
 
-ADD_CAMPAIGNS = """
-INSERT INTO campaigns (user_id, name, channel, deleted_at)
-SELECT %s, 'n' || n, 'email', CASE WHEN n > 4 THEN now() END FROM generate_series(1, 6) n
-"""
-# Three, of which one is shared.
-ADD_TEMPLATES = """
-INSERT INTO campaign_templates (user_id, name, channel)
-SELECT CASE WHEN n > 1 THEN %s END, 'n' || n, 'email' FROM generate_series(1, 3) n
-"""
-
 
 class TestShow:
     def test_new_user(self, server: Server, clerk: Instance, sql: Sql) -> None:  # noqa: ARG002 - emptied
@@ -39,35 +30,27 @@ class TestShow:
             "status": "active",
             "period_end": None,
             "is_managed_by_clerk": False,
-            "limits": {
-                "campaigns": 3,
-                "templates": 10,
-                "tokens_a_month": 10_000,
-                "api_keys": 5,
-                "deleted_campaigns": 50,
-                "kept_responses": 500,
-                "rate_tier": "free",
-            },
-            "used": {"campaigns": 0, "templates": 0, "tokens": 0, "api_keys": 0},
+            "limits": row_limits(Plan.FREE) | {"tokens_a_month": 10_000, "rate_tier": "free"},
+            "used": {quota.name: 0 for _, quota in quotas()} | {"tokens": 0},
             "plans": [{"plan": plan} | all_limits(plan) for plan in Plan],
         }
+        assert (body["limits"]["api_keys"], body["limits"]["kept_responses"]) == (5, 500)
         assert answer.headers["Cache-Control"] == "no-store"
 
     def test_what_is_used(self, sql: Sql, key_owner: KeyOwner, subscriber: Subscriber) -> None:
         add_user(sql)
-        sql.rows(ADD_CAMPAIGNS, subscriber.user_id)
-        sql.rows(ADD_TEMPLATES, subscriber.user_id)
         sql.rows("UPDATE usage_metrics SET tokens_used = 77 WHERE user_id = %s", subscriber.user_id)
         key_owner.create()
         key_owner.revoke(key_owner.create())
         sql.rows("UPDATE api_keys SET expires_at = now() WHERE key_id = %s", key_owner.create()["key_id"])
-        assert subscriber.show()["used"] == {"campaigns": 4, "templates": 2, "tokens": 77, "api_keys": 1}
+        used = subscriber.show()["used"]
+        assert (used["tokens"], used["api_keys"]) == (77, 1)
 
     def test_enterprise(self, subscriber: Subscriber) -> None:
         subscriber.set_plan("enterprise")
         limits = subscriber.show()["limits"]
         assert limits == all_limits(Plan.ENTERPRISE)
-        assert (limits["campaigns"], limits["tokens_a_month"], limits["api_keys"]) == (None, 5_000_000, 50)
+        assert (limits["tokens_a_month"], limits["api_keys"]) == (5_000_000, 50)
 
 
 class TestChange:

@@ -47,7 +47,7 @@ class TestBatches:
     def test_what_somebody_holds_waits_for_the_next_time(
         self, purge: Purge, settings: dict[str, str], sql: Sql, table: str
     ) -> None:
-        """A campaign that is being restored, a row that another purge deletes: nobody waits for anybody."""
+        """A row that is being changed, or that another purge deletes: nobody waits for anybody."""
         put(sql, table, number=3)
         with holding(settings["DATABASE_URL"], f"SELECT FROM {table} LIMIT 1 FOR NO KEY UPDATE"):
             assert purge() == report({table: 2})
@@ -91,7 +91,7 @@ class TestProcesses:
             stdout, _ = process.communicate(timeout=60)
         os.close(reading)
         assert process.returncode == 1
-        assert "\ncampaigns: 0 deleted\n" in stdout
+        assert "\nidempotency_keys: 0 deleted\n" in stdout
         left = sql.value("SELECT count(*) FROM revoked_sessions")
         assert (left > 0, left % 1_000) == (True, 0)
         # It may have been stopped between a commit and the count of it.

@@ -39,6 +39,15 @@ def add_user(sql: Sql, **columns: Any) -> int:
     return user_id
 
 
+def set_plan(sql: Sql, plan: str, sub: str = "user_1") -> None:
+    """By SQL, as no admin does."""
+    sql.rows(
+        "UPDATE subscriptions SET plan = %s WHERE user_id = (SELECT user_id FROM users WHERE clerk_user_id = %s)",
+        plan,
+        sub,
+    )
+
+
 def add_admin(sql: Sql) -> int:
     return add_user(sql, clerk_user_id=ADMIN, role="admin")
 
@@ -52,7 +61,7 @@ def credential(caller: str, server: Server, clerk: Instance, sql: Sql) -> dict[s
             add_user(sql, clerk_user_id="user_plain", role=caller)
             return _bearer(clerk.token(sub="user_plain"))
         case "key of an admin":
-            return Users(server, clerk).make_key("profile:read", "campaigns:write", "tokens:spend")
+            return Users(server, clerk).make_key("profile:read", "profile:write", "tokens:spend")
         case "impersonated admin":
             return _bearer(clerk.token(sub=ADMIN, act={"sub": "user_support"}))
         case "deactivated admin":

@@ -64,14 +64,6 @@ class Owner(Caller):
         return self.listed("campaigns", "name", **query)
 
 
-def set_plan(sql: Sql, plan: str, sub: str = "user_1") -> None:
-    sql.rows(
-        "UPDATE subscriptions SET plan = %s WHERE user_id = (SELECT user_id FROM users WHERE clerk_user_id = %s)",
-        plan,
-        sub,
-    )
-
-
 def check_counts(sql: Sql) -> None:
     """What is counted and copied is what is there."""
     assert sql.value("SELECT sum(campaigns_created) FROM usage_metrics") == sql.value("SELECT count(*) FROM campaigns")
