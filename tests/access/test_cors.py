@@ -53,9 +53,9 @@ class TestAllowedOrigin:
     def test_headers_of_writes(self, site: Server, clerk: Instance) -> None:
         asked = "idempotency-key, if-match, if-none-match"
         preflight = _preflight(FRONTEND, **{"Access-Control-Request-Headers": asked})
-        allowed = site.request("OPTIONS", "/api/campaigns", headers=preflight).headers
+        allowed = site.request("OPTIONS", "/api/keys", headers=preflight).headers
         assert set(asked.split(", ")) <= set(allowed["Access-Control-Allow-Headers"].lower().split(", "))
-        answer = site.get("/api/campaigns", clerk.token(), headers={"Origin": FRONTEND})
+        answer = site.get("/api/keys", clerk.token(), headers={"Origin": FRONTEND})
         assert {"ETag", "Idempotent-Replayed"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
 
     def test_cookies_are_not_for_scripts_of_other_origins(self, site: Server) -> None:

@@ -111,7 +111,7 @@ class TestOneDemand:
         {"role": "org:admin"},
         {"role": "boss"},
         {"plan": "gold"},
-        {"scope": "campaigns:eat"},
+        {"scope": "tokens:eat"},
         {"org_role": ""},
         {"org_permission": "org:"},
     ],
@@ -133,8 +133,8 @@ class TestNeverMet:
 class TestScopeByMethod:
     def test_table(self, app: Flask, person: Person) -> None:
         person.exists()
-        client = serve(app, Policy(read=Scope.CAMPAIGNS_READ, write=Scope.CAMPAIGNS_WRITE))
-        read, write = person.key(Scope.CAMPAIGNS_READ), person.key(Scope.CAMPAIGNS_WRITE)
+        client = serve(app, Policy(read=Scope.TOKENS_READ, write=Scope.TOKENS_SPEND))
+        read, write = person.key(Scope.TOKENS_READ), person.key(Scope.TOKENS_SPEND)
         for method in METHODS:
             told = [outcome(client, one, method) for one in (read, write, person.session())]
             assert told == ["ok" if method in {"GET", "HEAD"} else "insufficient-scope", "ok", "ok"], method
@@ -142,7 +142,7 @@ class TestScopeByMethod:
     def test_read_only(self, app: Flask, person: Person) -> None:
         """No scope for writing: no key writes."""
         person.exists()
-        client = serve(app, Policy(read=Scope.CAMPAIGNS_READ))
+        client = serve(app, Policy(read=Scope.TOKENS_READ))
         assert outcome(client, person.key(*Scope)) == "ok"
         assert outcome(client, person.key(*Scope), "DELETE") == "forbidden"
 

@@ -33,7 +33,7 @@ class Visitor:
     def __init__(self, site: Server, clerk: Instance, sql: Sql) -> None:
         self.site, self.clerk, self.sql = site, clerk, sql
         add_user(sql, clerk_user_id=ADMIN, role="admin")
-        body = {"name": "laptop", "scopes": ["profile:read", "campaigns:write", "tokens:spend"]}
+        body = {"name": "laptop", "scopes": ["profile:read", "profile:write", "tokens:spend"]}
         self.key = site.request("POST", "/api/keys", clerk.token(sub=ADMIN), json=body).json()["key"]
 
     def credential(self, kind: str) -> dict[str, str]:

@@ -79,7 +79,8 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     copy_project(folder, without=())
     must(folder, "development.new_resource", "project", "projects")
-    for block in blocks("python", PAGE)[:-1]:
+    named = [block for block in blocks("python", PAGE) if block.text.splitlines()[0].removeprefix("# ") in PLACES]
+    for block in named:
         add_lines(folder, block.text)
     must(folder, "ruff", "check", "--fix", "--quiet", "--no-cache")
     must(folder, "ruff", "format", "--quiet", "--no-cache")

@@ -18,7 +18,7 @@ from tests.support.clerk import Instance, event
 from tests.support.database import Sql
 from tests.support.rows import all_rows
 from tests.support.server import Server
-from tests.support.specimen.model import create_table
+from tests.support.specimen.base import migrate
 from tests.support.specimen.owner import GOOD, Owner
 from tests.support.specimen.service import create_specimen
 
@@ -236,7 +236,7 @@ class TestWork:
 
     @pytest.fixture
     def engine(self, database_url: str, sql: Sql) -> Any:
-        create_table(database_url)
+        migrate(database_url)
         add_user(sql, clerk_user_id="user_1")
         engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
         yield engine

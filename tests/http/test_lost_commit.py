@@ -12,7 +12,7 @@ from tests.support.clerk import Instance, event, user_data
 from tests.support.commands import make_app
 from tests.support.database import Sql
 from tests.support.database_proxy import DatabaseProxy
-from tests.support.specimen.model import create_table
+from tests.support.specimen.base import migrate
 from tests.support.specimen.owner import GOOD
 from tests.support.specimen.routes import add_routes
 from tests.support.waiting import wait_for
@@ -30,7 +30,7 @@ def proxy(database_url: str) -> Iterator[DatabaseProxy]:
 @pytest.fixture
 def client(settings: dict[str, str], proxy: DatabaseProxy, sql: Sql) -> FlaskClient:
     add_user(sql, clerk_user_id=USER)
-    create_table(settings["DATABASE_URL"])
+    migrate(settings["DATABASE_URL"])
     app = make_app(settings | {"DATABASE_URL": proxy.url})
     add_routes(app)
     return app.test_client()

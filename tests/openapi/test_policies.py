@@ -205,8 +205,8 @@ class TestViews:
 
     def test_two_scopes(self) -> None:
         described = operations(SCOPED, require_auth(scope=Scope.PROFILE_READ))
-        assert key_scopes(described["get"]) == ["tokens:read", "profile:read"]
-        assert key_scopes(described["post"]) == ["tokens:spend", "profile:read"]
+        assert key_scopes(described["get"]) == ["profile:read", "tokens:read"]
+        assert key_scopes(described["post"]) == ["profile:read", "tokens:spend"]
 
     def test_same_scope(self) -> None:
         described = operations(SCOPED, require_auth(scope=Scope.TOKENS_READ))
