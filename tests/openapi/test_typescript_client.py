@@ -119,9 +119,14 @@ def test_mistakes_do_not_compile(tmp_path: Path) -> None:
     ]
 
 
-def test_life_of_a_campaign(page: Page) -> None:
-    left = {"status": "active", "names": ["Spring & sale"], "next_cursor": None, "gone": True}
+def test_life_of_a_key(page: Page) -> None:
+    left = {"scopes": ["profile:read"], "names": ["Spring & sale"], "next_cursor": None, "gone": True}
     assert page.run("life") == left
+
+
+def test_query_is_encoded(page: Page) -> None:
+    """As two values it would be refused for the unknown one."""
+    assert page.run("encoded") == [401, "session-revoked"]
 
 
 def test_problem_is_typed(page: Page) -> None:
@@ -143,22 +148,22 @@ def test_other_refusals_are_final(page: Page, cached: str, code: str) -> None:
     assert len(page.between.requests) == 1
 
 
-def test_replaced_token_makes_one_campaign(page: Page, sql: Sql) -> None:
+def test_replaced_token_makes_one_key(page: Page, sql: Sql) -> None:
     assert page.run("create", cached=page.expired) == "Spring & sale"
     (first, second) = page.between.requests
     assert first == second
     assert first[2] is not None
-    assert sql.value("SELECT count(*) FROM campaigns") == 1
+    assert sql.value("SELECT count(*) FROM api_keys") == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_lost_answer_makes_one_campaign(page: Page, sql: Sql, status: int) -> None:
+def test_lost_answer_makes_one_key(page: Page, sql: Sql, status: int) -> None:
     page.between.instead = [(status, {"Retry-After": "1"})]
     assert page.run("create") == "Spring & sale"
     assert 1000 in page.waits  # Node.js itself has other timers
     (first, second) = page.between.requests
     assert first == second
-    assert sql.value("SELECT count(*) FROM campaigns") == 1
+    assert sql.value("SELECT count(*) FROM api_keys") == 1
 
 
 def test_each_post_has_a_key_of_its_own(page: Page, sql: Sql) -> None:
@@ -168,7 +173,7 @@ def test_each_post_has_a_key_of_its_own(page: Page, sql: Sql) -> None:
     keys = [key for _, _, key in page.between.requests]
     assert len(set(keys)) == 3
     assert keys[2] == "mine"
-    assert sql.value("SELECT count(*) FROM campaigns") == 3
+    assert sql.value("SELECT count(*) FROM api_keys") == 3
 
 
 def test_lost_answer_is_asked_for_once_more(page: Page) -> None:

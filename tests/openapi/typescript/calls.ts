@@ -21,7 +21,7 @@ AbortSignal.timeout = (milliseconds) => {
 
 const api = createApi(async (options) => (options?.skipCache ? fresh : cached) || null, url);
 const left = new AbortController();
-const DRAFT: Schemas["CampaignIn"] = { name: "Spring & sale", channel: "email", tags: ["spring"] };
+const DRAFT: Schemas["KeyIn"] = { name: "Spring & sale", scopes: ["profile:read"] };
 
 async function nameOf(call: Promise<unknown>): Promise<string> {
   return call.then(
@@ -42,19 +42,18 @@ async function problemOf(call: Promise<unknown>): Promise<[number, Problem["code
 
 const scenarios: Record<string, () => Promise<unknown>> = {
   async life() {
-    const made = await api.post("/api/campaigns", { body: DRAFT });
-    const path = { campaign_id: made.data.campaign_id };
-    const header = { "If-Match": made.response.headers.get("ETag") ?? "" };
-    const status: Schemas["CampaignOut"]["status"] = "active";
-    const changed = await api.patch("/api/campaigns/{campaign_id}", { path, header, body: { status } });
-    await api.post("/api/campaigns/{campaign_id}/archive", { path });
-    const query = { search: "Spring &", limit: 1, cursor: undefined };
-    const { campaigns, next_cursor } = (await api.get("/api/campaigns", { query })).data;
-    const gone: { data: undefined } = await api.delete("/api/campaigns/{campaign_id}", { path });
-    const names: string[] = campaigns.map((campaign) => campaign.name);
-    return { status: changed.data.status, names, next_cursor, gone: gone.data === undefined };
+    const made = await api.post("/api/keys", { body: DRAFT });
+    const path = { key_id: made.data.key_id };
+    const scopes: Schemas["KeyOut"]["scopes"] = (await api.get("/api/keys/{key_id}", { path })).data.scopes;
+    const query = { limit: 1, cursor: undefined };
+    const { keys, next_cursor } = (await api.get("/api/keys", { query })).data;
+    const gone: { data: undefined } = await api.delete("/api/keys/{key_id}", { path });
+    const names: string[] = keys.map((key) => key.name);
+    return { scopes, names, next_cursor, gone: gone.data === undefined };
   },
-  missing: () => problemOf(api.get("/api/campaigns/{campaign_id}", { path: { campaign_id: 404 } })),
+  /** A value that would be two of them, were it not encoded. */
+  encoded: () => problemOf(api.get("/protected", { query: { session_id: "Spring &x=1" } })),
+  missing: () => problemOf(api.get("/api/keys/{key_id}", { path: { key_id: 404 } })),
   foreign: () => problemOf(api.get("/healthz")),
   me: async () => (await api.get("/api/me")).data.user.clerk_user_id,
   frozen: () => nameOf(createApi(async () => fresh, url, 200).get("/api/me", { signal: left.signal })),
@@ -64,10 +63,10 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     return call;
   },
   refused: () => problemOf(api.get("/api/me")),
-  create: async () => (await api.post("/api/campaigns", { body: DRAFT })).data.name,
-  "create-refused": () => problemOf(api.post("/api/campaigns", { body: DRAFT })),
+  create: async () => (await api.post("/api/keys", { body: DRAFT })).data.name,
+  "create-refused": () => problemOf(api.post("/api/keys", { body: DRAFT })),
   "create-with-key": async () =>
-    (await api.post("/api/campaigns", { body: DRAFT, header: { "Idempotency-Key": "mine" } })).data.name,
+    (await api.post("/api/keys", { body: DRAFT, header: { "Idempotency-Key": "mine" } })).data.name,
   "change-refused": () => problemOf(api.patch("/api/me", { body: { bio: "new" } })),
 };
 
