@@ -3,16 +3,16 @@
 from collections.abc import Callable
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import rule
 
-from tests.histories.belongings import Key, Refusal
-from tests.histories.billing import Event
-from tests.histories.machine import IDEMPOTENCY_KEYS, PEOPLE, Machine, check_refusal, drawn_from
-from tests.histories.world import MOST_TOKENS_AT_ONCE, PLANS, Person
+from tests.histories.belongings import Answered, Key
+from tests.histories.billing import RANKS, Event
+from tests.histories.machine import IDEMPOTENCY_KEYS, PEOPLE, Machine, check_repetition, rule_about, settle
+from tests.histories.world import MOST_TOKENS_AT_ONCE, Person, Request
 from tests.support.caller import is_problem
 from tests.support.clerk import user_data
 
-PLAN_NAMES = st.sampled_from(list(PLANS))
+PLAN_NAMES = st.sampled_from(RANKS)
 OUTCOMES = {True: "applied", False: "stale"}
 ORDERS: dict[str, Callable[[list[Event]], list[Event]]] = {
     "as sent": list,
@@ -47,16 +47,9 @@ class UserSteps(Machine):
         me = self.get(person, "/auth/me")
         assert (me["user"]["clerk_user_id"], me["user"]["first_name"]) == (person.sub, person.first_name)
         assert (me["subscription"]["plan"], me["subscription"]["status"]) == (person.term.plan, person.term.status)
-        usage = {"tokens_used": person.tokens_used, "tokens_limit": person.tokens_limit}
-        usage |= {"campaigns_created": person.campaigns_created, "tokens_remaining": person.tokens_left}
-        assert {member: me["usage"][member] for member in usage} == usage
-        balance = self.get(person, "/api/tokens")
-        assert [balance[member] for member in ("used", "limit", "remaining")] == [
-            person.tokens_used,
-            person.tokens_limit,
-            person.tokens_left,
-        ]
-        assert [month["campaigns_created"] for month in balance["history"]] == [person.campaigns_created]
+        tokens = {"used": person.tokens_used, "limit": person.tokens_limit, "remaining": person.tokens_left}
+        assert {member: me["usage"][f"tokens_{member}"] for member in tokens} == tokens
+        assert tokens.items() <= self.get(person, "/api/tokens").items()
 
     @rule(name=PEOPLE)
     def delete_user(self, name: str) -> None:
@@ -65,33 +58,30 @@ class UserSteps(Machine):
         assert self.deliver("user.deleted", {"id": person.sub, "deleted": True}) == "applied"
         self.world.replace(name)
 
-    @precondition(lambda self: self.world.gone)
-    @rule(person=drawn_from(lambda world: world.gone), at=st.integers(1, 20), is_update=st.booleans())
-    def come_back(self, person: Person, at: int, *, is_update: bool) -> None:
+    @rule_about(lambda machine: machine.world.gone, at=st.integers(1, 20), is_update=st.booleans())
+    def come_back(self, one: Person, at: int, *, is_update: bool) -> None:
         """Nothing brings a deleted user back."""
-        self._receive_profile(person, at, is_update=is_update)
-        assert self.deliver("user.deleted", {"id": person.sub, "deleted": True}) == "stale"
-        is_problem(self.send(person, "POST", "/api/campaigns", "{}"), 401, "user-deleted")
+        self._receive_profile(one, at, is_update=is_update)
+        assert self.deliver("user.deleted", {"id": one.sub, "deleted": True}) == "stale"
+        is_problem(self.send(one, "POST", "/api/specimens", '{"name": "x"}'), 401, "user-deleted")
 
-    @precondition(lambda self: self.sent)
-    @rule(number=st.integers(0, 30))
-    def repeat_event(self, number: int) -> None:
+    @rule_about(lambda machine: range(len(machine.sent)))
+    def repeat_event(self, one: int) -> None:
         """Svix delivers at least once."""
-        assert self.post_event(*self.sent[number % len(self.sent)]) == "duplicate"
+        assert self.post_event(*self.sent[one]) == "duplicate"
 
 
 class PlanSteps(Machine):
-    @precondition(lambda self: any(person.is_here for person in self.world.living))
-    @rule(person=drawn_from(lambda world: [p for p in world.people.values() if p.is_here]), plan=PLAN_NAMES)
-    def set_plan(self, person: Person, plan: str) -> None:
-        user_id = self.sql.user(person.sub)["user_id"]
+    @rule_about(lambda machine: [p for p in machine.world.people.values() if p.is_here], plan=PLAN_NAMES)
+    def set_plan(self, one: Person, plan: str) -> None:
+        user_id = self.sql.user(one.sub)["user_id"]
         admin = self.world["admin"]
         answer = self.send(admin, "PATCH", f"/api/users/{user_id}", f'{{"plan": "{plan}"}}')
-        if person.is_deleted:
+        if one.is_deleted:
             is_problem(answer, 409, "conflict")
             return
         assert answer.status_code == 200, answer.text
-        person.set_plan(plan)
+        one.set_plan(plan)
         assert answer.json()["subscription"]["plan"] == plan
 
     @rule(name=PEOPLE, limit=st.sampled_from([10_000, 12_345, 50_000]))
@@ -123,81 +113,73 @@ class PlanSteps(Machine):
             if is_listed:
                 shop.list_items()
 
-    @precondition(lambda self: self.world.said_at_clerk)
-    @rule(event=drawn_from(lambda world: world.said_at_clerk))
-    def receive_billing(self, event: Event) -> None:
+    @rule_about(lambda machine: machine.world.said_at_clerk)
+    def receive_billing(self, one: Event) -> None:
         """In any order, and also again."""
-        self._receive_billing(event)
+        is_news = self.world.people[one.sub].take_billing(one)
+        assert self.deliver(one.kind, one.data()) == OUTCOMES[is_news]
 
     @rule(name=PEOPLE, order=st.sampled_from(list(ORDERS)))
     def receive_all_billing(self, name: str, order: str) -> None:
         for event in ORDERS[order](self.world[name].shop.events):
-            self._receive_billing(event)
-
-    def _receive_billing(self, event: Event) -> None:
-        is_news = self.world.people[event.sub].take_billing(event)
-        assert self.deliver(event.kind, event.data()) == OUTCOMES[is_news]
+            self.receive_billing(event)
 
 
 class TokenSteps(Machine):
     @rule(name=PEOPLE, amount=st.integers(1, 300_000), key=IDEMPOTENCY_KEYS)
     def spend(self, name: str, amount: int, key: str | None) -> None:
-        self._spend(self.world[name], amount, key)
-
-    @rule(name=PEOPLE, beyond=st.sampled_from([-1, 0, 1]))
-    def spend_what_is_left(self, name: str, beyond: int) -> None:
-        person = self.world[name]
-        amount = person.tokens_left + beyond
-        self._spend(person, max(1, min(amount, MOST_TOKENS_AT_ONCE)), None)
-
-    def _spend(self, person: Person, amount: int, key: str | None) -> None:
-        done = self.write(
-            person, "POST", "/api/tokens/consume", lambda: person.spend(amount), body={"amount": amount}, key=key
-        )
+        person, body = self.world[name], {"amount": amount}
+        done = self.write(person, "POST", "/api/tokens/consume", lambda: person.spend(amount), body=body, key=key)
         if done is not None:
             balance, answer = done
             assert balance.items() <= answer.json().items()
+
+    @rule(name=PEOPLE, beyond=st.sampled_from([-1, 0, 1]))
+    def spend_what_is_left(self, name: str, beyond: int) -> None:
+        amount = self.world[name].tokens_left + beyond
+        self.spend(name, max(1, min(amount, MOST_TOKENS_AT_ONCE)), None)
 
 
 class KeySteps(Machine):
     @rule(name=PEOPLE, number=st.integers(1, 4))
     def make_keys(self, name: str, number: int) -> None:
+        person = self.world[name]
         for _ in range(number):
-            self._make_key(self.world[name])
+            answer = self.send(person, "POST", "/api/keys", '{"name": "laptop", "scopes": ["profile:read"]}')
+            if settle(answer, lambda: person.check_room("api_keys")):
+                label = f"key {len(person.keys) + 1} of {person.sub}"
+                person.keys.append(Key(label, person.sub, answer.json()["key"], answer.json()["key_id"]))
 
-    def _make_key(self, person: Person) -> None:
-        body = '{"name": "laptop", "scopes": ["campaigns:read"]}'
-        answer = self.send(person, "POST", "/api/keys", body)
-        try:
-            person.check_room_for_key()
-        except Refusal as refusal:
-            check_refusal(answer, refusal)
-            return
-        assert answer.status_code == 201, answer.text
-        label = f"key {len(person.keys) + 1} of {person.sub}"
-        person.keys.append(Key(label, person.sub, answer.json()["key"], answer.json()["key_id"]))
-
-    @precondition(lambda self: self.world.keys)
-    @rule(key=drawn_from(lambda world: world.keys), name=PEOPLE)
-    def revoke_key(self, key: Key, name: str) -> None:
+    @rule_about(lambda machine: machine.world.keys, name=PEOPLE)
+    def revoke_key(self, one: Key, name: str) -> None:
         """By its owner, also once more; by nobody else."""
         person = self.world[name]
-        answer = self.send(person, "DELETE", f"/api/keys/{key.key_id}")
-        if key.owner == person.sub:
+        answer = self.send(person, "DELETE", f"/api/keys/{one.key_id}")
+        if one.owner == person.sub:
             assert answer.status_code == 204
-            key.is_revoked = True
+            one.is_revoked = True
         else:
             is_problem(answer, 404, "not-found")
 
-    @precondition(lambda self: self.world.keys)
-    @rule(key=drawn_from(lambda world: world.keys))
-    def use_key(self, key: Key) -> None:
-        person = self.world.people[key.owner]
-        answer = self.server.get("/api/campaigns", headers={"X-API-Key": key.secret})
+    @rule_about(lambda machine: machine.world.keys)
+    def use_key(self, one: Key) -> None:
+        person = self.world.people[one.owner]
+        answer = self.server.get("/auth/me", headers={"X-API-Key": one.secret})
         if person.is_deleted:
-            assert answer.json()["code"] in ({"user-deleted"} | ({"api-key-revoked"} if key.is_revoked else set()))
-        elif key.is_revoked:
+            assert answer.json()["code"] in ({"user-deleted"} | ({"api-key-revoked"} if one.is_revoked else set()))
+        elif one.is_revoked:
             is_problem(answer, 401, "api-key-revoked")
         else:
-            ids = [campaign["campaign_id"] for campaign in answer.json()["campaigns"]]
-            assert ids == [campaign.campaign_id for campaign in person.shelf.listed({})]
+            assert answer.json()["user"]["clerk_user_id"] == person.sub
+
+
+class RepetitionSteps(Machine):
+    @rule_about(lambda machine: machine.world.answers, is_changed=st.booleans())
+    def repeat(self, one: tuple[Person, Request, Answered], *, is_changed: bool) -> None:
+        """Whatever happened since: the answer of the time, or a refusal of another body."""
+        person, (method, path, key), earlier = one
+        body = earlier.body
+        if is_changed:
+            body = "{ }" if body is None else f"{body} "
+        answer = self.send(person, method, path, body, headers={"Idempotency-Key": key, "If-Match": earlier.if_match})
+        check_repetition(answer, earlier, body, earlier.if_match)

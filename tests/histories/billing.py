@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from backend.models.roles_plans_scopes import Plan
 from tests.support.billing import FUTURE, PAST, alone, item, listing, payer
 
-RANKS = ("free", "pro", "enterprise")
+RANKS = tuple(plan.value for plan in Plan)
 # Of two items with one plan, the one that is better off tells the status.
 WORST_FIRST = ("canceled", "past_due", "active")
 VERBS = {"past_due": "pastDue"}

@@ -1,15 +1,19 @@
 """What all steps share: they ask the application and the model the same, and compare after each step."""
 
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar, cast
 
+import pytest
 import requests
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from tests.histories.belongings import Answered, Campaign, Refusal
-from tests.histories.world import Person, World
+from backend.resources import AtErasure
+from tests.histories.belongings import Answered, Kept, Refusal, Resource
+from tests.histories.world import OWNED_HERE, QUOTAS, Person, World
 from tests.support.admins import ADMIN, add_admin
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance, event
@@ -20,53 +24,54 @@ NAMES = ("ada", "bob")
 PEOPLE = st.sampled_from(NAMES)
 # Often none; few, so that a key comes again.
 IDEMPOTENCY_KEYS = st.sampled_from([None, None, "key-1", "key-2"])
-KEPT_HEADERS = ("ETag", "Location")
 
 USERS = """
 SELECT u.clerk_user_id, u.first_name, u.deleted_at IS NOT NULL AS is_deleted, num_nonnulls(u.email, u.image_url) AS
 personal,
        s.plan, s.status, s.period_end IS NOT NULL AS has_end, s.clerk_subscription_id IS NOT NULL AS is_managed,
-       m.tokens_used, m.tokens_limit, m.campaigns_created,
-       (SELECT count(*) FROM campaign_templates t WHERE t.user_id = u.user_id) AS templates,
-       (SELECT count(*) FROM api_keys k WHERE k.user_id = u.user_id AND k.revoked_at IS NULL) AS keys,
+       m.tokens_used, m.tokens_limit,
        (SELECT count(*) FROM api_keys k WHERE k.user_id = u.user_id AND k.name <> 'erased') AS named_keys,
        (SELECT count(*) FROM clerk_billing b WHERE b.clerk_user_id = u.clerk_user_id) AS billings,
        (SELECT count(*) FROM idempotency_keys i WHERE i.user_id = u.user_id AND i.key LIKE 'key-%') AS answers
 FROM users u LEFT JOIN subscriptions s USING (user_id) LEFT JOIN usage_metrics m USING (user_id)
 """
-CAMPAIGNS = """
-SELECT u.clerk_user_id, c.campaign_id, c.name, c.status, c.version, c.tags, c.deleted_at IS NOT NULL AS is_deleted,
-       ARRAY(SELECT tag FROM campaign_tags t WHERE t.campaign_id = c.campaign_id
-             ORDER BY array_position(c.tags, tag)) AS copied_tags
-FROM campaigns c JOIN users u USING (user_id) ORDER BY campaign_id
-"""
+COUNTED = ", ".join(
+    f"(SELECT count(*) FROM {owned.table} WHERE user_id = u.user_id AND {owned.counted}) AS {quota.name}"
+    for owned, quota in QUOTAS
+)
+LEFT_BEHIND = " UNION ALL ".join(
+    f"SELECT '{owned.table}' AS left_behind FROM {owned.table} JOIN users u USING (user_id) "
+    "WHERE u.deleted_at IS NOT NULL"
+    for owned in OWNED_HERE
+    if owned.at_erasure is AtErasure.DELETE
+)
 
 
-class Shown(Protocol):
-    def shown(self) -> dict[str, Any]: ...
+# The same histories each time: what fails on the build server fails here too.
+SHORT = settings(max_examples=5, stateful_step_count=30, deadline=None, database=None, derandomize=True)
+LONG = settings(max_examples=100, stateful_step_count=50, deadline=None, database=None, print_blob=True)
+SHORT_AND_LONG = pytest.mark.parametrize(
+    "profile", [pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)]
+)
 
 
-class Application(NamedTuple):
-    server: Server
-    clerk: Instance
-    sql: Sql
-
-
-S = TypeVar("S", bound=Shown)
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., None])
 
 
-def drawn_from(choose: Callable[[Any], list[T]]) -> st.SearchStrategy[T]:
-    """One of what the machine has when the step is made. The step needs a precondition that there is one."""
-    return st.runner().flatmap(lambda machine: st.sampled_from(choose(machine.world)))
+def rule_about(choose: Callable[[Any], Sequence[Any]], **others: Any) -> Callable[[F], F]:
+    """A step about `one` of what the machine has at the time. Where there is none the step is not made."""
+    drawn = st.runner().flatmap(lambda machine: st.sampled_from(choose(machine)))
+    made: Callable[[F], F] = rule(one=drawn, **others)
+    return lambda step: precondition(lambda machine: bool(choose(machine)))(made(step))
 
 
 class Machine(RuleBasedStateMachine):
     """An empty application with an admin, beside a model of it."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, server: Server, clerk: Instance, sql: Sql) -> None:
         super().__init__()
-        self.server, self.clerk, self.sql = application
+        self.server, self.clerk, self.sql = server, clerk, sql
         self.sql.empty_all()
         add_admin(self.sql)
         self.world = World(*NAMES)
@@ -104,33 +109,15 @@ class Machine(RuleBasedStateMachine):
         """Do it to both. None when both refuse it, or the answer is that of an earlier request with this key."""
         text = None if body is None else json.dumps(body)
         answer = self.send(person, method, path, text, headers={"Idempotency-Key": key, "If-Match": if_match})
-        for earlier in person.answers:
-            if (earlier.method, earlier.path, earlier.key) == (method, path, key):
-                check_repetition(answer, earlier, text, if_match)
-                return None
-        assert "Idempotent-Replayed" not in answer.headers
-        try:
-            done = work()
-        except Refusal as refusal:
-            check_refusal(answer, refusal)
+        if earlier := person.answers.get((method, path, key)):
+            check_repetition(answer, earlier, text, if_match)
             return None
-        assert answer.ok, answer.text
-        if key is not None:
-            headers = {name: answer.headers.get(name) for name in KEPT_HEADERS}
-            person.answers.append(
-                Answered(
-                    f"{method} with {key} of {person.sub}",
-                    method,
-                    path,
-                    key,
-                    if_match,
-                    text,
-                    answer.status_code,
-                    answer.text,
-                    headers,
-                )
-            )
-        return done, answer
+        assert "Idempotent-Replayed" not in answer.headers
+        done = settle(answer, work)
+        if done is not None and key is not None:
+            label = f"{method} with {key} of {person.sub}"
+            person.answers[method, path, key] = Answered(label, text, if_match, what_is_kept(answer))
+        return done
 
     def deliver(self, kind: str, data: dict[str, Any]) -> str:
         """A signed webhook; what the ledger says of it."""
@@ -151,9 +138,11 @@ class Machine(RuleBasedStateMachine):
         assert rows == expected
 
     @invariant()
-    def rows_of_campaigns_fit(self) -> None:
-        campaigns = sorted(self.world.campaigns, key=lambda campaign: campaign.campaign_id)
-        assert self.sql.rows(CAMPAIGNS) == [row_of_campaign(campaign) for campaign in campaigns]
+    def counts_fit(self) -> None:
+        """What is counted against each quota is what is there; of deleted users nothing is left behind."""
+        for row in self.sql.rows(f"SELECT clerk_user_id, {COUNTED} FROM users u"):
+            assert row == self.world.people[row["clerk_user_id"]].used | {"clerk_user_id": row["clerk_user_id"]}
+        assert self.sql.rows(LEFT_BEHIND) == []
 
     @invariant()
     def subscriptions_fit(self) -> None:
@@ -161,23 +150,28 @@ class Machine(RuleBasedStateMachine):
         for person in self.world.living:
             if person.is_here:
                 shown = self.get(person, "/api/subscription")
-                assert {name: shown[name] for name in ("plan", "status")} == {
-                    "plan": person.term.plan,
-                    "status": person.term.status,
-                }
-                assert (shown["period_end"] is not None) == person.term.has_end
+                assert (shown["plan"], shown["status"], shown["period_end"] is not None) == person.term
                 assert shown["is_managed_by_clerk"] == person.is_managed
-                limits = person.limits._replace(tokens=person.tokens_limit)
-                names = ("campaigns", "templates", "tokens_a_month", "api_keys")
-                assert [shown["limits"][name] for name in names] == list(limits)
-                assert shown["used"] == {
-                    "campaigns": person.campaigns,
-                    "templates": len(person.templates),
-                    "tokens": person.tokens_used,
-                    "api_keys": person.usable_keys,
-                }
+                assert shown["limits"] == person.limits
+                assert shown["used"] == person.used | {"tokens": person.tokens_used}
         for person in self.world.gone:
             is_problem(self.send(person, "GET", "/api/subscription"), 401, "user-deleted")
+
+
+def run(machine: type[Machine], profile: settings, *application: Any) -> None:
+    # It calls what it takes for a class.
+    run_state_machine_as_test(cast("type[Machine]", partial(machine, *application)), settings=profile)
+
+
+def settle(answer: requests.Response, work: Callable[[], T]) -> tuple[T, requests.Response] | None:
+    """The model does it too. None when both refuse it."""
+    try:
+        done = work()
+    except Refusal as refusal:
+        check_refusal(answer, refusal)
+        return None
+    assert answer.ok, answer.text
+    return done, answer
 
 
 def check_refusal(answer: requests.Response, refusal: Refusal) -> None:
@@ -190,48 +184,33 @@ def check_repetition(answer: requests.Response, earlier: Answered, body: str | N
     if (body, if_match) != (earlier.body, earlier.if_match):
         is_problem(answer, 409, "conflict")
         return
-    headers = {name: answer.headers.get(name) for name in KEPT_HEADERS}
-    assert (answer.status_code, answer.text, headers) == (earlier.status, earlier.text, earlier.headers)
+    assert what_is_kept(answer) == earlier.kept
     assert answer.headers["Idempotent-Replayed"] == "true"
 
 
-def check_shown(thing: Shown, answer: dict[str, Any]) -> None:
-    expected = thing.shown()
+def what_is_kept(answer: requests.Response) -> Kept:
+    return answer.status_code, answer.text, answer.headers.get("ETag"), answer.headers.get("Location")
+
+
+def check_shown(one: Resource, answer: dict[str, Any]) -> None:
+    expected = one.shown()
     assert {name: answer[name] for name in expected} == expected
-
-
-def row_of_campaign(campaign: Campaign) -> dict[str, Any]:
-    tags = campaign.values["tags"]
-    return {
-        "clerk_user_id": campaign.owner,
-        "campaign_id": campaign.campaign_id,
-        "name": campaign.values["name"],
-        "status": campaign.status,
-        "version": campaign.version,
-        "tags": tags,
-        "is_deleted": campaign.is_deleted,
-        "copied_tags": [] if campaign.is_deleted else tags,
-    }
 
 
 def row_of(person: Person) -> dict[str, Any]:
     """The row of USERS. A tombstone keeps the numbers; one that was nobody before has none."""
-    is_complete = person.is_here
     is_known = person.profile_at is not None and not person.is_deleted
     return {
         "clerk_user_id": person.sub,
         "first_name": person.first_name,
         "is_deleted": person.is_deleted,
         "personal": 2 if is_known else 0,
-        "plan": person.term.plan if is_complete else None,
-        "status": person.status if is_complete else None,
+        "plan": person.term.plan if person.is_here else None,
+        "status": person.status if person.is_here else None,
         "has_end": person.term.has_end,
         "is_managed": person.is_managed,
-        "tokens_used": person.tokens_used if is_complete else None,
-        "tokens_limit": person.tokens_limit if is_complete else None,
-        "campaigns_created": person.campaigns_created if is_complete else None,
-        "templates": len(person.templates),
-        "keys": person.usable_keys,
+        "tokens_used": person.tokens_used if person.is_here else None,
+        "tokens_limit": person.tokens_limit if person.is_here else None,
         "named_keys": 0 if person.is_deleted else len(person.keys),
         "billings": int(bool(person.shop.arrived) and not person.is_deleted),
         "answers": len(person.answers),

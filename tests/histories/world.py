@@ -1,32 +1,35 @@
 """Users with all that is theirs, and the rules of the documents on plans, usage and access."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
-from tests.histories.belongings import PRESET, Answered, Campaign, Key, Labelled, Refusal, Shelf, Template
+from backend.models.roles_plans_scopes import Plan
+from backend.resources import OWNED
+from backend.services.plans.catalogue import all_limits
+from tests.histories.belongings import Answered, Key, Labelled, Refusal, Resource
 from tests.histories.billing import Event, Shop, Term
+from tests.support.specimen.resource import SPECIMENS
 
-
-class Limits(NamedTuple):
-    campaigns: int | None
-    templates: int
-    tokens: int
-    api_keys: int
-
-
-PLANS: Mapping[str, Limits] = {
-    "free": Limits(3, 10, 10_000, 5),
-    "pro": Limits(100, 100, 250_000, 20),
-    "enterprise": Limits(None, 1_000, 5_000_000, 50),
+# As the application under test has it.
+OWNED_HERE = [*OWNED, SPECIMENS]
+QUOTAS = [(owned, quota) for owned in OWNED_HERE if (quota := owned.quota)]
+LIMITS: Mapping[str, dict[str, Any]] = {
+    plan: all_limits(plan) | {quota.name: quota.limits[plan] for _, quota in QUOTAS} for plan in Plan
 }
 MOST_TOKENS_AT_ONCE = 1_000_000
 NO_TERM = Term("free", "active", has_end=False)
 
+R = TypeVar("R", bound=Resource)
+Request = tuple[str, str, str | None]  # method, path, Idempotency-Key
+
 
 @dataclass
 class Person(Labelled):
-    """A Clerk user. `is_here`: something made the row; `profile_at`: Clerk's time of the profile we have."""
+    """A Clerk user. `is_here`: something made the row; `profile_at`: Clerk's time of the profile we have;
+    `belongings`: all that they made, by the name of its quota, in that order.
+    """
 
     sub: str
     is_admin: bool = False
@@ -37,12 +40,9 @@ class Person(Labelled):
     term: Term = NO_TERM
     is_managed: bool = False
     tokens_used: int = 0
-    tokens_limit: int = PLANS["free"].tokens
-    campaigns_created: int = 0
-    shelf: Shelf = field(default_factory=Shelf)
-    templates: list[Template] = field(default_factory=list)
-    keys: list[Key] = field(default_factory=list)
-    answers: list[Answered] = field(default_factory=list)
+    tokens_limit: int = LIMITS["free"]["tokens_a_month"]
+    belongings: defaultdict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    answers: dict[Request, Answered] = field(default_factory=dict)
     shop: Shop = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,17 +50,17 @@ class Person(Labelled):
         self.shop = Shop(self.sub)
 
     @property
-    def limits(self) -> Limits:
-        return PLANS[self.term.plan]
+    def limits(self) -> dict[str, Any]:
+        return LIMITS[self.term.plan] | {"tokens_a_month": self.tokens_limit}
 
     @property
-    def campaigns(self) -> int:
-        """How many count against the plan."""
-        return sum(not campaign.is_deleted for campaign in self.shelf.campaigns)
+    def used(self) -> dict[str, int]:
+        """What counts against the plan."""
+        return {quota.name: sum(one.is_counted for one in self.belongings[quota.name]) for _, quota in QUOTAS}
 
     @property
-    def usable_keys(self) -> int:
-        return sum(not key.is_revoked for key in self.keys)
+    def keys(self) -> list[Key]:
+        return self.belongings["api_keys"]
 
     @property
     def status(self) -> str:
@@ -102,7 +102,7 @@ class Person(Labelled):
 
     def _move_limit(self, plan: str) -> None:
         """A limit that is not the old plan's was given by hand, and stays, unless a greater plan brings more."""
-        old, new = self.limits.tokens, PLANS[plan].tokens
+        old, new = (LIMITS[one]["tokens_a_month"] for one in (self.term.plan, plan))
         if self.tokens_limit == old or (old < new and self.tokens_limit < new):
             self.tokens_limit = new
 
@@ -113,52 +113,24 @@ class Person(Labelled):
         self.tokens_used += amount
         return {"used": self.tokens_used, "limit": self.tokens_limit, "remaining": self.tokens_left}
 
-    def check_room(self) -> None:
-        _check_room(self.campaigns, self.limits.campaigns)
+    def check_room(self, name: str) -> None:
+        limit, used = self.limits[name], self.used[name]
+        if limit is not None and used >= limit:
+            raise Refusal(402, "quota-exceeded", limit=limit, used=used)
 
-    def check_room_for_template(self) -> None:
-        _check_room(len(self.templates), self.limits.templates)
+    def make(self, kind: type[R], values: dict[str, Any]) -> R:
+        self.check_room(kind.name)
+        made = self.belongings[kind.name]
+        one = kind(f"{len(made) + 1} of the {kind.name} of {self.sub}", self.sub, values)
+        made.append(one)
+        return one
 
-    def check_room_for_key(self) -> None:
-        _check_room(self.usable_keys, self.limits.api_keys)
-
-    def create_campaign(self, given: Mapping[str, Any], template: Template | None = None) -> Campaign:
-        self.check_room()
-        preset: Mapping[str, Any] = PRESET
-        template_id = None
-        if template is not None:
-            if template.owner not in {None, self.sub}:
-                raise Refusal(422, "validation")
-            preset, template_id = template.values, template.template_id
-        values = {**preset, "status": "draft", **given, "template_id": template_id}
-        number = len(self.shelf.campaigns) + 1
-        campaign = Campaign(f"campaign {number} of {self.sub}", self.sub, values)
-        self.shelf.campaigns.append(campaign)
-        self.campaigns_created += 1
-        return campaign
-
-    def restore_campaign(self, campaign: Campaign, versions: set[str] | None) -> None:
-        """A deleted one, if there is room; an archived one as a draft. Any other one stays as it is."""
-        campaign.check_version(versions)
-        if campaign.is_deleted:
-            self.check_room()
-        elif campaign.status != "archived":
-            return
-        campaign.is_deleted = False
-        if campaign.status == "archived":
-            campaign.values = campaign.values | {"status": "draft"}
-        campaign.version += 1
-
-    def delete(self) -> bool:
-        """All that they wrote goes, and their keys open nothing. False when it was so before."""
-        if self.is_deleted:
-            return False
+    def delete(self) -> None:
+        """All that they wrote goes, and their keys open nothing."""
         self.is_deleted = True
         self.first_name = None
-        self.shelf = Shelf()
-        self.templates = []
-        self.answers = []
-        return True
+        self.belongings = defaultdict(list, api_keys=self.keys)
+        self.answers = {}
 
 
 class World:
@@ -167,7 +139,6 @@ class World:
     def __init__(self, *names: str) -> None:
         self.people: dict[str, Person] = {}
         self.slots: dict[str, str] = {}
-        self.shared: list[Template] = []
         for name in names:
             self.replace(name)
 
@@ -191,17 +162,13 @@ class World:
     def gone(self) -> list[Person]:
         return [person for person in self.people.values() if person.is_deleted]
 
-    @property
-    def campaigns(self) -> list[Campaign]:
-        return [campaign for person in self.living for campaign in person.shelf.campaigns]
+    def those(self, kind: type[R]) -> list[R]:
+        """What the living have of this kind."""
+        return [one for person in self.living for one in person.belongings[kind.name]]
 
     @property
-    def templates(self) -> list[Template]:
-        return [*self.shared, *(template for person in self.living for template in person.templates)]
-
-    @property
-    def answers(self) -> list[tuple[Person, Answered]]:
-        return [(person, answer) for person in self.living for answer in person.answers]
+    def answers(self) -> list[tuple[Person, Request, Answered]]:
+        return [(person, *answered) for person in self.living for answered in person.answers.items()]
 
     @property
     def keys(self) -> list[Key]:
@@ -210,8 +177,3 @@ class World:
     @property
     def said_at_clerk(self) -> list[Event]:
         return [event for person in self.people.values() for event in person.shop.events]
-
-
-def _check_room(used: int, limit: int | None) -> None:
-    if limit is not None and used >= limit:
-        raise Refusal(402, "quota-exceeded", limit=limit, used=used)
