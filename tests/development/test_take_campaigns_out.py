@@ -21,7 +21,7 @@ BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 PROGRAMS = Path(sys.executable).parent
 CHECKS = (("ruff", "check", "--no-cache"), ("ruff", "format", "--check", "--no-cache"))
 # Which no longer name a resource that is not there. The column is said to stay.
-NAMED = re.compile(r"campaign(?!s_created)", re.IGNORECASE)
+NAMED = re.compile(r"campaign(?!s.(?:created|made))", re.IGNORECASE)
 
 
 def do(project: Path, *command: str) -> str:

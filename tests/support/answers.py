@@ -19,7 +19,7 @@ CHANGING = (
     (re.compile(r"http://localhost:\d+"), "<clerk>"),
     (re.compile(r"sk_app_[0-9A-Za-z]{37}"), "<key>"),
 )
-CHANGING_MEMBERS = {"request_id", "last_four", "next_cursor"}
+CHANGING_MEMBERS = {"request_id", "last_four", "next_cursor", "schema"}
 
 
 class Recorder:

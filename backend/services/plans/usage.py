@@ -1,4 +1,4 @@
-"""What each user used in each calendar month (UTC): requests, campaigns, and the tokens that they spend.
+"""What each user used in each calendar month (UTC): requests, what they made, and the tokens that they spend.
 
 Requests are counted in memory and added for all users at once: a write for each would double the cost of a read.
 """
