@@ -1,6 +1,8 @@
 """docs/make-it-yours.md adds a resource as it says, in a copy of the project; and what is forgotten fails a test."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.documentation.pages import blocks
+from development.node import FRONTEND
 from tests.support.project import copy_project
-from tests.support.server import clean_environment
+from tests.support.server import PROJECT, clean_environment
 
 PAGE = "docs/make-it-yours.md"
 # Where the lines of a block belong that are no imports: before which text of the file.
@@ -34,6 +36,11 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def section() -> str:
+    """The lines that the page leaves to whoever adds the resource."""
+    return (PROJECT / PAGE).read_text().partition("<!-- projects -->")[2].partition("<!-- end of projects -->")[0]
 
 
 def must(project: Path, *command: str) -> str:
@@ -78,10 +85,13 @@ def project(tmp_path: Path) -> Path:
     """With projects, but for what programs write."""
     folder = tmp_path / "project"
     copy_project(folder, without=())
+    # Some tests start what is in there by its path.
+    shutil.copytree(PROJECT / ".venv", folder / ".venv", symlinks=True, copy_function=os.link)
+    if (FRONTEND / "node_modules").is_dir():
+        (folder / "frontend" / "node_modules").symlink_to(FRONTEND / "node_modules")
     must(folder, "development.new_resource", "project", "projects")
-    named = [block for block in blocks("python", PAGE) if block.text.splitlines()[0].removeprefix("# ") in PLACES]
-    for block in named:
-        add_lines(folder, block.text)
+    for block in re.findall(r"```python\n(.*?)```", section(), re.DOTALL):
+        add_lines(folder, block)
     must(folder, "ruff", "check", "--fix", "--quiet", "--no-cache")
     must(folder, "ruff", "format", "--quiet", "--no-cache")
     return folder
