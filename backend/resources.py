@@ -109,6 +109,11 @@ API_KEYS = Owned(
         advice="Revoke one, or rotate one without overlap.",
     ),
     counted=IS_USABLE,
+    newest=Newest(
+        "ended_api_keys",
+        {Plan.FREE: 50, Plan.PRO: 200, Plan.ENTERPRISE: 1_000},
+        "Of the keys that were revoked or have expired the newest so many are listed.",
+    ),
     # So long it is listed, and refused as revoked or expired; then it is one that never existed.
     ended=ENDED_AT,
     kept=timedelta(days=90),

@@ -22,7 +22,13 @@ class ApiKey(Base):
         CheckConstraint("cardinality(scopes) > 0", name="scopes"),
         Index(None, "user_id", "key_id"),
         Index("ix_api_keys_usable", "user_id", text(f"({EXPIRES_AT})"), postgresql_where=text("revoked_at IS NULL")),
-        # For `flask purge`.
+        # Of one user's the oldest beyond what the plan keeps are deleted, of all users' the old ones by `flask purge`.
+        Index(
+            "ix_api_keys_ended_of_user",
+            "user_id",
+            text(f"({ENDED_AT})"),
+            postgresql_where=text(f"{ENDED_AT} IS NOT NULL"),
+        ),
         Index("ix_api_keys_ended", text(f"({ENDED_AT})"), postgresql_where=text(f"{ENDED_AT} IS NOT NULL")),
         {"comment": "API keys of users. Only an HMAC of the key is here: nobody can read a key back."},
     )

@@ -1,5 +1,7 @@
 """/api/keys: what every operation refuses, listing and revoking."""
 
+from backend.models.roles_plans_scopes import Plan
+from backend.resources import row_limits
 from tests.support.api_keys import ALL_ROWS, SHOWN, KeyOwner
 from tests.support.caller import is_problem
 from tests.support.database import Sql
@@ -61,3 +63,23 @@ def test_revoke(owner: KeyOwner, sql: Sql) -> None:
     before = sql.row(ALL_ROWS)
     assert owner.revoke(key).status_code == 204
     assert sql.row(ALL_ROWS) == before, "the second time, neither another time nor another audit entry"
+
+
+def test_of_ended_keys_the_newest_are_kept(sql: Sql, key_owner: KeyOwner) -> None:
+    """However often somebody makes a key and revokes it."""
+    usable = key_owner.create(expires_at=None)
+    user_id = sql.user(key_owner.sub)["user_id"]
+    kept = row_limits(Plan.FREE)["ended_api_keys"]
+    assert kept is not None
+    sql.rows(
+        "INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, revoked_at) "
+        "SELECT %s, n::text, 'sk_app', 'abcd', n::text, '{profile:read}', now() - n * interval '1 s' "
+        "FROM generate_series(1, %s) n",
+        *(user_id, kept),
+    )
+    for _ in range(3):
+        key_owner.revoke(key_owner.create())
+    ended = sql.rows("SELECT name FROM api_keys WHERE revoked_at IS NOT NULL ORDER BY revoked_at")
+    assert [row["name"] for row in ended[:2]] == [str(kept - 3), str(kept - 4)]
+    assert len(ended) == kept
+    assert key_owner.show(usable)["revoked_at"] is None

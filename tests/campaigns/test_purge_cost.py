@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 from backend.resources import CAMPAIGNS
-from backend.services.campaigns import campaigns
 from backend.services.clerk.linking import delete_placeholder
 from backend.services.clerk.mirror.erase import ERASED_AT_ONCE, delete_rows
+from backend.services.plans.quotas import delete_surplus
 from backend.services.purge import Purgeable
 from tests.support.purge_cost import ADD_USERS, ROWS, TOMBSTONES, check_batch, check_surplus, scans
 from tests.support.purging import PURGEABLE
@@ -49,7 +49,7 @@ def test_of_one_user(filled: Connection) -> None:
 
 
 def test_surplus(filled: Connection) -> None:
-    check_surplus(filled, campaigns.DELETE_SURPLUS, 3_000, 1_000)
+    check_surplus(filled, delete_surplus(CAMPAIGNS), 3_000, 1_000)
 
 
 def test_placeholder(filled: Connection) -> None:

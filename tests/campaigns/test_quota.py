@@ -5,7 +5,7 @@ from functools import partial
 
 from backend.models.roles_plans_scopes import Plan
 from backend.resources import DELETED_CAMPAIGNS
-from backend.services.campaigns.campaigns import AT_ONCE
+from backend.services.plans.quotas import AT_ONCE
 from tests.support.admins import set_plan
 from tests.support.caller import is_problem
 from tests.support.campaigns import Owner, check_counts

@@ -14,7 +14,7 @@ from backend.models.base import LAST_ID
 from backend.resources import API_KEYS
 from backend.services.api_keys.form import LAST, KeyForm
 from backend.services.audit import Action, Actor, record
-from backend.services.plans.quotas import check_quota
+from backend.services.plans.quotas import check_quota, keep_newest
 from backend.services.users.accounts import lock_owner
 
 NEWEST = LAST_ID  # a cursor before the newest key
@@ -133,6 +133,7 @@ def rotate_key(
         replaced_key_id=key_id,
         replaced_last_four=old.last_four,
     )
+    keep_newest(connection, user_id, API_KEYS)
     return key
 
 
@@ -143,6 +144,7 @@ def revoke_key(connection: Connection, actor: Actor, key_id: int, *, owner: int 
     revoked = update(models.ApiKey).where(unrevoked).values(revoked_at=func.now())
     if connection.execute(revoked).rowcount:
         record(connection, actor, Action.API_KEY_REVOKED, key.user_id, **_noted(key))
+        keep_newest(connection, key.user_id, API_KEYS)
 
 
 def find_key(connection: Connection, key_id: int, *, owner: int | None) -> ApiKey:

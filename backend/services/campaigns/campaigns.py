@@ -14,16 +14,10 @@ from backend.errors import AppError, ErrorCode
 from backend.models import CampaignTag, UsageMetrics
 from backend.models.campaign import RESTORABLE
 from backend.models.usage_metrics import MONTH_START
-from backend.resources import CAMPAIGNS, DELETED_CAMPAIGNS
+from backend.resources import CAMPAIGNS
 from backend.services.campaigns.templates import read_preset
-from backend.services.plans.quotas import check_quota, delete_surplus
-from backend.services.plans.renewal import read_plan
+from backend.services.plans.quotas import check_quota, keep_newest
 from backend.services.users.accounts import complete_user
-
-# Of what the plan does not keep of a user's deleted campaigns, a few go with each delete. Those that are there from a
-# larger plan go with `flask purge` in their time.
-DELETE_SURPLUS = delete_surplus(CAMPAIGNS)
-AT_ONCE = 5
 
 
 class Status(StrEnum):
@@ -133,8 +127,7 @@ def delete_campaign(connection: Connection, user_id: int, campaign_id: int, vers
     campaign = _lock(connection, select_campaign(user_id, campaign_id), versions)
     # Not now(), which may be earlier than that of a delete which this one waited for.
     _store(connection, campaign, {"deleted_at": func.clock_timestamp()})
-    kept = DELETED_CAMPAIGNS.kept[read_plan(connection, user_id)]
-    connection.execute(DELETE_SURPLUS, {"user_id": user_id, "kept": kept, "limit": AT_ONCE})
+    keep_newest(connection, user_id, CAMPAIGNS)
 
 
 def restore_campaign(connection: Connection, user_id: int, campaign_id: int, versions: Versions) -> Campaign:

@@ -7,6 +7,8 @@ from backend.resources import Owned
 from backend.services.plans.catalogue import quota_exceeded
 from backend.services.plans.renewal import read_plan
 
+AT_ONCE = 5  # more than one call can add
+
 
 def check_quota(connection: Connection, user_id: int, owned: Owned) -> None:
     """Whoever makes a row asks this first, and holds the row of the user: two creations would not see each other.
@@ -23,6 +25,17 @@ def check_quota(connection: Connection, user_id: int, owned: Owned) -> None:
     if used >= limit:
         detail = f"The plan {plan} has room for {limit} {owned.quota.noun}. {owned.quota.advice}"
         raise quota_exceeded(detail, limit=limit, used=used)
+
+
+def keep_newest(connection: Connection, user_id: int, owned: Owned) -> None:
+    """Of the rows that have ended delete what the plan does not keep, a few with each call.
+
+    What is there from a larger plan goes with `flask purge` in its time.
+    """
+    if owned.newest is None:
+        raise TypeError(f"backend/resources.py does not say how many rows of {owned.table} are kept")
+    kept = owned.newest.kept[read_plan(connection, user_id)]
+    connection.execute(delete_surplus(owned), {"user_id": user_id, "kept": kept, "limit": AT_ONCE})
 
 
 def delete_surplus(owned: Owned) -> TextClause:

@@ -1086,6 +1086,11 @@ export interface components {
              */
             deleted_campaigns: number;
             /**
+             * Ended Api Keys
+             * @description Of the keys that were revoked or have expired the newest so many are listed.
+             */
+            ended_api_keys: number;
+            /**
              * Kept Responses
              * @description So many requests can be sent again with their Idempotency-Key.
              */
@@ -1213,6 +1218,11 @@ export interface components {
              * @description Of the deleted ones the newest so many can be restored.
              */
             deleted_campaigns: number;
+            /**
+             * Ended Api Keys
+             * @description Of the keys that were revoked or have expired the newest so many are listed.
+             */
+            ended_api_keys: number;
             /**
              * Kept Responses
              * @description So many requests can be sent again with their Idempotency-Key.
