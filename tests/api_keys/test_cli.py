@@ -98,7 +98,7 @@ class TestCreate:
             "SELECT 1, 'n', 'sk_app', 'abcd', 'hash ' || n, '{profile:read}' FROM generate_series(1, 5) n"
         )
         reason = terminal.fails("create", "1", "--name", "x", *SCOPE)
-        assert "at most 5 " in reason
+        assert "room for 5 API keys" in reason
         assert "Revoke one" in reason
 
 
