@@ -13,7 +13,7 @@ from tests.faults.conftest import Report
 from tests.support.certificates import make_certificate
 from tests.support.clerk import Instance
 from tests.support.database import Sql
-from tests.support.floods import BLOCK, FLOODS, HEALTH, UNWANTED, flooding, make_floods, take_turns, time_others
+from tests.support.floods import BLOCK, FLOODS, HEALTH, UNWANTED, flooding, make_floods, time_others
 from tests.support.server import Server, running_server
 from tests.support.traffic import connect, get_me
 
@@ -43,16 +43,6 @@ def test_flood(own_server: Server, token: str, report: Report, name: str) -> Non
     report(f"{CONNECTIONS} x {name}", figure, f"{MEDIAN} s, at worst {WORST} s")
     assert waits.median < MEDIAN
     assert waits.worst < WORST
-
-
-@pytest.mark.parametrize("connections", [16, 64])
-@pytest.mark.parametrize("path", ["/healthz", "/auth/me"])
-def test_turns(own_server: Server, token: str, report: Report, path: str, connections: int) -> None:
-    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    turns = take_turns(own_server, request, connections, 5)
-    report(f"{connections} busy clients of {path}", f"p99 is {turns.spread:.1f} x the median", "5 x")
-    assert turns.spread < 5
-    assert min(turns.answers) > max(turns.answers) / 2
 
 
 def test_answers_that_nobody_takes(own_settings: dict[str, str], token: str, report: Report, tmp_path: Path) -> None:

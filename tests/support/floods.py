@@ -110,30 +110,20 @@ def time_others(server: Server, token: str, count: int) -> Waits:
     return Waits(statistics.median(took), max(took))
 
 
-class Turns(NamedTuple):
-    """How a server shares itself among clients of which each sends its next request once it has the answer."""
+def take_turns(server: Server, request: bytes, connections: int, seconds: float) -> list[int]:
+    """How many answers each connection gets, of which each sends its next request once it has the last answer.
 
-    answers: list[int]  # of each connection
-    took: list[float]  # in ascending order
-
-    @property
-    def spread(self) -> float:
-        """The time of the slowest in a hundred, by the median."""
-        return self.took[len(self.took) * 99 // 100] / statistics.median(self.took)
-
-
-def take_turns(server: Server, request: bytes, connections: int, seconds: float) -> Turns:
-    """Every answer has the length of the first."""
+    Every answer has the length of the first.
+    """
     with connect(server) as client:
         client.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         length = sum(map(len, iter(lambda: client.recv(65_536), b""))) + len("keep-alive") - len("close")
     clients = [connect(server) for _ in range(connections)]
-    answers, took = [0] * connections, []
+    answers = [0] * connections
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as open_clients:
         for number, each in enumerate(clients):
             open_clients.enter_context(each)
             selector.register(each, selectors.EVENT_READ, number)
-        sent = [time.monotonic()] * connections
         missing = [length] * connections
         for each in clients:
             each.sendall(request)
@@ -143,8 +133,7 @@ def take_turns(server: Server, request: bytes, connections: int, seconds: float)
                 number = key.data
                 missing[number] -= len(clients[number].recv(65_536))
                 if missing[number] == 0:
-                    took.append(time.monotonic() - sent[number])
                     answers[number] += 1
-                    sent[number], missing[number] = time.monotonic(), length
+                    missing[number] = length
                     clients[number].sendall(request)
-    return Turns(answers, sorted(took))
+    return answers
