@@ -44,6 +44,10 @@ class Application:
         address = f"{secrets.token_hex(6)}@example.com"
         return self.clerk.create_user(address, **{"password": PASSWORD, "first_name": "Ada"} | fields)
 
+    def subscribe(self, user: dict[str, Any], plan: str) -> None:
+        change = "UPDATE subscriptions s SET plan = %s FROM users u WHERE u.user_id = s.user_id AND clerk_user_id = %s"
+        self.sql.rows(change, plan, user["id"])
+
     def complaints(self) -> str:
         """The newest lines of the API's log but for what went well."""
         return "\n".join([line for line in self._log if "INFO" not in line][-40:])

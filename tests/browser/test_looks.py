@@ -7,12 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.application import Application
 from tests.browser.conftest import Meet
-from tests.browser.visitor import PHONE
-
-PAGES = ["Account", "Usage", "Campaigns", "API keys", "Sessions"]
-# The text and all that can be pressed must fit: nobody scrolls sideways.
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
+from tests.browser.visitor import OVERFLOW, PHONE
 
 BRIGHTNESS = (
     "getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => +a + +b, 0)"
@@ -27,8 +22,12 @@ def test_phone(meet: Meet, scheme: str) -> None:
     assert page.evaluate(OVERFLOW) == 0
     visitor.picture(f"phone-{scheme}-sign-in")
     visitor.sign_in()
-    for name in PAGES:
-        page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
+    navigation = page.get_by_role("navigation", name="Main")
+    names = navigation.get_by_role("link").all_inner_texts()
+    assert "API keys" in names
+    for name in names:
+        navigation.get_by_role("link", name=name).click()
+        expect(page).to_have_title(f"{name} · Counterfoil")
         expect(page.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
         assert page.evaluate(OVERFLOW) == 0, name
         visitor.picture(f"phone-{scheme}-{name.lower().replace(' ', '-')}")
@@ -45,22 +44,6 @@ def test_phone_with_long_names(meet: Meet, application: Application) -> None:
     expect(page.get_by_label("Database row")).to_contain_text(address)
     assert page.evaluate(OVERFLOW) == 0
     visitor.picture("phone-long-account")
-    made = visitor.send("POST", "/api/campaigns", name=name, channel="email", tags=["t" * 50])
-
-    page.get_by_role("link", name="Campaigns").click()
-    expect(page.get_by_role("link", name=name)).to_be_visible()
-    assert page.evaluate(OVERFLOW) == 0
-    visitor.picture("phone-long-campaigns")
-    page.get_by_role("link", name=name).click()
-    page.get_by_role("button", name="Delete campaign").click()
-    visitor.send("PATCH", f"/api/campaigns/{made['campaign_id']}", name="V" * 100)
-    page.get_by_label("Name").fill("U" * 100)
-    visitor.expect_refusals("412")
-    page.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_role("button", name="Save mine over it")).to_be_visible()
-    assert page.evaluate(OVERFLOW) == 0
-    expect(page.get_by_role("alert")).to_be_in_viewport()
-    visitor.picture("phone-long-campaign")
 
     page.get_by_role("link", name="API keys").click()
     page.get_by_label("Name").fill(name)

@@ -28,22 +28,19 @@ class Late:
         route.fulfill(response=answer)
 
 
-def test_pages_of_campaigns(visitor: Visitor, application: Application) -> None:
-    user = visitor.sign_in()
-    application.sql.rows(
-        "UPDATE subscriptions s SET plan = 'pro' FROM users u WHERE u.user_id = s.user_id AND clerk_user_id = %s",
-        user["id"],
-    )
+def test_pages_of_keys(visitor: Visitor, application: Application) -> None:
+    application.subscribe(visitor.sign_in(), "pro")
     for number in range(1, 13):
-        visitor.send("POST", "/api/campaigns", name=f"Number {number}", channel="email")
+        visitor.send("POST", "/api/keys", name=f"Number {number}", scopes=["profile:read"])
     page = visitor.page
-    listed = page.get_by_label("Campaigns", exact=True).get_by_role("listitem").get_by_role("link")
+    rows = page.get_by_label("API keys", exact=True).get_by_role("listitem")
+    listed = rows.get_by_role("strong")
     pager = page.get_by_role("navigation", name="Pages")
-    page.get_by_role("link", name="Campaigns").click()
+    page.get_by_role("link", name="API keys").click()
     newest = [f"Number {number}" for number in range(12, 2, -1)]
     expect(listed).to_have_text(newest)
 
-    late = Late(page, "**/api/campaigns?*cursor*")
+    late = Late(page, "**/api/keys?*cursor*")
     pager.get_by_role("button", name="Next").click()
     expect(pager).to_have_attribute("aria-busy", "true")
     expect(listed).to_have_text(newest)
@@ -52,16 +49,19 @@ def test_pages_of_campaigns(visitor: Visitor, application: Application) -> None:
     expect(listed).to_have_text(["Number 2", "Number 1"])
     expect(pager.get_by_role("status")).to_have_text("Page 2")
     expect(pager.get_by_role("button", name="Next", disabled=True)).to_be_focused()
-    page.get_by_role("button", name="Archive Number 1").click()
-    expect(page.get_by_role("button", name="Restore Number 1")).to_be_visible()
+    page.get_by_role("button", name="Revoke: Number 1,").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(rows.last).to_contain_text("revoked")
+    expect(listed).to_have_text(["Number 2", "Number 1"])
     pager.get_by_role("button", name="Previous").click()
     expect(listed).to_have_text(newest)
 
     pager.get_by_role("button", name="Next").click()
     expect(listed).to_have_count(2)
-    page.get_by_role("link", name="New campaign").click()
     page.get_by_label("Name").fill("Number 13")
-    page.get_by_role("button", name="Create campaign").click()
+    page.get_by_role("button", name="Create key").click()
+    expect(page.get_by_label("New API key")).to_be_visible()
+    pager.get_by_role("button", name="Previous").click()
     expect(listed).to_have_text(["Number 13", *newest[:-1]])
 
 

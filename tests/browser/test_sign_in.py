@@ -88,6 +88,6 @@ def test_keyboard_alone(visitor: Visitor, application: Application, user: dict[s
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect_row(page, application, user)
-    tab_to(page, "Campaigns")
+    tab_to(page, "API keys")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Campaigns")).to_be_visible()
+    expect(page.get_by_role("heading", name="API keys")).to_be_visible()

@@ -4,39 +4,35 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.application import Application
 from tests.browser.conftest import Meet
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, lose_the_answer
 
-LIST, NAME = "**/api/campaigns?*", "Spring sale"
-
-
-def lose_the_answer(route: Route) -> None:
-    route.fetch()
-    route.abort()
+LIST, NAME = "**/api/keys?*", "laptop"
 
 
 def test_network_that_comes_back(visitor: Visitor, application: Application) -> None:
-    visitor.expect_refusals("ERR_FAILED.*/api/campaigns")
+    visitor.expect_refusals("ERR_FAILED.*/api/keys")
     user = visitor.sign_in()
     page = visitor.page
     alert, again = page.get_by_role("alert"), page.get_by_role("button", name="Try again")
     page.route(LIST, lambda route: route.abort())
-    page.get_by_role("link", name="Campaigns").click()
+    page.get_by_role("link", name="API keys").click()
     expect(alert).to_contain_text("No connection")
     page.unroute(LIST)
     again.click()
-    expect(page.get_by_text("No campaign yet")).to_be_visible()
+    create = page.get_by_role("button", name="Create key")
+    expect(create).to_be_visible()
     expect(alert).to_have_count(0)
 
-    page.route("**/api/campaigns", lose_the_answer, times=1)
-    page.get_by_role("link", name="New campaign").click()
+    page.route("**/api/keys", lose_the_answer, times=1)
     page.get_by_label("Name").fill(NAME)
-    page.get_by_role("button", name="Create campaign").click()
+    create.click()
     expect(alert).to_contain_text("No connection")
     expect(page.get_by_label("Name")).to_have_value(NAME)
     again.click()
-    expect(page.get_by_role("link", name=NAME)).to_be_visible()
-    names = "SELECT name FROM campaigns JOIN users USING (user_id) WHERE clerk_user_id = %s"
-    assert application.sql.rows(names, user["id"]) == [{"name": NAME}]
+    key = page.get_by_label("New API key").input_value()
+    assert visitor.call("/auth/me", key) == (200, None)
+    made = "SELECT k.name, last_four FROM api_keys k JOIN users USING (user_id) WHERE clerk_user_id = %s"
+    assert application.sql.rows(made, user["id"]) == [{"name": NAME, "last_four": key[-4:]}]
 
 
 def test_refusal_is_told_and_tried_again(visitor: Visitor) -> None:
@@ -46,7 +42,7 @@ def test_refusal_is_told_and_tried_again(visitor: Visitor) -> None:
     others = [visitor.send("POST", "/api/keys", name=str(n), scopes=["profile:read"]) for n in range(5)]
     page = visitor.page
     page.get_by_role("link", name="API keys").click()
-    page.get_by_label("Name").fill("laptop")
+    page.get_by_label("Name").fill(NAME)
     with page.expect_response("**/api/keys") as refused:
         page.get_by_role("button", name="Create key").click()
     alert = page.get_by_role("alert")
@@ -70,9 +66,8 @@ def test_refusal_is_told_and_tried_again(visitor: Visitor) -> None:
 
 def test_retry_sends_what_stands_there_by_then(visitor: Visitor, application: Application) -> None:
     """Once, if it is what failed: here 10 tokens, whose answer got lost. 5 instead of 20 are another request."""
-    visitor.expect_refusals("402.*consume", "ERR_FAILED.*(consume|/api/campaigns/)")
-    visitor.sign_in()
-    number = visitor.send("POST", "/api/campaigns", name=NAME, channel="email")["campaign_id"]
+    visitor.expect_refusals("402.*consume", "ERR_FAILED.*(consume|/api/me)")
+    user = visitor.sign_in()
     page = visitor.page
     alert, again = page.get_by_role("alert"), page.get_by_role("button", name="Try again")
     page.get_by_role("link", name="Usage").click()
@@ -94,49 +89,31 @@ def test_retry_sends_what_stands_there_by_then(visitor: Visitor, application: Ap
     again.click()
     expect(meter).to_have_attribute("aria-valuenow", "35")
 
-    visitor.open(f"/#/campaigns/{number}")
-    page.route(f"**/api/campaigns/{number}", lambda route: route.abort(), times=1)
-    page.get_by_label("Description").fill("first text")
-    page.get_by_role("button", name="Save changes").click()
-    page.get_by_label("Description").fill("second text")
+    page.get_by_role("link", name="Account").click()
+    page.route("**/api/me", lambda route: route.abort(), times=1)
+    page.get_by_label("Bio").fill("first text")
+    page.get_by_role("button", name="Save profile").click()
+    expect(alert).to_contain_text("No connection")
+    page.get_by_label("Bio").fill("second text")
     again.click()
-    expect(page.get_by_role("link", name=NAME)).to_be_visible()
-    row = application.sql.row("SELECT description FROM campaigns WHERE campaign_id = %s", number)
-    assert row == {"description": "second text"}
-
-
-def test_limits_are_told_in_the_units_of_the_form(visitor: Visitor) -> None:
-    """And once each: the API says what helps, the page how much is used."""
-    visitor.expect_refusals("4(22|02).*/api/campaigns")
-    visitor.sign_in()
-    for n in range(3):
-        visitor.send("POST", "/api/campaigns", name=f"Number {n}", channel="email")
-    page = visitor.open("/#/campaigns/new")
-    budget, create = page.get_by_label("Budget"), page.get_by_role("button", name="Create campaign")
-    page.get_by_label("Name").fill(NAME)
-    budget.fill("99999999999999")
-    create.click()
-    expect(budget).to_have_accessible_description("Should be less than or equal to €10,000,000,000,000.00")
-    budget.fill("100")
-    create.click()
-    alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("Delete one, or change the plan.")
-    expect(alert.get_by_text("3 of 3 are used.", exact=True)).to_be_visible()
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+    assert application.sql.user(user["id"])["bio"] == "second text"
 
 
 def test_refusal_comes_into_view(meet: Meet) -> None:
     """It is shown above the list; on a phone the button that brought it may be far below."""
     visitor = meet(viewport={"width": 390, "height": 320})  # no higher than the list of three is long
-    visitor.expect_refusals("404.*/api/campaigns/")
+    visitor.expect_refusals("409.*/api/keys/")
     visitor.sign_in()
-    made = [visitor.send("POST", "/api/campaigns", name=f"Number {n}", channel="email") for n in range(3)]
+    made = [visitor.send("POST", "/api/keys", name=f"Number {n}", scopes=["profile:read"]) for n in range(3)]
     page = visitor.page
-    page.get_by_role("link", name="Campaigns").click()
-    archive = page.get_by_role("button", name="Archive Number 0")
-    archive.scroll_into_view_if_needed()
-    expect(page.get_by_role("heading", name="Campaigns")).not_to_be_in_viewport()
-    visitor.send("DELETE", f"/api/campaigns/{made[0]['campaign_id']}")
-    archive.click()
+    page.get_by_role("link", name="API keys").click()
+    page.get_by_role("button", name="Rotate: Number 0").click()
+    rotate = page.get_by_role("button", name="Yes")
+    rotate.scroll_into_view_if_needed()
+    expect(page.get_by_role("heading", name="API keys")).not_to_be_in_viewport()
+    visitor.send("DELETE", f"/api/keys/{made[0]['key_id']}")
+    rotate.click()
     expect(page.get_by_role("alert")).to_be_in_viewport(ratio=1)
 
 
@@ -153,8 +130,8 @@ def test_page_that_cannot_be_drawn(visitor: Visitor) -> None:
     page.route("**/api/tokens", alter)
     page.get_by_role("link", name="Usage").click()
     expect(page.get_by_role("alert")).to_contain_text("This page failed")
-    page.get_by_role("link", name="Campaigns").click()
-    expect(page.get_by_text("No campaign yet")).to_be_visible()
+    page.get_by_role("link", name="API keys").click()
+    expect(page.get_by_role("button", name="Create key")).to_be_visible()
     page.get_by_role("link", name="Usage").click()
     expect(page.get_by_role("alert")).to_contain_text("This page failed")
     page.unroute("**/api/tokens")

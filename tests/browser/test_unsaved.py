@@ -40,33 +40,3 @@ def test_profile_saves_only_what_was_changed(visitor: Visitor, application: Appl
     save.click()
     expect(page.get_by_text("Nothing to save.")).to_be_visible()
     assert len([url for url in visitor.requests if url.endswith("/api/me")]) == 1
-
-
-def test_campaign_that_was_changed_elsewhere(visitor: Visitor, application: Application) -> None:
-    visitor.expect_refusals("412.*/api/campaigns/")
-    visitor.sign_in()
-    number = visitor.send("POST", "/api/campaigns", name="First", channel="email")["campaign_id"]
-    path = f"/api/campaigns/{number}"
-    page = visitor.open(f"/#/campaigns/{number}")
-    name, notice = page.get_by_label("Name"), page.get_by_role("alert")
-
-    name.fill("Mine")
-    visitor.send("PATCH", path, name="Theirs")
-    page.get_by_role("button", name="Save changes").click()
-    expect(notice).to_contain_text("precondition-failed")
-    expect(notice.get_by_role("row").last).to_have_text("nameTheirsMine")
-    expect(notice).to_be_focused()  # it is above the form, on a phone out of sight from the button
-    expect(name).to_have_value("Mine")
-    page.get_by_role("button", name="Discard mine").click()
-    expect(name).to_have_value("Theirs")
-    expect(notice).to_have_count(0)
-
-    name.fill("Mine again")
-    visitor.send("PATCH", path, name="Theirs again", channel="sms")
-    page.get_by_role("button", name="Save changes").click()
-    expect(notice).to_be_visible()
-    name.fill("Mine, better")
-    page.get_by_role("button", name="Save mine over it").click()
-    expect(page.get_by_role("link", name="Mine, better")).to_be_visible()
-    row = application.sql.row("SELECT name, channel FROM campaigns WHERE campaign_id = %s", number)
-    assert row == {"name": "Mine, better", "channel": "sms"}

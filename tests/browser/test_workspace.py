@@ -1,45 +1,8 @@
-"""What the page does with the API: campaigns, keys, tokens, and what it says when the API refuses."""
+"""What the page does with the API: keys, tokens, and what it says when the API refuses."""
 
 from playwright.sync_api import expect
 
-from tests.browser.application import Application
 from tests.browser.visitor import Visitor
-
-
-def test_campaign_from_draft_to_archive(visitor: Visitor, application: Application) -> None:
-    user = visitor.sign_in()
-    page = visitor.page
-    page.get_by_role("link", name="Campaigns").click()
-    expect(page.get_by_text("No campaign yet")).to_be_visible()
-    page.get_by_role("link", name="New campaign").click()
-    page.get_by_label("Name").fill("Spring sale")
-    page.get_by_label("Channel").select_option("sms")
-    page.get_by_label("Budget").fill("1250.50")
-    page.get_by_label("Tags").fill("spring, sale")
-    page.get_by_role("button", name="Create campaign").click()
-    campaign = page.get_by_label("Campaigns", exact=True).get_by_role("listitem")
-    expect(campaign).to_contain_text("Spring sale")
-    expect(campaign).to_contain_text("draft")
-
-    page.get_by_role("link", name="Spring sale").click()
-    page.get_by_label("Name").fill("Summer sale")
-    page.get_by_label("Status").select_option("active")
-    page.get_by_role("button", name="Save changes").click()
-    expect(campaign).to_contain_text("Summer sale")
-    expect(campaign).to_contain_text("active")
-    visitor.picture("campaigns")
-
-    page.get_by_role("button", name="Archive Summer sale").click()
-    expect(campaign).to_contain_text("archived")
-    row = application.sql.row(
-        "SELECT c.* FROM campaigns c JOIN users USING (user_id) WHERE clerk_user_id = %s", user["id"]
-    )
-    assert (row["name"], row["channel"], row["status"], row["budget_minor"]) == (
-        "Summer sale",
-        "sms",
-        "archived",
-        125_050,
-    )
 
 
 def test_api_key_is_shown_once_rotated_and_revoked(visitor: Visitor) -> None:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect
 
 from config import PROJECT
 from tests.browser.application import PASSWORD, Application, email_of
@@ -18,6 +18,8 @@ ORDINARY = {
     "reduced_motion": "reduce",  # drawing animations without a graphics card takes a sixth of the time
 }
 CODE = "424242"
+# The text and all that can be pressed must fit: nobody scrolls sideways.
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 WAIT_MS = 20_000  # two cores run the other tests at the same time
 # Clerk's own remark on every instance that is no production one.
 KNOWN_WARNING = re.compile("Clerk has been loaded with development keys")
@@ -115,6 +117,12 @@ class Visitor:
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not KNOWN_WARNING.search(message.text):
             self.complaints.append(f"{message.type}: {message.text} ({message.location['url']})")
+
+
+def lose_the_answer(route: Route) -> None:
+    """For `page.route()`: the server has done what was asked, and nobody hears of it."""
+    route.fetch()
+    route.abort()
 
 
 def complaint(page: Page) -> Locator:

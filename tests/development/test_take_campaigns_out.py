@@ -93,7 +93,7 @@ def test_describes_itself(project: Path) -> None:
     assert NAMED.findall(json.dumps(described)) == []
 
 
-@pytest.mark.parametrize("folder", ["backend", "frontend/src"])
+@pytest.mark.parametrize("folder", ["backend", "frontend/src", "tests/browser"])
 def test_nothing_is_left(project: Path, folder: str) -> None:
     left = {
         str(path.relative_to(project)): NAMED.findall(text)
