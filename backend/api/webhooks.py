@@ -15,7 +15,8 @@ from backend.services.clerk.webhooks.signature import HEADERS
 
 # Anybody can send headers that look like Clerk's and then be slow with the body: 400 of 1 MiB cost a worker 540 MB.
 # Clerk's events have some kilobytes, so few are larger than other bodies may be at one time.
-LARGE_EVENTS = BoundedSemaphore(32)
+LARGE_AT_ONCE = 32
+large_events = BoundedSemaphore(LARGE_AT_ONCE)
 
 blueprint = Blueprint("webhooks", __name__)
 
@@ -73,9 +74,9 @@ def _read_event() -> bytes:
     limit: int = current_app.config["MAX_CONTENT_LENGTH"]
     if request.content_length is not None and request.content_length <= MAX_JSON_BYTES:
         return read_bytes(limit)
-    if not LARGE_EVENTS.acquire(blocking=False):
+    if not large_events.acquire(blocking=False):
         raise AppError(ErrorCode.RATE_LIMITED, "Too many large events at once. Send it again.", retry_after=1)
     try:
         return read_bytes(limit)
     finally:
-        LARGE_EVENTS.release()
+        large_events.release()
