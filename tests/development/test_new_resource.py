@@ -168,7 +168,7 @@ def test_all_of_it_is_green(project: Path) -> None:
     )
     for module in ("tests.support.outcomes", "tests.support.plans", "development.generate_client"):
         must(project, module)
-    run(project, "pytest", "-q", "tests/openapi/test_answers.py", "--snapshot-update")
+    must(project, "pytest", "-q", "tests/projects", "--snapshot-update")
     must(project, "ruff", "check", "--no-cache")
     must(project, "mypy")
     tests = ("access", "projects", "openapi", "migrations/test_schema.py", "documentation", "purge", "plans", "account")

@@ -1,5 +1,8 @@
 """Specimens are made, listed, changed and deleted, within the plan, by their owner alone; and go with their user."""
 
+from syrupy.assertion import SnapshotAssertion
+
+from tests.support.answers import Recorder, as_json
 from tests.support.caller import Caller, is_problem
 from tests.support.clerk import Instance, event
 from tests.support.database import Sql
@@ -34,3 +37,14 @@ def test_goes_with_its_user(specimen_server: Server, clerk: Instance, sql: Sql) 
     told = specimen_server.request("POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body))
     assert told.json() == {"status": "applied"}
     assert sql.value("SELECT count(*) FROM specimens") == 0
+
+
+def test_answers(specimen_server: Server, clerk: Instance, sql: Sql, snapshot: SnapshotAssertion) -> None:  # noqa: ARG001
+    """Member by member; `--snapshot-update` takes over what is answered now."""
+    record = Recorder(specimen_server, lambda: clerk.token(sub="user_1"))
+    made = record("POST /api/specimens", json={"name": "one"})["specimen_id"]
+    record("GET /api/specimens")
+    record("GET /api/specimens/{specimen_id}", made)
+    record("PATCH /api/specimens/{specimen_id}", made, json={"description": "x"})
+    record("DELETE /api/specimens/{specimen_id}", made)
+    assert record.answers == as_json(snapshot)

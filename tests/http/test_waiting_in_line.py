@@ -75,9 +75,9 @@ class TestOneUserBesideOthers:
         token, other = clerk.token(sub="user_1"), clerk.token(sub="user_2")
         with waiting(database_url, sql, holding_user(sql, "user_1"), lambda: write(server, token)) as crowd:
             start = time.monotonic()
-            assert server.get("/api/campaigns", other).status_code == 200
+            assert server.get("/api/tokens", other).status_code == 200
             assert write(server, other).status_code == 200
-            assert server.get("/api/campaigns", token).status_code == 200
+            assert server.get("/api/tokens", token).status_code == 200
             assert time.monotonic() - start < 1
             assert crowd.is_waiting
         assert {answer.status_code for answer in crowd.answers} == {200}
@@ -99,8 +99,8 @@ class TestOneUserBesideOthers:
         token, other = clerk.token(sub="user_1"), clerk.token(sub="user_2")
         headers = {"Authorization": f"Bearer {token}"}
         with ThreadPoolExecutor(CROWD) as pool:
-            with holding(database_url, "LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE"):
-                crowd = Crowd(pool, lambda: requests.get(f"{server.url}/api/campaigns", headers=headers, timeout=20))
+            with holding(database_url, "LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE"):
+                crowd = Crowd(pool, lambda: requests.get(f"{server.url}/api/keys", headers=headers, timeout=20))
                 wait_for(lambda: len(sql.rows(BLOCKED)) == READERS_OF_ONE_USER)
                 time.sleep(0.2)
                 assert len(sql.rows(BLOCKED)) == READERS_OF_ONE_USER

@@ -81,9 +81,10 @@ def call_users(record: Recorder, other: int) -> None:
 
 
 def kept_with_features() -> set[str]:
-    """The operations whose answers are kept beside the tests of their feature."""
-    files = (PROJECT / "tests").glob("*/__snapshots__/test_answers/test_answers.json")
-    return {name for file in files if file.parents[2].name != "openapi" for name in json.loads(file.read_text())}
+    """The operations whose answers are kept beside the tests of their feature. Specimens are not served."""
+    files = (PROJECT / "tests").glob("*/__snapshots__/*/test_answers.json")
+    kept = {name for file in files if file.parents[2].name != "openapi" for name in json.loads(file.read_text())}
+    return {name for name in kept if "/api/specimens" not in name}
 
 
 def without_resources(subscription: dict[str, Any]) -> None:
