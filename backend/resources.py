@@ -76,19 +76,22 @@ class Owned:
     def table(self) -> str:
         return str(self.model.__tablename__)
 
+    def counting(self, user_id: str) -> str:
+        """The query for how many of a user's rows count against the quota. `user_id`: a column or parameter, as SQL."""
+        return f"SELECT count(*) FROM {self.table} WHERE user_id = {user_id} AND {self.counted}"  # noqa: S608 - ours
 
-DELETED_CAMPAIGNS = Newest(
-    name="deleted_campaigns",
-    kept={Plan.FREE: 50, Plan.PRO: 200, Plan.ENTERPRISE: 1_000},
-    meaning="Of the deleted ones the newest so many can be restored.",
-)
+
 CAMPAIGNS = Owned(
     model=Campaign,
     at_erasure=AtErasure.DELETE,
     order="deleted_at, created_at, campaign_id",
     quota=Quota(name="campaigns", limits={Plan.FREE: 3, Plan.PRO: 100, Plan.ENTERPRISE: None}),
     counted="deleted_at IS NULL",
-    newest=DELETED_CAMPAIGNS,
+    newest=Newest(
+        name="deleted_campaigns",
+        kept={Plan.FREE: 50, Plan.PRO: 200, Plan.ENTERPRISE: 1_000},
+        meaning="Of the deleted ones the newest so many can be restored.",
+    ),
     ended="deleted_at",
     kept=RESTORABLE,
 )
@@ -110,9 +113,9 @@ API_KEYS = Owned(
     ),
     counted=IS_USABLE,
     newest=Newest(
-        "ended_api_keys",
-        {Plan.FREE: 50, Plan.PRO: 200, Plan.ENTERPRISE: 1_000},
-        "Of the keys that were revoked or have expired the newest so many are listed.",
+        name="ended_api_keys",
+        kept={Plan.FREE: 50, Plan.PRO: 200, Plan.ENTERPRISE: 1_000},
+        meaning="Of the keys that were revoked or have expired the newest so many are listed.",
     ),
     # So long it is listed, and refused as revoked or expired; then it is one that never existed.
     ended=ENDED_AT,

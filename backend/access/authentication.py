@@ -64,7 +64,7 @@ def admit(
         raise AppError(ErrorCode.FORBIDDEN, "This user was deactivated. Ask an administrator.")
     if not account.is_settled:
         user_id = account.user_id
-        transact(lambda connection: settle(connection, user_id), user=account.clerk_user_id or user_id)
+        transact(lambda connection: settle(connection, user_id), user=account.key)
         again = read_again()
         if again is None or not again.is_settled:
             # The month ended between making its row and reading it.

@@ -37,8 +37,8 @@ class Identity:
 
     @property
     def key(self) -> str | int | None:
-        """What all requests of one user have in common, whatever their credential."""
-        return self.clerk_user_id or self.user_id
+        """Of the account; None of nobody."""
+        return self.account.key if self.account else None
 
     @property
     def org_id(self) -> str | None:

@@ -16,11 +16,10 @@ from backend.database.rows import columns_of
 from backend.errors import AppError, ErrorCode
 from backend.models import IdempotencyKey
 from backend.resources import IDEMPOTENCY_KEYS
-from backend.services.plans.quotas import delete_surplus
+from backend.services.plans.quotas import AT_ONCE, delete_surplus
 
 KEPT = timedelta(hours=24)
-# A write deletes a few expired rows in passing, more than it adds, so that the table shrinks again after a rush.
-SWEPT = 5
+# A write deletes a few expired rows in passing.
 DELETE_EXPIRED = delete_unlocked(
     "idempotency_keys", "FROM idempotency_keys t WHERE expires_at <= now() ORDER BY expires_at"
 )
@@ -62,7 +61,7 @@ def respond_once(
     if earlier is None:
         response = work(connection)
         _keep(connection, request, body_hash, response)
-        connection.execute(SWEEP, {"user_id": request.user_id, "kept": kept, "limit": SWEPT})
+        connection.execute(SWEEP, {"user_id": request.user_id, "kept": kept, "limit": AT_ONCE})
         return response, False
     if earlier.body_hash != body_hash:
         raise AppError(

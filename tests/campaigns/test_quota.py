@@ -4,7 +4,7 @@ from collections import Counter
 from functools import partial
 
 from backend.models.roles_plans_scopes import Plan
-from backend.resources import DELETED_CAMPAIGNS
+from backend.resources import row_limits
 from backend.services.plans.quotas import AT_ONCE
 from tests.support.admins import set_plan
 from tests.support.caller import is_problem
@@ -56,7 +56,7 @@ def test_what_is_shown(owner: Owner, stranger: Owner, sql: Sql) -> None:
 class TestDeletedOnes:
     """Of these the newest are kept, as many as the plan says."""
 
-    KEPT = DELETED_CAMPAIGNS.kept[Plan.FREE]
+    KEPT = row_limits(Plan.FREE)["deleted_campaigns"] or 0
 
     def add_deleted(self, sql: Sql, number: int) -> None:
         """To each user, one a second up to now."""

@@ -1,19 +1,17 @@
 """docs/make-it-yours.md adds a resource as it says, in a copy of the project; and what is forgotten fails a test."""
 
-import os
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from development.node import FRONTEND
-from tests.support.project import copy_project
+from tests.support.commands import run_module
+from tests.support.project import copy_project, link_packages, link_programs
 from tests.support.server import PROJECT, clean_environment
 
+HALF_AN_HOUR = 1_800  # for a suite of tests
 PAGE = "docs/make-it-yours.md"
 # Where the lines of a block belong that are no imports: before which text of the file.
 PLACES = {
@@ -28,14 +26,7 @@ SCOPE_NAMES = '"projects:read": "read projects", "projects:write": "change proje
 
 
 def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=project,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_module(*command, environment=clean_environment(), folder=project, timeout=HALF_AN_HOUR)
 
 
 def section() -> str:
@@ -85,10 +76,8 @@ def project(tmp_path: Path) -> Path:
     """With projects, but for what programs write."""
     folder = tmp_path / "project"
     copy_project(folder, without=())
-    # Some tests start what is in there by its path.
-    shutil.copytree(PROJECT / ".venv", folder / ".venv", symlinks=True, copy_function=os.link)
-    if (FRONTEND / "node_modules").is_dir():
-        (folder / "frontend" / "node_modules").symlink_to(FRONTEND / "node_modules")
+    link_programs(folder)
+    link_packages(folder)
     must(folder, "development.new_resource", "project", "projects")
     for block in re.findall(r"```python\n(.*?)```", section(), re.DOTALL):
         add_lines(folder, block)

@@ -2,11 +2,11 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import run_module
 from tests.support.project import copy_project
 from tests.support.server import PROJECT, clean_environment
 
@@ -17,12 +17,12 @@ KEEPS_ITS_NAME = re.compile(f'b"{OLD}[^"]*"|the {OLD} authors'.encode(), re.IGNO
 NEW = "Wunder" + "bar"
 
 
-def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=project, env=clean_environment(), capture_output=True, text=True, check=False)
+def run(project: Path, *module: str) -> subprocess.CompletedProcess[str]:
+    return run_module(*module, environment=clean_environment(), folder=project, timeout=60)
 
 
 def rename(project: Path, name: str) -> subprocess.CompletedProcess[str]:
-    return run(project, sys.executable, "-m", "development.rename", name)
+    return run(project, "development.rename", name)
 
 
 def files(project: Path) -> dict[str, bytes]:
@@ -36,11 +36,11 @@ def files(project: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("copy") / "project"
-    if run(PROJECT, "git", "rev-parse").returncode:
+    if subprocess.run(("git", "rev-parse"), cwd=PROJECT, capture_output=True, check=False).returncode:
         pytest.skip("this project is no git checkout")
     copy_project(folder, without=())
     for command in (("init", "--quiet"), ("add", "--all")):
-        assert run(folder, "git", *command).returncode == 0
+        subprocess.run(("git", *command), cwd=folder, check=True)
     return folder
 
 
@@ -52,9 +52,9 @@ def test_there_and_back(project: Path) -> None:
         name for name, text in files(project).items() if OLD.lower().encode() in KEEPS_ITS_NAME.sub(b"", text).lower()
     ]
     assert left == []
-    described = run(project, sys.executable, "-m", "development.describe_api")
+    described = run(project, "development.describe_api")
     assert f'"title": "{NEW}"' in described.stdout, described.stderr
-    assert run(project, sys.executable, "-m", "ruff", "check", "--no-cache").returncode == 0
+    assert run(project, "ruff", "check", "--no-cache").returncode == 0
     assert f"development.rename {OLD}" in there.stdout
     back = rename(project, OLD)
     assert back.returncode == 0, back.stderr

@@ -1,19 +1,17 @@
 """docs/make-it-yours.md, "Take campaigns out": its steps, done in a copy of the project as they stand there."""
 
 import json
-import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from development.node import FRONTEND, ToolsMissingError, install
+from development.node import ToolsMissingError, install
 from tests.documentation.pages import FENCE
-from tests.support.project import copy_project
+from tests.support.project import copy_project, link_packages, link_programs
 from tests.support.server import PROJECT, clean_environment
 
 PAGE = "docs/make-it-yours.md"
@@ -82,7 +80,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("copy") / "project"
     copy_project(folder, without=())
-    (folder / "frontend" / "node_modules").symlink_to(FRONTEND / "node_modules")
+    link_packages(folder)
     take_out(folder)
     return folder
 
@@ -118,7 +116,7 @@ def test_types_and_imports(project: Path, checked: tuple[str, ...]) -> None:
 @pytest.mark.slow
 def test_suite(project: Path) -> None:
     """All that is left of it, with a .venv of its own: some tests start what is in there by its path."""
-    shutil.copytree(PROJECT / ".venv", project / ".venv", symlinks=True, copy_function=os.link)
+    link_programs(project)
     tested = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "2", f"--ignore={Path(__file__).relative_to(PROJECT)}"],
         cwd=project,

@@ -1,7 +1,5 @@
 """Idempotency-Key: a request that comes again is answered again, and its work is done once."""
 
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,12 +9,14 @@ from sqlalchemy import Connection, create_engine, make_url
 from backend.errors import AppError, ErrorCode
 from backend.models.roles_plans_scopes import Plan
 from backend.resources import KEPT_RESPONSES
-from backend.services.idempotency import SWEPT, ApiResponse, RequestKey, respond_once
+from backend.services.idempotency import ApiResponse, RequestKey, respond_once
+from backend.services.plans.quotas import AT_ONCE
 from tests.support.admins import add_user, set_plan
 from tests.support.caller import is_problem
 from tests.support.clerk import Instance, event
 from tests.support.database import Sql
 from tests.support.rows import all_rows
+from tests.support.sending_again import check_again, check_together
 from tests.support.server import Server
 from tests.support.specimen.base import migrate
 from tests.support.specimen.owner import GOOD, Owner
@@ -53,27 +53,13 @@ class Sender:
 class TestEach:
     def test_again(self, owner: Owner, sql: Sql, operation: str) -> None:
         sender = Sender(owner, operation)
-        first = sender.send("k")
-        assert first.ok
-        assert "Idempotent-Replayed" not in first.headers
-        before = all_rows(sql)["specimens"]
-        for _ in range(2):
-            again = sender.send("k")
-            assert (again.status_code, again.content) == (first.status_code, first.content)
-            assert again.headers["Idempotent-Replayed"] == "true"
-            for name in ("Location", "ETag", "Content-Type"):
-                assert again.headers.get(name) == first.headers.get(name)
-        assert all_rows(sql)["specimens"] == before
+        check_again(lambda: sender.send("k"), lambda: all_rows(sql)["specimens"])
 
     def test_together(self, owner: Owner, sql: Sql, operation: str) -> None:
         """The second one waits for the first."""
         owner.page()
         sender = Sender(owner, operation)
-        with ThreadPoolExecutor(10) as pool:
-            answers = list(pool.map(lambda _: sender.send("k"), range(10)))
-        assert len({(answer.status_code, answer.content) for answer in answers}) == 1
-        assert answers[0].ok
-        assert Counter("Idempotent-Replayed" in answer.headers for answer in answers) == {True: 9, False: 1}
+        check_together(lambda: sender.send("k"))
         assert [row["version"] for row in all_rows(sql)["specimens"]] == {"change": [2], "delete": []}.get(
             operation, [1]
         )
@@ -180,7 +166,7 @@ class TestExpiry:
         owner.page()
         fill = f"""
             INSERT INTO idempotency_keys (user_id, method, path, key, body_hash, status, body, expires_at)
-            SELECT 1, 'POST', '/x', n, '', 200, '', now() - interval '1 s' FROM generate_series(1, {SWEPT + 2}) n
+            SELECT 1, 'POST', '/x', n, '', 200, '', now() - interval '1 s' FROM generate_series(1, {AT_ONCE + 2}) n
         """
         sql.rows(fill)
         stranger = Owner(owner.server, clerk, "user_2")
@@ -216,11 +202,11 @@ class TestMany:
         kept = KEPT_RESPONSES.kept[Plan.FREE]
         owner.page()
         Owner(owner.server, clerk, "user_2").page()
-        sql.rows(self.FILL, kept + SWEPT + 1)
+        sql.rows(self.FILL, kept + AT_ONCE + 1)
         assert owner.post(key="new").status_code == 201
         left, others = sql.rows(self.LEFT)
-        assert (left["count"], left["oldest"]) == (kept + 2, SWEPT + 1)
-        assert (others["count"], others["oldest"]) == (kept + SWEPT + 1, 1)
+        assert (left["count"], left["oldest"]) == (kept + 2, AT_ONCE + 1)
+        assert (others["count"], others["oldest"]) == (kept + AT_ONCE + 1, 1)
         owner.delete(owner.create("newer"))
         assert sql.value("SELECT count(*) FROM idempotency_keys WHERE user_id = 1") == kept
         assert owner.post(key="new").headers["Idempotent-Replayed"] == "true"

@@ -1,5 +1,6 @@
 """A copy of the project, where nothing was built and no `make run` left anything."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,3 +17,15 @@ def copy_project(folder: Path, *, without: tuple[str, ...] = ("tests/",)) -> Non
         if not name.startswith(without) and (PROJECT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, folder / name)
+
+
+def link_programs(folder: Path) -> None:
+    """The .venv of this checkout at its place in the copy: some tests start what is in there by its path."""
+    shutil.copytree(PROJECT / ".venv", folder / ".venv", symlinks=True, copy_function=os.link)
+
+
+def link_packages(folder: Path) -> None:
+    """The packages of the page, if they are installed here."""
+    packages = PROJECT / "frontend" / "node_modules"
+    if packages.is_dir():
+        (folder / "frontend" / "node_modules").symlink_to(packages)

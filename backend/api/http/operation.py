@@ -34,11 +34,10 @@ class Created(NamedTuple):
 class Operation:
     """A decorator that gives a view what it asks for by the names of its parameters, and writes what it returns.
 
-    `body` and `query` are read as the models that it annotates them with. `connection`: to read by where the
-    method is GET; else the view runs in a transaction, which is committed when it returns. It may run again, so it
-    changes nothing but through that connection. The view returns
-    what the model `response` is read from, by attribute or key (in a Created: with status 201); None for no body; or a
-    whole Response.
+    `body` and `query` are read as the models that it annotates them with. `connection`: to read by where the method is
+    GET; else the view runs in a transaction, which is committed when it returns. It may run again, so it changes
+    nothing but through that connection. The view returns what the model `response` is read from, by attribute or key
+    (in a Created: with status 201); None for no body; or a whole Response.
 
     `takes`: request headers that mean something; with If-None-Match, 304 for a caller who has this version. `refuses`:
     with which codes, besides those that follow from all the rest. `media_type`: of a response that is no model; with

@@ -66,10 +66,7 @@ def read_use(connection: Connection, user_id: int) -> Use:
 
 def select_use() -> TextClause:
     """The statement that counts all that the plans limit."""
-    counts = "".join(
-        f"(SELECT count(*) FROM {owned.table} WHERE user_id = s.user_id AND {owned.counted}) AS {quota.name}, "  # noqa: S608
-        for owned, quota in quotas()
-    )
+    counts = "".join(f"({owned.counting('s.user_id')}) AS {quota.name}, " for owned, quota in quotas())
     return text(f"""
     SELECT {counts} s.clerk_subscription_id IS NOT NULL AS is_managed_by_clerk
     FROM subscriptions s WHERE s.user_id = :user_id

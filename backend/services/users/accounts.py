@@ -52,6 +52,11 @@ class Account(NamedTuple):
     session_revoked: bool
     profile: Profile
 
+    @property
+    def key(self) -> str | int:
+        """What all requests of one user have in common, whatever their credential."""
+        return self.clerk_user_id or self.user_id
+
 
 class AccountByKey(NamedTuple):
     """What an API key leads to: the state of the key, and its owner."""
