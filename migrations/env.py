@@ -24,6 +24,7 @@ OPTIONS: dict[str, Any] = {
     "transaction_per_migration": True,
     "compare_type": True,
     "compare_server_default": True,
+    "include_schemas": True,
 }
 config = context.config
 logger = logging.getLogger("alembic.env")

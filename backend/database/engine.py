@@ -22,9 +22,11 @@ STATEMENT_SECONDS = 8
 # Let the server end what takes too long: a client that gave up would leave it waiting for its lock. And let times come
 # in UTC, as our responses have them. Sent as a statement because PgBouncer refuses these as connection options; through
 # it they may not reach every server connection, and only that protection is lost.
+# PostgreSQL's default for a page out of order is that of a spinning disk: statements that are prepared while a table is
+# small are then planned to read all of it.
 SET_UP_SESSION = f"""
 SET statement_timeout = '{STATEMENT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s';
-SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'; SET TIME ZONE 'UTC'
+SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'; SET TIME ZONE 'UTC'; SET random_page_cost = 1.1
 """
 
 CONNECT_ARGUMENTS: dict[str, Any] = {

@@ -7,16 +7,12 @@ from typing import Any, Generic, TypeVar, cast
 
 import psycopg2
 import psycopg2.extensions
-from psycopg2.errors import DuplicatePreparedStatement, FeatureNotSupported, InvalidSqlStatementName
 
 from backend.database.fair_semaphore import FairSemaphore
+from backend.database.statements import UNLIKE_LAST_TIME
 from backend.deadline import DatabaseTimeout
 
 R = TypeVar("R")
-
-# A statement is not there, or is there already: PgBouncer gave us another server connection than last time, one that is
-# the other way round. Or its plan no longer fits: a migration changed the type of a column.
-UNLIKE_LAST_TIME = (InvalidSqlStatementName, DuplicatePreparedStatement, FeatureNotSupported)
 
 
 class PreparedRead(Generic[R]):

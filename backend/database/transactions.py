@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.database.engine import POOL_TIMEOUT_SECONDS, READERS, READERS_OF_ONE_USER, WRITERS
 from backend.database.fair_semaphore import FairSemaphore
+from backend.database.statements import UNLIKE_LAST_TIME
 from backend.deadline import DatabaseTimeout
 
 T = TypeVar("T")
@@ -109,18 +110,21 @@ class Database:
 
 def _run(engine: Engine, work: Callable[[Connection], T]) -> T:
     tries = 0
+    is_unlike = False
     while True:
         tries += 1
         is_committing = False
         try:
             with engine.begin() as connection:
+                connection.info["is_unlike"] = is_unlike
                 result = work(connection)
                 is_committing = True
         except DBAPIError as error:
             if is_committing and error.connection_invalidated:
                 raise UnknownOutcomeError from error
             is_dead = error.connection_invalidated and not isinstance(error.orig, DatabaseTimeout)
-            is_passing = is_dead or isinstance(error.orig, DeadlockDetected | SerializationFailure)
+            is_unlike = isinstance(error.orig, UNLIKE_LAST_TIME)
+            is_passing = is_dead or is_unlike or isinstance(error.orig, DeadlockDetected | SerializationFailure)
             if is_committing or tries == TRIES or not is_passing:
                 raise
         else:

@@ -6,7 +6,7 @@ from backend.models.base import Base as Base
 from backend.models.campaign import Campaign as Campaign
 from backend.models.campaign import CampaignTag as CampaignTag
 from backend.models.campaign_template import CampaignTemplate as CampaignTemplate
-from backend.models.clerk_billing import ClerkBilling as ClerkBilling
+from backend.models.clerk_object import CLERK_TABLES as CLERK_TABLES
 from backend.models.idempotency_key import IdempotencyKey as IdempotencyKey
 from backend.models.revoked_session import RevokedSession as RevokedSession
 from backend.models.subscription import Subscription as Subscription
@@ -15,4 +15,4 @@ from backend.models.user import User as User
 from backend.models.webhook_event import WebhookEvent as WebhookEvent
 
 # The revision of the schema these tables need, or a later one: the head of migrations/ (a test compares).
-SCHEMA_REVISION = "012"
+SCHEMA_REVISION = "013"

@@ -61,6 +61,12 @@ class User(Base):
         server_default=text("false"),
         comment="Clerk verified the address and no newer user holds it; unique among live users when true",
     )
+    phone: Mapped[str | None] = mapped_column(
+        info=PROFILE, comment="Primary phone number at Clerk; null when the user has none"
+    )
+    phone_verified: Mapped[bool] = mapped_column(
+        info=PROFILE, server_default=text("false"), comment="Clerk verified the phone number"
+    )
     username: Mapped[str | None] = mapped_column(info=PROFILE)
     first_name: Mapped[str | None] = mapped_column(info=PROFILE)
     last_name: Mapped[str | None] = mapped_column(info=PROFILE)
@@ -76,6 +82,11 @@ class User(Base):
         info=STATE,
         server_default=text("false"),
         comment="Sign-in locked at Clerk after failed attempts; live sessions go on",
+    )
+    deprovisioned: Mapped[bool] = mapped_column(
+        info=STATE,
+        server_default=text("false"),
+        comment="Switched off by the identity provider of the user's company (directory sync at Clerk)",
     )
     bio: Mapped[str | None] = mapped_column(info=PERSONAL)
     website: Mapped[str | None] = mapped_column(info=PERSONAL)

@@ -9,16 +9,26 @@ from backend.models import Base, User
 from backend.resources import OWNED, AtErasure
 from backend.services.clerk.payloads import read_user
 from tests.conftest import Deliver
+from tests.support.billing import alone, listing, payer
 from tests.support.clerk import Instance, user_data
 from tests.support.database import Sql
 from tests.support.server import Server
 
 MARK = "nobody-else-says-this"
 USER = "user_1"
+PHONE = {"id": "idn_2", "phone_number": MARK, "verification": {"status": "verified"}}
+# What of other objects names the user.
+NAMED: dict[str, dict[str, Any]] = {
+    "organizationMembership": {"public_user_data": {"user_id": USER, "identifier": MARK}},
+    "organizationInvitation": {"user_id": USER},
+    "subscription": listing(id="csub_1", payer=payer(USER)),
+    "subscriptionItem": alone(payer=payer(USER)),
+    "waitlistEntry": {"email_address": f"{MARK}@example.com"},
+}
 # Whose rows go as a whole, or with a row of another table: what is in them needs no look.
 GONE = {owned.table for owned in OWNED if owned.at_erasure is AtErasure.DELETE}
 PERSONAL = [
-    (table.name, column.name)
+    (table.fullname, column.name)
     for table in Base.metadata.sorted_tables
     if not GONE & {table.name, *(key.column.table.name for key in table.foreign_keys)}
     for column in table.columns
@@ -31,7 +41,11 @@ def marked(server: Server, clerk: Instance, deliver: Deliver) -> None:
     """A user who wrote the mark wherever a user can, and of whom Clerk told it wherever it can."""
     names: dict[str, Any] = dict.fromkeys(("username", "first_name", "last_name", "external_id"), MARK)
     data = user_data(USER, email=f"{MARK}@example.com", image_url=f"https://img.clerk.com/{MARK}", **names)
+    data |= {"deprovisioned": True, "primary_phone_number_id": "idn_2", "phone_numbers": [PHONE]}
     assert deliver("user.created", data).json() == {"status": "applied"}
+    for kind, named in NAMED.items():
+        told = {"id": f"{kind}_1", "updated_at": 1, "note": MARK} | named
+        assert deliver(f"{kind}.created", told).json() == {"status": "applied"}, kind
     # Signed, of this user, and not applied: it is kept with its payload.
     assert deliver("session.ended", {"user_id": USER, "note": MARK}).json() == {"status": "dead"}
 
@@ -54,8 +68,13 @@ def holding(sql: Sql, table: str, column: str) -> int:
 @pytest.mark.usefixtures("marked")
 def test_nothing_personal_is_left(sql: Sql, deliver: Deliver) -> None:
     tables = [
-        row["table_name"]
-        for row in sql.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+        row["name"]
+        for row in sql.rows(
+            """
+            SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables
+            WHERE table_schema IN ('public', 'clerk')
+            """
+        )
     ]
     filled = {place for place in PERSONAL if holding(sql, *place)}
     assert filled == set(PERSONAL), "a column is personal that this test does not fill"

@@ -47,7 +47,7 @@ CATALOG = """
     FROM pg_class
     WHERE relkind = 'r' AND {ours}
     ORDER BY 1, 2, 3
-""".format(ours="relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'")
+""".format(ours="relnamespace::regnamespace::text IN ('public', 'clerk') AND relname <> 'alembic_version'")
 
 PASSWORD_USERS = """
     INSERT INTO users (email, email_verified, password_hash, first_name, role, is_active, social_links, created_at)

@@ -30,7 +30,7 @@ FROM subscriptions s LEFT JOIN usage_metrics m USING (user_id) ORDER BY user_id
 """
 # Time passes: the item of this id, and the plan that it gave, have come to their end.
 END_ITEM = """
-UPDATE clerk_billing SET items = jsonb_set(items, ARRAY[%s, 'period_end'], to_jsonb(%s::bigint))
+UPDATE clerk.subscription_items SET data = jsonb_set(data, '{period_end}', to_jsonb(%s::bigint)) WHERE id = %s
 """
 
 
@@ -139,7 +139,7 @@ class TestLapseAtClerk:
         dear = item("enterprise", status="canceled", period_end=FUTURE)
         deliver("subscription.created", listing(dear, *others, payer=payer(ADA)))
         assert subscriber.show()["plan"] == "enterprise"
-        sql.rows(END_ITEM, "csub_item_enterprise", PAST)
+        sql.rows(END_ITEM, PAST, "csub_item_enterprise")
         subscriber.lapse()
         body = subscriber.show()
         assert (body["plan"], body["status"], body["is_managed_by_clerk"]) == expected

@@ -29,7 +29,6 @@ STAYING = {
     "users": "a tombstone keeps late events from bringing the user back",
     "subscriptions": "one a user",
     "usage_metrics": "one a user and month",
-    "clerk_billing": "one a user",
 }
 BOUNDED = STAYING.keys() | LIMITS.keys() | {owned.table for owned in OWNED if owned.quota or owned.ended}
 
@@ -37,6 +36,8 @@ BOUNDED = STAYING.keys() | LIMITS.keys() | {owned.table for owned in OWNED if ow
 def test_each_table_is_purged_or_bounded() -> None:
     """Or its rows go with those of such a table."""
     for table in Base.metadata.sorted_tables:
+        if table.schema == "clerk":
+            continue  # as long as Clerk has it
         above = {key.column.table.name for key in table.foreign_keys} - {"users"}
         assert {table.name, *above} & BOUNDED, f"{table.name} grows for ever: give it a quota in backend/resources.py"
     assert [due.name for due in AGED] == list(LIMITS)

@@ -20,8 +20,8 @@ DECLARE
     tables text[];
     largest bigint;
 BEGIN
-    SELECT array_agg(relname), max(pg_relation_size(oid)) INTO tables, largest FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version';
+    SELECT array_agg(oid::regclass::text), max(pg_relation_size(oid)) INTO tables, largest FROM pg_class
+    WHERE relnamespace::regnamespace::text IN ('public', 'clerk') AND relkind = 'r' AND relname <> 'alembic_version';
     IF largest > 256 * 1024 THEN
         EXECUTE 'TRUNCATE ' || array_to_string(tables, ', ') || ' RESTART IDENTITY';
     ELSE

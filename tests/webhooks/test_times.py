@@ -1,6 +1,5 @@
 """POST /api/webhooks: Clerk's times count only as far as the event itself can vouch for them."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -101,10 +100,8 @@ class TestSession:
 
 def set_times(sql: Sql, **times: int) -> None:
     """Of the only subscription and its only item, as a release before this one may have left them."""
-    items = sql.value("SELECT items FROM clerk_billing")
-    listed_at = times.pop("listed_at", 1)
-    changed = {item_id: item | times for item_id, item in items.items()}
-    sql.rows("UPDATE clerk_billing SET listed_at = %s, items = %s", listed_at, json.dumps(changed))
+    for table, at in times.items():
+        sql.rows(f"UPDATE clerk.{table} SET updated_at = to_timestamp(%s / 1000.0)", at)
 
 
 class TestBilling:
@@ -127,7 +124,7 @@ class TestBilling:
     def test_frozen_one_is_freed(self, deliver: Deliver, sql: Sql, frozen: str) -> None:
         deliver("user.created", user_data(USER))
         deliver("subscription.updated", listing(item_data("pro", at=1), at=1))
-        ahead_of_us = {"seen_at": YEAR_9999, "updated_at" if frozen == "item" else "listed_at": YEAR_9999}
+        ahead_of_us = {"subscription_items" if frozen == "item" else "subscriptions": YEAR_9999}
         set_times(sql, **ahead_of_us)
         # Another item's event does not make it gone; its own counts.
         upcoming = alone("enterprise", at=2, status="upcoming")

@@ -1,4 +1,4 @@
-"""Clerk Billing: what it says of a user's subscription, and the plan that follows from all it said.
+"""Clerk Billing: what it says of a subscription, and the plan of a user that follows from all it said.
 
 A subscription consists of items, each with a plan and a status of its own; a change of plan ends one item and begins
 another. `subscriptionItem.*` tells of one item, by the item's `updated_at`. `subscription.*` lists the items there are
@@ -8,22 +8,37 @@ do: that an item was canceled or ended is told by an event of the item only. So 
 own says counts only when all of it is over.
 """
 
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
 
 from backend.database.locks import lock_user
-from backend.models import ClerkBilling, Subscription, User
+from backend.database.statements import Statement
+from backend.models import Subscription, User
 from backend.models.roles_plans_scopes import Plan
 from backend.models.subscription import HAS_LAPSED
 from backend.services.audit import SYNC
-from backend.services.clerk.billing_payloads import GRANTING, STAGES, Item, State, read_report
-from backend.services.clerk.mirror.apply import Mirror, Outcome
-from backend.services.clerk.payloads import MAX_AHEAD, now_ms, to_instant
+from backend.services.clerk.billing_payloads import GRANTING, OVER, STAGES, Item, Report, State, read_report
+from backend.services.clerk.mirror.apply import WEBHOOK, Mirror, Outcome
+from backend.services.clerk.mirror.kinds import KINDS
+from backend.services.clerk.mirror.objects import Ties, write_objects
+from backend.services.clerk.payloads import MAX_AHEAD, to_instant
 from backend.services.plans.catalogue import CLERK_SLUGS
 from backend.services.plans.subscriptions import change_plan
+
+# Times that lie ahead are not believed, so that the next event counts: an older release took whatever Clerk sent.
+_AT = """
+CASE WHEN updated_at > now() + :max_ahead THEN 0 ELSE round(extract(epoch FROM updated_at) * 1000)::bigint END AS at
+"""
+SELECT_NEWEST_LIST = Statement(f"""
+SELECT id, status, jsonb_path_query_array(data, '$.items[*].id') AS items, {_AT} FROM clerk.subscriptions
+WHERE (user_id = :payer OR organization_id = :payer) AND deleted_at IS NULL ORDER BY at DESC, id DESC LIMIT 1
+""")  # noqa: S608 - all of it is ours
+SELECT_ITEMS = Statement(f"""
+SELECT id, subscription_id, coalesce(plan, '') AS plan, status,
+       (data ->> 'period_start')::bigint AS period_start, (data ->> 'period_end')::bigint AS period_end, {_AT}
+FROM clerk.subscription_items WHERE (user_id = :payer OR organization_id = :payer) AND deleted_at IS NULL
+""")  # noqa: S608 - all of it is ours
 
 # A paid plan without the mark of Clerk was given by an admin, an operator or the older system. `now`: the database's,
 # as HAS_LAPSED has it, or the two could disagree on whether a plan has ended.
@@ -46,50 +61,38 @@ class Term(NamedTuple):
 def apply(mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: int, *, is_list: bool) -> Outcome:
     """Add what an event says of a subscription with the list of its items, or of one item.
 
-    Stale when it was known or is out of date, or the user was deleted.
+    Stale when it was known or is out of date, or the user was deleted. What an organization pays for is kept.
     """
     report = read_report(data, as_of, is_list=is_list)
-    if report is None:
-        return Outcome.IGNORED
-    clerk_user_id, said = report
-    lock_user(connection, clerk_user_id)
-    mirror.ensure_user(connection, clerk_user_id)
+    lock_user(connection, report.payer)
+    if not report.is_of_user:
+        return Outcome.of(_write(connection, report))
+    mirror.ensure_user(connection, report.payer)
     # As changes of admins do: the user's row first, then its subscription.
-    live = select(User.user_id).where(User.clerk_user_id == clerk_user_id, User.deleted_at.is_(None))
+    live = select(User.user_id).where(User.clerk_user_id == report.payer, User.deleted_at.is_(None))
     user_id = connection.execute(live.with_for_update(key_share=True)).scalar()
-    if user_id is None:
+    if user_id is None or not _write(connection, report):
         return Outcome.STALE
-    known = read_state(connection, user_id)
-    state = merge(known, said)
-    if state == known:
-        return Outcome.STALE
-    values = state._asdict() | {"items": {item_id: item._asdict() for item_id, item in state.items.items()}}
-    statement = insert(ClerkBilling).values(values | {"clerk_user_id": clerk_user_id})
-    newest = {name: statement.excluded[name] for name in values} | {"updated_at": func.now()}
-    connection.execute(statement.on_conflict_do_update(index_elements=["clerk_user_id"], set_=newest))
-    follow(connection, user_id, state)
+    follow(connection, user_id)
     return Outcome.APPLIED
 
 
-def merge(one: State | None, other: State) -> State:
-    """What both say together. In any order and grouping the same."""
-    if one is None:
-        return other
-    listed_at = max(one.listed_at, other.listed_at)
-    items: dict[str, Item] = {}
-    for item_id, item in [*one.items.items(), *other.items.items()]:
-        known = items.get(item_id, item)
-        newest = max(known, item, key=lambda version: version.rank)
-        items[item_id] = newest._replace(seen_at=max(known.seen_at, item.seen_at))
-    newer = max(one, other, key=lambda state: (_newest(state), state.subscription_id))
-    # One that is gone cannot come back by an old event: that would be as old.
-    present = {item_id: item for item_id, item in items.items() if item.seen_at >= listed_at}
-    return State(newer.subscription_id, listed_at, present)
+def _write(connection: Connection, report: Report) -> bool:
+    """Bring the copy up to the report. False when nothing of it was newer."""
+    kind, items = KINDS["subscription_items"], report.items
+    if report.subscription is not None:
+        if not write_objects(connection, KINDS["subscriptions"], [report.subscription], WEBHOOK, Ties.WIN):
+            return False
+        write_objects(connection, kind, items, WEBHOOK, Ties.WIN)
+        return True
+    newest = SELECT_NEWEST_LIST.run(connection, payer=report.payer, max_ahead=MAX_AHEAD).first()
+    current = [item for item in items if newest is None or item.updated_at >= newest.at or item.id in newest.items]
+    return bool(write_objects(connection, kind, current, WEBHOOK, Ties.WIN))
 
 
 def derive_term(state: State, now: int) -> Term:
     """The plan that the items give at `now`: the highest of those in force, else the free one."""
-    granting = (item for item in state.items.values() if item.status in GRANTING)
+    granting = (item for item in state.items.values() if item.status in GRANTING and item.plan in CLERK_SLUGS)
     chosen = max(granting, key=lambda item: _precedence(item, now), default=None)
     if chosen is None:
         return Term(Plan.FREE, "active", _newest(state), None)
@@ -107,18 +110,23 @@ def _newest(state: State) -> int:
     return max([state.listed_at, *(item.updated_at for item in state.items.values())])
 
 
-def follow(connection: Connection, user_id: int, state: State) -> None:
-    """Let a complete user's plan be what Clerk grants now. Where it grants none, a plan that was given here stays.
+def follow(connection: Connection, user_id: int) -> bool:
+    """Let a complete user's plan be what Clerk grants now. False where Clerk Billing never said anything of the user.
+
+    Where it grants none, a plan that was given here stays.
 
     The row is marked as Clerk's with a paid plan only. Clerk begins a free subscription with each new user, often
     before the profile is here, and a marked row would not make room for the legacy row that the profile may lead to
     (linking).
     """
+    state = read_state(connection, _payer(connection, user_id))
+    if state is None:
+        return False
     row = connection.execute(LOCK_SUBSCRIPTION, {"user_id": user_id}).one()
     term = derive_term(state, row.now)
     is_free = term.plan is Plan.FREE
     if is_free and row.is_given_here:
-        return
+        return True
     change_plan(connection, SYNC, user_id, term.plan)
     # stripe_customer_id is of the time before Clerk Billing: it is kept whatever happens here.
     values = {
@@ -129,26 +137,25 @@ def follow(connection: Connection, user_id: int, state: State) -> None:
         "updated_at": func.now(),
     }
     connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(values))
+    return True
 
 
-def read_state(connection: Connection, user_id: int) -> State | None:
-    """All that Clerk Billing said of a user.
+def _payer(connection: Connection, user_id: int) -> str | None:
+    return connection.execute(select(User.clerk_user_id).where(User.user_id == user_id)).scalar()
 
-    Times that lie ahead are not believed, so that the next event counts: an older release took whatever Clerk sent.
-    """
-    said = select(ClerkBilling.subscription_id, ClerkBilling.listed_at, ClerkBilling.items)
-    joined = said.join(User, User.clerk_user_id == ClerkBilling.clerk_user_id)
-    row = connection.execute(joined.where(User.user_id == user_id)).first()
-    if row is None:
+
+def read_state(connection: Connection, payer: str | None) -> State | None:
+    """All that Clerk Billing said that still counts of what a user or an organization pays for. `payer`: Clerk id."""
+    newest = SELECT_NEWEST_LIST.run(connection, payer=payer, max_ahead=MAX_AHEAD).first()
+    rows = SELECT_ITEMS.run(connection, payer=payer, max_ahead=MAX_AHEAD).all()
+    if newest is None and not rows:
         return None
-    latest = now_ms() + MAX_AHEAD // timedelta(milliseconds=1)
-    listed_at = row.listed_at if row.listed_at <= latest else 0
-    items = {}
-    # `_mapping`: a row has a method of the name `items`.
-    for item_id, values in row._mapping["items"].items():  # noqa: SLF001
-        item = Item(**values)
-        updated_at = item.updated_at if item.updated_at <= latest else 0
-        # Seen with the list at the earliest, or the item would count as gone.
-        seen_at = item.seen_at if item.seen_at <= latest else max(updated_at, listed_at)
-        items[item_id] = item._replace(updated_at=updated_at, seen_at=seen_at)
-    return State(row.subscription_id, listed_at, items)
+    listed_at = 0 if newest is None else newest.at
+    listed = set() if newest is None or newest.status in OVER else set(newest.items)
+    said = max([(row.at, row.subscription_id) for row in rows] + ([(newest.at, newest.id)] if newest else []))
+    items = {
+        row.id: Item(row.plan, row.status, row.at, row.period_start, row.period_end)
+        for row in rows
+        if row.id in listed or row.at >= listed_at
+    }
+    return State(said[1], listed_at, items)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 from backend.services.clerk.payloads import (
+    ClerkObject,
     Identifier,
     Milliseconds,
     Past,
@@ -33,7 +34,6 @@ class Item(NamedTuple):
     plan: str
     status: str
     updated_at: int
-    seen_at: int
     period_start: int | None
     period_end: int | None
 
@@ -51,7 +51,7 @@ class Item(NamedTuple):
 
 
 class State(NamedTuple):
-    """All that is known of a user's subscription at Clerk. `listed_at`: the newest `subscription.*`; 0 without one."""
+    """All that is known of a subscription at Clerk. `listed_at`: the newest `subscription.*`; 0 without one."""
 
     subscription_id: str
     listed_at: int
@@ -59,6 +59,15 @@ class State(NamedTuple):
 
 
 Status = Annotated[str, refusing(lambda value: value not in STAGES, "is not a status of Clerk Billing")]
+
+
+class Report(NamedTuple):
+    """What an event says: of a subscription with its items, or of one item. `payer`: Clerk id."""
+
+    payer: str
+    is_of_user: bool
+    subscription: ClerkObject | None
+    items: list[ClerkObject]
 
 
 class _Payer(Payload):
@@ -70,12 +79,20 @@ class _User(Payload):
     user_id: Identifier
 
 
+class _Organization(Payload):
+    organization_id: Identifier
+
+
 class _Paid(Payload):
     payer: _Payer
 
 
 class _PaidByUser(Payload):
     payer: _User
+
+
+class _PaidByOrganization(Payload):
+    payer: _Organization
 
 
 class _Plan(Payload):
@@ -87,9 +104,11 @@ class _Granted(Payload):
 
 
 class _Item(Payload):
+    """Clerk's types and its specification disagree on whether an item in a list has an `updated_at`."""
+
     id: Identifier
     status: Status
-    updated_at: Past
+    updated_at: Past | None = None
     period_start: Milliseconds | None = None
     period_end: Milliseconds | None = None
 
@@ -105,36 +124,40 @@ class _Subscription(Payload):
     items: list[dict[str, Any]]
 
 
-def read_report(data: dict[str, Any], as_of: int, *, is_list: bool) -> tuple[str, State] | None:
-    """Read the `data` of an event: the Clerk id of the user, and what it says of the user's subscription.
+def read_report(data: dict[str, Any], as_of: int, *, is_list: bool) -> Report:
+    """Read the `data` of an event. Raises Unprocessable.
 
-    None: not for us, an organization pays. Raises Unprocessable.
+    The plans of organizations are the application's to understand: their slugs may be any.
     """
-    if read_payload(_Paid, data).payer.organization_id:
-        return None
-    clerk_user_id = read_payload(_PaidByUser, data).payer.user_id
+    payer: str
+    is_of_user = not read_payload(_Paid, data).payer.organization_id
+    if is_of_user:
+        payer = read_payload(_PaidByUser, data).payer.user_id
+    else:
+        payer = read_payload(_PaidByOrganization, data).payer.organization_id
     if not is_list:
-        item = read_payload(_SingleItem, data, as_of)
-        only = {item.id: _to_item(item, data, listed_at=0)}
-        return clerk_user_id, State(item.subscription_id, 0, only)
+        item = _read_item(_SingleItem, data, as_of, is_of_user=is_of_user)
+        return Report(payer, is_of_user, None, [item])
     subscription = read_payload(_Subscription, data, as_of)
-    listed_at = subscription.updated_at
-    items = {}
-    for entry in subscription.items if subscription.status not in OVER else ():
-        listed = read_payload(_Item, entry, as_of)
-        items[listed.id] = _to_item(listed, entry, listed_at=listed_at)
-    return clerk_user_id, State(subscription.id, listed_at, items)
+    # An item in a list names neither its subscription nor who pays.
+    whole = {"subscription_id": subscription.id, "payer": data["payer"]}
+    entries = subscription.items if subscription.status not in OVER else ()
+    items = [_read_item(_Item, entry | whole, subscription.updated_at, is_of_user=is_of_user) for entry in entries]
+    listed = ClerkObject.of(subscription.id, subscription.updated_at, data)
+    return Report(payer, is_of_user, listed, list({item.id: item for item in items}.values()))
 
 
-def _to_item(item: _Item, data: dict[str, Any], *, listed_at: int) -> Item:
-    # Clerk may name no plan, or one of long ago: what grants nothing needs none.
-    slug = _read_slug(data) if item.status in GRANTING else ""
-    seen_at = max(item.updated_at, listed_at)
-    return Item(slug, item.status, item.updated_at, seen_at, item.period_start, item.period_end)
+def _read_item(form: type[_Item], data: dict[str, Any], as_of: int, *, is_of_user: bool) -> ClerkObject:
+    item = read_payload(form, data, as_of)
+    if (
+        is_of_user and item.status in GRANTING
+    ):  # Clerk may name no plan, or one of long ago: what grants nothing needs none
+        _check_slug(data)
+    return ClerkObject.of(item.id, as_of if item.updated_at is None else item.updated_at, data)
 
 
-def _read_slug(data: dict[str, Any]) -> str:
-    """The slug of one of our plans. What another one allows we cannot say: the event is kept, the user's plan stays."""
+def _check_slug(data: dict[str, Any]) -> None:
+    """What a plan that is none of ours allows we cannot say: the event is kept, the user's plan stays."""
     slug = read_payload(_Granted, data).plan.slug
     if slug not in CLERK_SLUGS:
         log.warning(
@@ -143,4 +166,3 @@ def _read_slug(data: dict[str, Any]) -> str:
             slug,
         )
         raise Unprocessable("data.plan.slug is none of our plans: add it to CLERK_SLUGS, then send the event again")
-    return slug

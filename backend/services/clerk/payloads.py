@@ -4,6 +4,7 @@ database.
 Unknown members pass: Clerk adds some. A member of a wrong type makes the whole unusable, and the reason names its path.
 """
 
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -68,7 +70,7 @@ def refusing(is_wrong: Callable[[Any], object], message: str) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def _to_milliseconds(value: object) -> int:
+def _read_milliseconds(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LAST_MILLISECOND:
         raise ValueError("is not a time in milliseconds")
     return value
@@ -76,12 +78,12 @@ def _to_milliseconds(value: object) -> int:
 
 def to_instant(value: object) -> datetime:
     """A time in Unix milliseconds, exact to the millisecond. Raises ValueError."""
-    value = _to_milliseconds(value)
+    value = _read_milliseconds(value)
     return datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000)
 
 
 def _to_past(value: object, info: ValidationInfo) -> int:
-    at = _to_milliseconds(value)
+    at = _read_milliseconds(value)
     as_of: int = now_ms() if info.context is None else info.context
     return at if at <= as_of + SKEW else as_of
 
@@ -105,6 +107,41 @@ PastInstant = Annotated[datetime, BeforeValidator(lambda value, info: to_instant
 Flag = Annotated[bool | None, AfterValidator(bool)]
 
 
+def _to_json(data: dict[str, Any]) -> str:
+    """What PostgreSQL cannot store in a text is replaced: it must not keep the rest of the object from us."""
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+        if "\\u0000" in text or UNSTORABLE.search(text):
+            text = json.dumps(_storable(data), ensure_ascii=False)
+    except ValueError:
+        raise Unprocessable("data holds a number that JSON does not have") from None
+    return text
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, dict):
+        return {_storable(name): _storable(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_storable(member) for member in value]
+    return value
+
+
+class ClerkObject(NamedTuple):
+    """An object at Clerk as of a time. `updated_at`: Unix milliseconds, never ahead of Clerk's saying so."""
+
+    id: str
+    updated_at: int
+    data: dict[str, Any]
+    json: str
+
+    @classmethod
+    def of(cls, identifier: str, updated_at: int, data: dict[str, Any]) -> Self:
+        """Raises Unprocessable for a number that JSON does not have."""
+        return cls(identifier, updated_at, data, _to_json(data))
+
+
 class Profile(NamedTuple):
     """What Clerk tells people of a user. The fields are columns of `users`."""
 
@@ -126,13 +163,22 @@ class _EmailAddress(Payload):
     verification: _Verification | None = None
 
 
-class ClerkUser(Payload):
-    """A Clerk User object: the part that Clerk owns and we copy."""
+class _PhoneNumber(Payload):
+    id: str | None = None
+    phone_number: Text = None
+    verification: _Verification | None = None
 
+
+class ClerkUser(Payload):
+    """A Clerk User object: the part that Clerk owns and `users` has. `object`: the whole, as it came."""
+
+    _object: ClerkObject = PrivateAttr()
     clerk_user_id: Identifier = Field(alias="id")
     clerk_updated_at: PastInstant = Field(alias="updated_at")
     primary_email_address_id: str | None = None
     email_addresses: list[_EmailAddress] | None = None
+    primary_phone_number_id: str | None = None
+    phone_numbers: list[_PhoneNumber] | None = None
     username: Text = None
     first_name: Text = None
     last_name: Text = None
@@ -140,6 +186,7 @@ class ClerkUser(Payload):
     external_id: Text = None
     banned: Flag = False
     locked: Flag = False
+    deprovisioned: Flag = False
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:
@@ -152,8 +199,29 @@ class ClerkUser(Payload):
     @property
     def columns(self) -> dict[str, Any]:
         """What Clerk owns of a row in `users`."""
-        own = {"clerk_user_id", "clerk_updated_at", "external_id", "banned", "locked"}
-        return self.model_dump(include=own) | self.profile._asdict()
+        return {
+            "clerk_user_id": self.clerk_user_id,
+            "clerk_updated_at": self.clerk_updated_at,
+            "external_id": self.external_id,
+            "banned": self.banned,
+            "locked": self.locked,
+            "deprovisioned": self.deprovisioned,
+            **self.profile._asdict(),
+            **self._phone,
+        }
+
+    @property
+    def object(self) -> ClerkObject:
+        return self._object
+
+    @property
+    def _phone(self) -> dict[str, Any]:
+        """As `profile` has the address."""
+        for phone in self.phone_numbers or ():
+            if phone.id is not None and phone.id == self.primary_phone_number_id:
+                is_verified = phone.verification is not None and phone.verification.status == "verified"
+                return {"phone": phone.phone_number, "phone_verified": is_verified and phone.phone_number is not None}
+        return {"phone": None, "phone_verified": False}
 
     @property
     def profile(self) -> Profile:
@@ -196,4 +264,7 @@ class Subject(Payload):
 
 def read_user(data: object, as_of: int | None = None) -> ClerkUser:
     """Read a Clerk User object (webhook `data` or a response of the Backend API). Raises Unprocessable."""
-    return read_payload(ClerkUser, data, as_of)
+    user = read_payload(ClerkUser, data, as_of)
+    updated_at = round(user.clerk_updated_at.timestamp() * 1000)
+    user._object = ClerkObject.of(user.clerk_user_id, updated_at, data)  # type: ignore[arg-type]  # noqa: SLF001
+    return user

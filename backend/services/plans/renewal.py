@@ -53,11 +53,8 @@ def end_lapsed(connection: Connection, user_id: int) -> None:
     if connection.execute(LOCK_LAPSED, {"user_id": user_id}).first() is None:
         return
     complete_user(connection, user_id=user_id)
-    state = billing.read_state(connection, user_id)
-    if state is None:
+    if not billing.follow(connection, user_id):
         change_plan(connection, audit.SYNC, user_id, Plan.FREE)
-    else:
-        billing.follow(connection, user_id, state)
 
 
 def read_plan(connection: Connection, user_id: int) -> Plan:

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.dialects.postgresql import insert
 
 from backend.database.locks import lock_user
 from backend.database.prepared_reads import PreparedRead
+from backend.database.statements import Statement
 from backend.errors import AppError, ErrorCode
 from backend.models import RevokedSession, User
 from backend.models.roles_plans_scopes import Plan
@@ -161,22 +162,36 @@ def lock_owner(connection: Connection, user_id: int) -> None:
         raise AppError(ErrorCode.USER_DELETED, "This user was deleted.")
 
 
-# The limit of the last month goes on into a new one: it may be the user's own. A tombstone gets nothing.
-COMPLETE_USER = text(f"""
+def completing(live: str) -> str:
+    """Common table expressions, as SQL, that give the users (user_id) of `live`, another one, the subscription and the
+    usage of this month where they are missing. The limit of the last month goes on into a new one: it may be the user's
+    own.
+    """
+    return f"""
+    subscribed AS (
+        INSERT INTO subscriptions (user_id) SELECT user_id FROM {live} ON CONFLICT (user_id) DO NOTHING
+    ), counted AS (
+        INSERT INTO usage_metrics (user_id, tokens_limit)
+        SELECT live.user_id,
+               coalesce((
+                   SELECT tokens_limit FROM usage_metrics WHERE user_id = live.user_id
+                   ORDER BY period_start DESC LIMIT 1
+               ), CASE coalesce((SELECT plan FROM subscriptions WHERE user_id = live.user_id), '{Plan.FREE}')
+                  {TOKENS_BY_PLAN} END)
+        FROM {live} AS live
+        ON CONFLICT (user_id, period_start) DO NOTHING
+    )
+    """  # noqa: S608 - the numbers are our constants
+
+
+# A tombstone gets nothing.
+COMPLETE_USER = Statement(f"""
 WITH live AS (
     SELECT user_id FROM users
     WHERE (clerk_user_id = :clerk_user_id OR user_id = :user_id) AND deleted_at IS NULL
-), subscribed AS (
-    INSERT INTO subscriptions (user_id) SELECT user_id FROM live ON CONFLICT (user_id) DO NOTHING
-)
-INSERT INTO usage_metrics (user_id, tokens_limit)
-SELECT live.user_id,
-       coalesce(last_month.tokens_limit, CASE coalesce(s.plan, '{Plan.FREE}') {TOKENS_BY_PLAN} END)
-FROM live LEFT JOIN subscriptions s ON s.user_id = live.user_id LEFT JOIN LATERAL (
-    SELECT tokens_limit FROM usage_metrics WHERE user_id = live.user_id ORDER BY period_start DESC LIMIT 1
-) AS last_month ON true
-ON CONFLICT (user_id, period_start) DO NOTHING
-""")  # noqa: S608 - the numbers are our constants
+), {completing("live")}
+SELECT user_id FROM live
+""")  # noqa: S608 - all of it is ours
 
 
 def insert_user(connection: Connection, clerk_user_id: str, provisioned_by: str) -> bool:
@@ -188,7 +203,7 @@ def insert_user(connection: Connection, clerk_user_id: str, provisioned_by: str)
 
 def complete_user(connection: Connection, clerk_user_id: str | None = None, *, user_id: int | None = None) -> None:
     """Give a live user, named by either id, the subscription and the usage of this month where they are missing."""
-    connection.execute(COMPLETE_USER, {"clerk_user_id": clerk_user_id, "user_id": user_id})
+    COMPLETE_USER.run(connection, clerk_user_id=clerk_user_id, user_id=user_id)
 
 
 def provision_for_request(connection: Connection, clerk_user_id: str, session_id: str | None) -> bool:

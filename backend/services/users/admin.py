@@ -18,6 +18,7 @@ from backend.services.audit import Action, Actor
 from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import FetchError
 from backend.services.clerk.mirror.apply import Mirror, lock_profile
+from backend.services.clerk.mirror.objects import Ties
 from backend.services.clerk.payloads import ClerkUser, Unprocessable, read_user
 from backend.services.plans.renewal import set_plan
 from backend.services.plans.subscriptions import PLAN_NOW, TOKENS_LIMIT_NOW
@@ -142,7 +143,7 @@ def set_banned(
     def follow(connection: Connection) -> UserRecord:
         lock_profile(connection, changed)
         _lock_user(connection, actor, User.clerk_user_id == user.clerk_user_id)
-        mirror.apply_user(connection, changed, wins_ties=True)
+        mirror.apply_user(connection, changed, ties=Ties.WIN, source="request")
         own = select(User.user_id).where(User.clerk_user_id == user.clerk_user_id)
         found = connection.execute(own).scalar_one()
         # Compared with what was here before Clerk was asked: its webhook may have been faster than its response.

@@ -18,6 +18,7 @@ from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import FetchError
 from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.mirror.erase import erase_user
+from backend.services.clerk.mirror.objects import Ties
 from backend.services.clerk.payloads import ClerkUser, Unprocessable, read_user
 from backend.services.core.clerk_service import ClerkService
 
@@ -95,7 +96,8 @@ class Completion:
             return
         if user is not None and user.clerk_user_id == clerk_user_id:
             self._transact(
-                lambda connection: self._mirror.apply_user(connection, user, wins_ties=True), user=clerk_user_id
+                lambda connection: self._mirror.apply_user(connection, user, ties=Ties.WIN, source="request"),
+                user=clerk_user_id,
             )
         elif is_unknown and self._transact(
             lambda connection: _erase_unknown(connection, clerk_user_id), user=clerk_user_id

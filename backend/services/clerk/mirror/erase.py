@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Table, TextClause, delete, func, null, text, update
+from sqlalchemy import Connection, Table, TextClause, func, null, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from backend.database.locks import delete_unlocked, lock_user
-from backend.models import Base, ClerkBilling, Subscription, User, WebhookEvent
+from backend.models import Base, Subscription, User, WebhookEvent
 from backend.resources import OWNED, AtErasure, Owned
-from backend.services.clerk.mirror.apply import Mirror, Outcome
+from backend.services.clerk.mirror.apply import WEBHOOK, Mirror, Outcome
+from backend.services.clerk.mirror.kinds import KINDS
+from backend.services.clerk.mirror.objects import delete_objects
 from backend.services.clerk.payloads import Subject, read_payload
 
 # All that users write is their personal data. A stored response shows it, too. Of each table so
@@ -22,9 +24,10 @@ def delete_user(_mirror: Mirror, connection: Connection, data: dict[str, Any], _
     return Outcome.of(erase_user(connection, read_payload(Subject, data).id))
 
 
-def erase_user(connection: Connection, clerk_user_id: str) -> bool:
+def erase_user(connection: Connection, clerk_user_id: str, source: str = WEBHOOK) -> bool:
     """Make a tombstone of the user, also of one that was never seen. False when there was one already."""
     lock_user(connection, clerk_user_id)
+    delete_objects(connection, KINDS["users"], [clerk_user_id], source)
     deleted = {"deleted_at": func.now(), "is_active": False}
     made = insert(User).values(deleted | {"clerk_user_id": clerk_user_id, "provisioned_by": "webhook"})
     erased = made.on_conflict_do_update(
@@ -39,7 +42,6 @@ def erase_user(connection: Connection, clerk_user_id: str) -> bool:
     connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(canceled))
     for owned in OWNED:
         _erase_rows(connection, owned, user_id)
-    connection.execute(delete(ClerkBilling).where(ClerkBilling.clerk_user_id == clerk_user_id))
     connection.execute(
         update(WebhookEvent)
         .where(WebhookEvent.subject_id == clerk_user_id, WebhookEvent.payload.is_not(None))

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,54 +10,63 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from backend.services.clerk import billing, sessions
-from backend.services.clerk.mirror.apply import Mirror, Outcome, apply_profile
+from backend.services.clerk.mirror.apply import Mirror, Outcome, apply_object, apply_profile, delete_object
 from backend.services.clerk.mirror.erase import delete_user
+from backend.services.clerk.mirror.kinds import KINDS, Kind, follow
+from backend.services.clerk.mirror.objects import Ties
 from backend.services.clerk.payloads import LAST_MILLISECOND, SKEW, Unprocessable, to_instant
 from backend.services.core.claims import IDENTIFIER
 
 # Clerk documents milliseconds; its own examples hold seconds. No date before 1973 is meant in milliseconds.
 FIRST_MILLISECONDS = 100_000_000_000
+# Messages to people: codes, links and addresses, which are nobody's business but theirs. They leave only a line.
+SECRET_TYPES = frozenset({"email.created", "sms.created"})
 EVENT_TYPE = re.compile(r"[\x20-\x7e]{1,100}")
 
 
-class EventType(NamedTuple):
-    """`subject`: the members that lead to the Clerk id of its user. `apply`: brings our copy up to its `data`, as of
-    a time.
-    """
-
-    subject: tuple[str, ...]
-    apply: Callable[[Mirror, Connection, dict[str, Any], int], Outcome]
+Apply = Callable[[Mirror, Connection, dict[str, Any], int], Outcome]
 
 
-_LIST = EventType(("payer", "user_id"), partial(billing.apply, is_list=True))
-_ITEM = EventType(("payer", "user_id"), partial(billing.apply, is_list=False))
-_END = EventType(("user_id",), sessions.end_session)
+def _objects(kind: Kind, verbs: Iterable[str] = ("created", "updated")) -> dict[str, Apply]:
+    """The events of objects from which nothing follows but the copy."""
+    ties = {"created": Ties.LOSE}
+    told: dict[str, Apply] = {
+        f"{kind.event}.{verb}": partial(apply_object, kind=kind, ties=ties.get(verb, Ties.WIN)) for verb in verbs
+    }
+    return told | {f"{kind.event}.deleted": partial(delete_object, kind=kind)}
 
-# Every other type is stored as ignored.
-EVENT_TYPES: Mapping[str, EventType] = {
-    "user.created": EventType(("id",), partial(apply_profile, wins_ties=False)),
-    "user.updated": EventType(("id",), partial(apply_profile, wins_ties=True)),
-    "user.deleted": EventType(("id",), delete_user),
-    "session.created": EventType(("user_id",), sessions.start_session),
-    "session.ended": _END,
-    "session.removed": _END,
-    "session.revoked": _END,
-    "subscription.created": _LIST,
-    "subscription.updated": _LIST,
-    "subscription.active": _LIST,
-    "subscription.pastDue": _LIST,
+
+_LIST = partial(billing.apply, is_list=True)
+_ITEM = partial(billing.apply, is_list=False)
+
+# What each type does: brings our copy up to its `data`, as of a time. Every other type is stored as ignored.
+EVENT_TYPES: Mapping[str, Apply] = {
+    "user.created": partial(apply_profile, ties=Ties.LOSE),
+    "user.updated": partial(apply_profile, ties=Ties.WIN),
+    "user.deleted": delete_user,
+    "session.created": sessions.start_session,
+    **dict.fromkeys(("session.ended", "session.removed", "session.revoked"), sessions.end_session),
+    **dict.fromkeys((f"subscription.{verb}" for verb in ("created", "updated", "active", "pastDue")), _LIST),
     # `created` is in Clerk's announcement and types, not in its specification.
-    "subscriptionItem.created": _ITEM,
-    "subscriptionItem.updated": _ITEM,
-    "subscriptionItem.upcoming": _ITEM,
-    "subscriptionItem.incomplete": _ITEM,
-    "subscriptionItem.active": _ITEM,
-    "subscriptionItem.freeTrialEnding": _ITEM,
-    "subscriptionItem.pastDue": _ITEM,
-    "subscriptionItem.canceled": _ITEM,
-    "subscriptionItem.abandoned": _ITEM,
-    "subscriptionItem.ended": _ITEM,
+    **dict.fromkeys(
+        (
+            f"subscriptionItem.{verb}"
+            for verb in (
+                *("created", "updated", "upcoming", "incomplete", "active", "freeTrialEnding", "pastDue"),
+                *("canceled", "abandoned", "ended"),
+            )
+        ),
+        _ITEM,
+    ),
+    **_objects(KINDS["organizations"]),
+    **_objects(KINDS["organization_memberships"]),
+    **_objects(KINDS["organization_invitations"], ("created", "accepted", "revoked")),
+    **_objects(KINDS["organization_domains"]),
+    **_objects(KINDS["roles"]),
+    **_objects(KINDS["permissions"]),
+    **_objects(KINDS["waitlist_entries"]),
 }
+_KINDS = {kind.event: kind for kind in KINDS.values()}
 
 
 class ClerkEvent(NamedTuple):
@@ -78,7 +87,7 @@ def apply_event(mirror: Mirror, connection: Connection, event: ClerkEvent) -> Ou
     """Bring our copy up to what the event says, whichever way it came. Raises Unprocessable for what stays wrong."""
     if event.type not in EVENT_TYPES:
         return Outcome.IGNORED
-    return EVENT_TYPES[event.type].apply(mirror, connection, event.data, event.as_of)
+    return EVENT_TYPES[event.type](mirror, connection, event.data, event.as_of)
 
 
 def read_event(body: bytes, signed_at: int) -> ClerkEvent:
@@ -117,12 +126,16 @@ def check_instance(event: ClerkEvent, instance_ids: tuple[str, ...]) -> None:
 
 
 def _subject_id(kind: str, data: dict[str, Any]) -> str | None:
-    """The user's id, as far as it can be read: an event without one is refused when it is applied."""
-    known = EVENT_TYPES.get(kind)
-    value: Any = data
-    for name in known.subject if known else ():
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, str) and IDENTIFIER.fullmatch(value) else None
+    """The id of the user that the event is about, else of the object, as far as it can be read: an event without one is
+    refused when it is applied. Of a type that we do not know, too: what it says of a user goes with the user.
+    """
+    told = _KINDS.get(kind.partition(".")[0])
+    found = (
+        told and told.owner_of(data),
+        *(follow(data, members) for members in (("user_id",), ("payer", "user_id"), ("public_user_data", "user_id"))),
+        data.get("id"),
+    )
+    return next((value for value in found if isinstance(value, str) and IDENTIFIER.fullmatch(value)), None)
 
 
 def _occurred_at(timestamp: object) -> int | None:

@@ -4,18 +4,19 @@ import logging
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, case, func, null, select, update
+from sqlalchemy import Connection, Select, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.database.locks import lock_user
 from backend.database.rows import columns_of, read_row
+from backend.database.statements import PreparedStatement
 from backend.database.transactions import Transact, UnknownOutcomeError, describe_fault
 from backend.models import User, WebhookEvent
-from backend.services.clerk.mirror.apply import Mirror
+from backend.services.clerk.mirror.apply import Mirror, Outcome
 from backend.services.clerk.payloads import Unprocessable
-from backend.services.clerk.webhooks.events import ClerkEvent, apply_event, check_instance, read_event
+from backend.services.clerk.webhooks.events import SECRET_TYPES, ClerkEvent, apply_event, check_instance, read_event
 
 DUPLICATE = "duplicate"
 DEAD = "dead"
@@ -24,6 +25,17 @@ UNRESOLVED = (FAILED, DEAD)
 # Svix tries 8 times in 28 hours. The last of them is told 200: the event waits in the ledger for a fix and a resend.
 MAX_ATTEMPTS = 8
 NEWEST_SHOWN = 20
+
+# What is claimed is applied, unless something else comes of it, which is rare: one row is written once.
+# now() is the time at which the transaction began, which is that of received_at.
+CLAIM = PreparedStatement("""
+INSERT INTO webhook_events AS known (event_id, source, type, subject_id, occurred_at, status, processed_at)
+VALUES (:event_id, :source, :type, :subject_id, :occurred_at, 'applied', clock_timestamp())
+ON CONFLICT (event_id) DO UPDATE
+SET status = 'applied', processed_at = clock_timestamp(), attempts = known.attempts + 1, error = NULL, payload = NULL
+WHERE known.status IN ('failed', 'dead')
+RETURNING event_id
+""")
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +88,7 @@ def receive_event(
         event = read_event(body, signed_at)
         row |= {"type": event.type, "subject_id": event.subject_id, "occurred_at": event.occurred_at}
         check_instance(event, instance_ids)
-        status = transact(lambda connection: _apply_once(connection, mirror, row, event), user=event.subject_id)
+        status = transact(lambda connection: _apply_once(connection, mirror, row, event, body), user=event.subject_id)
     except (OperationalError, InterfaceError, InternalError, PoolTimeout, UnknownOutcomeError):
         raise
     except (Unprocessable, DataError) as error:
@@ -98,15 +110,15 @@ def _log_fault(event_id: str, error: Exception) -> None:
         log.error("Event %s could not be applied.", event_id, exc_info=error)
 
 
-def _apply_once(connection: Connection, mirror: Mirror, row: dict[str, Any], event: ClerkEvent) -> str:
+def _apply_once(connection: Connection, mirror: Mirror, row: dict[str, Any], event: ClerkEvent, body: bytes) -> str:
     """Claim and apply in one transaction: a crash leaves neither, and of parallel deliveries one waits."""
-    claimed = {"status": "applied", "attempts": WebhookEvent.attempts + 1, "error": null(), "payload": null()}
-    if _write_unresolved(connection, row | {"status": "applied"}, claimed) is None:
+    if CLAIM.run(connection, **row).first() is None:
         return DUPLICATE
     outcome = apply_event(mirror, connection, event)
-    # now() is the time at which the transaction began, which is that of received_at.
-    result = {"status": outcome.value, "processed_at": func.clock_timestamp()}
-    connection.execute(update(WebhookEvent).where(WebhookEvent.event_id == row["event_id"]).values(result))
+    if outcome is not Outcome.APPLIED:
+        kept = body.decode() if outcome is Outcome.IGNORED and event.type not in SECRET_TYPES else None
+        values = {"status": outcome.value, "payload": kept}
+        connection.execute(update(WebhookEvent).where(WebhookEvent.event_id == row["event_id"]).values(values))
     return outcome.value
 
 
