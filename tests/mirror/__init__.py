@@ -1,0 +1,1 @@
+"""The copy of what Clerk holds: schema `clerk`."""
