@@ -9,6 +9,7 @@ from typing import cast
 
 from flask import Flask, current_app, request
 
+from clerk_emulator.faults import Faults
 from clerk_emulator.instance import Instance
 from clerk_emulator.store import Store
 
@@ -21,6 +22,7 @@ class Emulator:
     store: Store
     url: str
     bundles: Path
+    faults: Faults
     multi_session: bool = False
     allowed_origins: tuple[str, ...] = ()  # besides those of this machine
     application_name: str = "My Application"

@@ -3,12 +3,13 @@
 import logging
 import threading
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 import requests
 from svix.webhooks import Webhook
 
 from clerk_emulator import outbox
-from clerk_emulator.clock import now_ms
+from clerk_emulator.clock import now_ms, real_ms
 from clerk_emulator.instance import Instance
 from clerk_emulator.outbox import Message
 from clerk_emulator.store import Store
@@ -17,7 +18,6 @@ logger = logging.getLogger(__name__)
 
 _ANSWER_TIMEOUT = 15
 _MAX_IN_FLIGHT = 16
-_LOOK_AHEAD = 200
 
 
 class Dispatcher:
@@ -32,6 +32,7 @@ class Dispatcher:
         self._webhook = Webhook(instance.webhook_secret)
         self._endpoint = endpoint
         self._users_in_flight: set[str] = set()
+        self._last_answer: int | None = HTTPStatus.OK
 
     def start(self) -> None:
         # Daemon threads: an attempt that a shutdown cuts off is still in the outbox at the next start.
@@ -45,36 +46,33 @@ class Dispatcher:
 
     def _start_due_attempts(self) -> float | None:
         """Start what can be started now; return the seconds until something more is due, None if nothing is."""
-        now = now_ms()
+        now = real_ms()
         # Taken before the outbox is read: whoever lands in between would be sent the same message again.
         busy = set(self._users_in_flight)
         with self._store.transaction() as db:
-            messages = outbox.due(db, now, _LOOK_AHEAD)
-            next_at = outbox.next_attempt_at(db, now)
-        for message in messages:
-            if len(busy) >= _MAX_IN_FLIGHT:
-                break
-            if message.user_id not in busy:
+            while len(busy) < _MAX_IN_FLIGHT and (message := outbox.next_due(db, now, busy)):
                 busy.add(message.user_id)
                 self._users_in_flight.add(message.user_id)
                 threading.Thread(target=self._attempt, args=(message,), daemon=True).start()
+            next_at = outbox.next_attempt_at(db, now)
         return None if next_at is None else (next_at - now) / 1000
 
     def _attempt(self, message: Message) -> None:
         response_code = self._post(message)
         with self._store.transaction() as db:
-            status = outbox.record_attempt(db, message, response_code)
-        # A closed endpoint would fill the terminal otherwise.
-        if status == "failed" or (status == "pending" and message.attempts == 0):
+            is_taken = outbox.record_attempt(db, message, response_code)
+        # A closed endpoint would fill the terminal if each of ten thousand messages said so.
+        if not is_taken and response_code != self._last_answer:
             answer = response_code or "no answer"
-            logger.warning("webhook %s %s got %s and is %s", message.type, message.id, answer, status)
+            logger.warning("webhook %s %s got %s and will be tried again", message.type, message.id, answer)
+        self._last_answer = response_code
         self._users_in_flight.discard(message.user_id)
         # The write above woke the dispatcher while this user was still in flight; wake it again.
         self._store.changed.set()
 
     def _post(self, message: Message) -> int | None:
         """Make one attempt; return the status of the answer, None if there was none."""
-        now = datetime.now(UTC)
+        now = datetime.fromtimestamp(now_ms() / 1000, UTC)
         headers = {
             "Content-Type": "application/json",
             "svix-id": message.id,

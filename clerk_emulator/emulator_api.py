@@ -4,23 +4,23 @@ import re
 from dataclasses import asdict
 from typing import Annotated
 
-from flask import Blueprint, Response, jsonify
-from pydantic import Field, StringConstraints
+from flask import Blueprint, Response, jsonify, request
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from clerk_emulator import outbox, reset, roles, seeds, sessions
+from clerk_emulator import clock, outbox, reset, roles, seeds, sessions
 from clerk_emulator.backend_api.authorization import require_secret_key
 from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.sessions import NewSessionBody, start_session
 from clerk_emulator.backend_api.tickets import Actor
 from clerk_emulator.context import begin_change, current_emulator
 from clerk_emulator.errors import invalid_parameter
-from clerk_emulator.fields import ShortText
+from clerk_emulator.faults import FaultSettings
+from clerk_emulator.fields import ShortText, parse
 from clerk_emulator.payloads import session_payload
 
 blueprint = Blueprint("emulator", __name__)
 blueprint.before_request(require_secret_key)
 
-_LISTED_MESSAGES = 100
 _ROLE_KEY = re.compile(r"org:[a-z0-9_]{1,64}")
 
 _Permission = Annotated[str, StringConstraints(pattern=r"^org:[a-z0-9_]{1,64}:[a-z0-9_]{1,64}$")]
@@ -39,16 +39,65 @@ class ResetBody(Body):
     webhooks: bool = True
 
 
+class MessagesQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    status: outbox.Status | None = None
+    limit: int = Field(100, ge=1, le=10_000)
+
+
+class ReplayBody(Body):
+    failed: bool = False
+    type: ShortText | None = None
+    since: int = Field(0, ge=0, le=10**15)
+
+
+class ClockBody(Body):
+    offset_seconds: int = Field(ge=-clock.MAX_OFFSET, le=clock.MAX_OFFSET)
+
+
 @blueprint.get("/messages")
 def list_messages() -> Response:
+    query = parse(MessagesQuery, request.args.to_dict())
     with current_emulator().store.transaction() as db:
-        return jsonify(outbox.recent(db, _LISTED_MESSAGES))
+        return jsonify(outbox.recent(db, query.limit, query.status))
 
 
 @blueprint.post("/messages/<message_id>/replay")
 def replay_message(message_id: str) -> Response:
     with current_emulator().store.transaction() as db:
         return jsonify(outbox.replay(db, message_id))
+
+
+@blueprint.post("/messages/replay")
+def replay_messages() -> Response:
+    body = read_body(ReplayBody)
+    with current_emulator().store.transaction() as db:
+        replayed = outbox.replay_all(db, failed=body.failed, event_type=body.type, since=body.since)
+    return jsonify(replayed=replayed)
+
+
+@blueprint.get("/faults")
+def get_faults() -> Response:
+    return jsonify(current_emulator().faults.settings.model_dump())
+
+
+@blueprint.put("/faults")
+def set_faults() -> Response:
+    """What is not named is off; the sequence that the seed stands for begins anew."""
+    current_emulator().faults.set(read_body(FaultSettings))
+    return get_faults()
+
+
+@blueprint.get("/clock")
+def get_clock() -> Response:
+    return jsonify(offset_seconds=clock.offset(), now=clock.now_ms())
+
+
+@blueprint.put("/clock")
+def set_clock() -> Response:
+    clock.shift(read_body(ClockBody).offset_seconds)
+    return get_clock()
 
 
 @blueprint.post("/sessions")

@@ -2,7 +2,8 @@
 
 import secrets
 import string
-import time
+
+from clerk_emulator import clock
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KSUID_EPOCH = 1_400_000_000
@@ -11,7 +12,7 @@ _KSUID_LENGTH = 27
 
 def new_id(prefix: str) -> str:
     """Make an identifier such as `user_2g7n…`: the prefix and a KSUID, which sorts by the second it was made in."""
-    seconds = int(time.time()) - _KSUID_EPOCH
+    seconds = clock.now() - _KSUID_EPOCH
     number = int.from_bytes(seconds.to_bytes(4, "big") + secrets.token_bytes(16), "big")
     digits: list[str] = []
     for _ in range(_KSUID_LENGTH):

@@ -15,10 +15,13 @@ from urllib.parse import urlsplit
 import click
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from clerk_emulator import clients, seeds
+from clerk_emulator import clients, clock, seeds
 from clerk_emulator.app import http_app
 from clerk_emulator.context import Emulator
 from clerk_emulator.delivery import Dispatcher
+from clerk_emulator.errors import ClerkError
+from clerk_emulator.faults import Faults, FaultSettings
+from clerk_emulator.fields import parse
 from clerk_emulator.instance import load_instance
 from clerk_emulator.keys_file import NAME as KEYS_FILE
 from clerk_emulator.keys_file import write_keys
@@ -36,6 +39,10 @@ class _ProductionRefusedError(click.ClickException):
 class _QuietHandler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing: the terminal belongs to the application under development."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Give the header Date by the emulator's clock: applications compare their own with it."""
+        return super().date_time_string(clock.now() if timestamp is None else timestamp)
 
 
 @click.command(help="Run a local Clerk instance for development and tests.")
@@ -68,6 +75,21 @@ class _QuietHandler(WSGIRequestHandler):
     metavar="ORIGIN",
     help="Another page that may sign in, as https://app.example.com; those of this machine may anyway.",
 )
+@click.option(
+    "--fault",
+    "faults",
+    type=(str, float),
+    multiple=True,
+    metavar="NAME NUMBER",
+    help="What goes wrong, and how often from 0 to 1, as `drop 0.05`; the command `faults` lists the names.",
+)
+@click.option(
+    "--clock-offset",
+    type=click.IntRange(-clock.MAX_OFFSET, clock.MAX_OFFSET),
+    default=0,
+    metavar="SECONDS",
+    help="Be ahead of the real time, or behind it.",
+)
 @click.option("--seed", is_flag=True, help="Create the demo users, if the state is new.")
 def main(  # noqa: PLR0913 - one for each option
     port: int,
@@ -78,11 +100,15 @@ def main(  # noqa: PLR0913 - one for each option
     application_name: str,
     multi_session: bool,
     allow_origin: tuple[str, ...],
+    faults: tuple[tuple[str, float], ...],
+    clock_offset: int,
     seed: bool,
 ) -> None:
     if os.environ.get("ENV", "").strip().lower() == "production":
         raise _ProductionRefusedError("this emulator is not for production; unset ENV or use Clerk's own keys")
     _refuse_bad_url(webhook_url)
+    fault_settings = _read_faults(faults)
+    clock.shift(clock_offset)
     logging.basicConfig(level=logging.INFO, format="clerk_emulator: %(message)s")
     os.umask(0o077)
     # Blocked before any thread starts, so that every thread inherits it and the main one can wait for them.
@@ -92,7 +118,16 @@ def main(  # noqa: PLR0913 - one for each option
         is_new = not path.exists()
         store = _open_store(path)
         url = f"http://localhost:{port}"
-        emulator = Emulator(load_instance(store), store, url, bundles, multi_session, allow_origin, application_name)
+        emulator = Emulator(
+            load_instance(store),
+            store,
+            url,
+            bundles,
+            Faults(fault_settings),
+            multi_session,
+            allow_origin,
+            application_name,
+        )
         with store.transaction() as db:
             clients.forget_idle(db)
         if seed and is_new:
@@ -150,6 +185,13 @@ def _open_store(path: Path) -> Store:
         raise click.ClickException(f"a newer emulator wrote {path}; update, or delete it to start afresh") from None
     except sqlite3.DatabaseError as error:
         raise click.ClickException(f"{path} cannot be read ({error}); delete it to start afresh") from error
+
+
+def _read_faults(faults: tuple[tuple[str, float], ...]) -> FaultSettings:
+    try:
+        return parse(FaultSettings, dict(faults))
+    except ClerkError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from None
 
 
 def _refuse_bad_url(url: str) -> None:

@@ -3,12 +3,12 @@
 import json
 import secrets
 import sqlite3
-import time
 from typing import Any
 
 import jwt
 from jwt.algorithms import RSAAlgorithm
 
+from clerk_emulator import clock
 from clerk_emulator.instance import ISSUER, Instance
 
 DEFAULT_LIFETIME = 60
@@ -32,7 +32,7 @@ def session_token(
     `origin` is the page's: without a browser there is none, and no `azp`. `organization` is what it says of the
     organization.
     """
-    now = int(time.time())
+    now = clock.now()
     claims = (
         _common_claims(session, now, lifetime, origin)
         | {"fva": factor_verification_age(session), "sid": session["id"], "sts": "active", "v": 2}
@@ -45,14 +45,14 @@ def session_token(
 
 def factor_verification_age(session: sqlite3.Row) -> list[int]:
     """Tell how many minutes ago each of the two factors was proved, as the claim `fva`."""
-    return [(int(time.time()) - session["created_at"] // 1000) // 60, _NO_SECOND_FACTOR]
+    return [(clock.now() - session["created_at"] // 1000) // 60, _NO_SECOND_FACTOR]
 
 
 def template_token(
     instance: Instance, session: sqlite3.Row, *, lifetime: int = DEFAULT_LIFETIME, origin: str | None = None
 ) -> str:
     """Mint the token of a JWT template that adds no claims. It has no `sid`, so it outlives its session."""
-    claims = _common_claims(session, int(time.time()), lifetime, origin)
+    claims = _common_claims(session, clock.now(), lifetime, origin)
     return _sign(instance, claims, _TEMPLATE_CATEGORY)
 
 

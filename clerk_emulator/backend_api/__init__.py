@@ -15,6 +15,7 @@ from clerk_emulator.backend_api import (
     users,
 )
 from clerk_emulator.backend_api.authorization import require_secret_key
+from clerk_emulator.backend_api.faults import refuse_at_random
 
 _PARTS = (
     *(instance, users, user_passwords, user_images, email_addresses),
@@ -26,6 +27,7 @@ _PARTS = (
 def backend_api() -> Blueprint:
     blueprint = Blueprint("backend_api", __name__)
     blueprint.before_request(require_secret_key)
+    blueprint.before_request(refuse_at_random)
     for part in _PARTS:
         blueprint.register_blueprint(part.blueprint)
     return blueprint

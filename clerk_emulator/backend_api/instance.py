@@ -1,10 +1,8 @@
 """What belongs to the instance as a whole."""
 
-import time
-
 from flask import Blueprint, Response, jsonify
 
-from clerk_emulator import tokens
+from clerk_emulator import clock, tokens
 from clerk_emulator.context import current_emulator
 from clerk_emulator.ids import random_base62
 
@@ -22,7 +20,7 @@ def get_key_set() -> Response:
 @blueprint.post("/testing_tokens")
 def create_testing_token() -> Response:
     """It lets a test past Clerk's bot protection. Here is none, so that nobody asks for it again."""
-    now = int(time.time())
+    now = clock.now()
     return jsonify(
         object="testing_token",
         token=f"{now}-c_{random_base62(_TESTING_TOKEN_LENGTH)}",

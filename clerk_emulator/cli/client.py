@@ -6,6 +6,7 @@ from typing import Any
 import click
 import requests
 
+from clerk_emulator.faults import EXEMPT_HEADERS
 from clerk_emulator.keys_file import read_access
 
 _START_HINT = "start it with `make run` or `python -m clerk_emulator`"
@@ -24,7 +25,12 @@ class EmulatorClient:
             raise click.ClickException(f"no emulator has run in {state}; {_START_HINT}") from None
 
     def call(
-        self, method: str, path: str, *, body: dict[str, Any] | None = None, params: dict[str, str | int] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: dict[str, Any] | None = None,
+        params: dict[str, str | int | None] | None = None,
     ) -> Any:  # noqa: ANN401 - it is what JSON decodes to
         """Make one request and return the JSON of its answer."""
         try:
@@ -34,7 +40,7 @@ class EmulatorClient:
                 response = http.request(
                     method,
                     f"{self._access.url}{path}",
-                    headers={"Authorization": f"Bearer {self._access.secret_key}"},
+                    headers={"Authorization": f"Bearer {self._access.secret_key}"} | EXEMPT_HEADERS,
                     json=body,
                     params=params,
                     timeout=_TIMEOUT,

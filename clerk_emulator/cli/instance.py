@@ -1,9 +1,12 @@
 """Commands about the instance as a whole."""
 
+from datetime import UTC, datetime
+
 import click
 
 from clerk_emulator.cli.client import EmulatorClient
 from clerk_emulator.cli.options import with_emulator
+from clerk_emulator.cli.table import print_table
 
 
 @click.command("seed")
@@ -53,3 +56,37 @@ def role(emulator: EmulatorClient, key: str, permissions: tuple[str, ...]) -> No
     """
     answer = emulator.call("PUT", f"/emulator/roles/{key}", body={"permissions": permissions})
     click.echo("\n".join(answer["permissions"]))
+
+
+@click.command("faults")
+@click.option("--fault", "faults", type=(str, float), multiple=True, metavar="NAME NUMBER", help="May be repeated.")
+@click.option("--off", is_flag=True, help="Let nothing go wrong any more.")
+@with_emulator
+def faults(emulator: EmulatorClient, faults: tuple[tuple[str, float], ...], *, off: bool) -> None:
+    """Show what goes wrong and how often, from 0 to 1, or choose it; what is not named is then off.
+
+    \b
+    Examples:
+      flask --app clerk_emulator faults
+      flask --app clerk_emulator faults --fault drop 0.05 --fault double 0.05 --fault reorder 1 --fault seed 7
+      flask --app clerk_emulator faults --off
+    """
+    method, body = ("PUT", dict(faults)) if faults or off else ("GET", None)
+    settings = emulator.call(method, "/emulator/faults", body=body)
+    print_table(("FAULT", "NUMBER"), [(name, f"{value:g}") for name, value in settings.items()])
+
+
+@click.command("clock")
+@click.option("--offset", type=int, metavar="SECONDS", help="From the real time; fewer than none are behind it.")
+@with_emulator
+def clock(emulator: EmulatorClient, offset: int | None) -> None:
+    """Show the emulator's time, or shift it.
+
+    \b
+    Example:
+      flask --app clerk_emulator clock --offset -3600
+    """
+    method, body = ("GET", None) if offset is None else ("PUT", {"offset_seconds": offset})
+    answer = emulator.call(method, "/emulator/clock", body=body)
+    moment = datetime.fromtimestamp(answer["now"] // 1000, UTC).isoformat()
+    click.echo(f"{moment}, {answer['offset_seconds']} seconds from the real time")

@@ -8,6 +8,7 @@ from typing import Any
 import jwt
 from click.testing import Result
 
+from clerk_emulator.faults import FaultSettings
 from tests.support.ports import free_port
 
 from .browser import Browser
@@ -16,7 +17,7 @@ from .harness import ROOT, EmulatorProcess, run_module
 COMMANDS = {
     *("sign-up", "sign-in", "sign-out", "token", "curl", "ticket"),
     *("users", "update", "ban", "unban", "lock", "unlock", "delete"),
-    *("role", "messages", "replay", "seed", "reset"),
+    *("role", "messages", "replay", "faults", "clock", "seed", "reset"),
 }
 
 
@@ -166,6 +167,7 @@ def test_the_readme_names_every_option_and_command(emulator: EmulatorProcess) ->
     help_of_server = run_module("clerk_emulator", "--help").stdout
     options = set(re.findall(r"^  (--[a-z-]+)", help_of_server, re.MULTILINE)) - {"--help"}
     assert options == set(re.findall(r"^\| `(--[a-z-]+)`", README, re.MULTILINE))
+    assert {name for name in FaultSettings.model_fields if f"`{name}`" not in README} == set()
     assert f"`{emulator.keys['CLERK_PUBLISHABLE_KEY']}`" in README
     # As a process of its own, which the other tests leave out.
     signed_up = run_module(*flask, "sign-up", "typed@example.com", CLERK_EMULATOR_STATE=str(emulator.state))

@@ -38,6 +38,9 @@ ROUTES = [
     ("POST", "/v1/organizations/{organization}/memberships"),
     ("PATCH", "/v1/organizations/{organization}/memberships/{user}"),
     ("PATCH", "/v1/organizations/{organization}/memberships/{user}/metadata"),
+    ("POST", "/emulator/messages/replay"),
+    ("PUT", "/emulator/faults"),
+    ("PUT", "/emulator/clock"),
     ("POST", "/emulator/sessions"),
     ("PUT", "/emulator/roles/org:fuzz"),
 ]

@@ -136,7 +136,7 @@ def test_a_damaged_state_is_said_in_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def old_state(tmp_path: Path) -> Path:
-    """What the first version left: a user with two addresses, an active session, an undelivered webhook, no version."""
+    """What the first version left: a user with two addresses, an active session, two untold webhooks, no version."""
     folder = tmp_path / "state"
     folder.mkdir()
     now, far = 1_760_000_000_000, 4_000_000_000_000
@@ -154,11 +154,12 @@ def old_state(tmp_path: Path) -> Path:
             "INSERT INTO sessions VALUES ('sess_1', ?, 'client_1', 'active', ?, ?, ?, ?, ?)",
             (USER, now, far, far, now, now),
         )
-        db.execute(
-            "INSERT INTO messages (id, type, subject_id, user_id, body, next_attempt_at, created_at)"
-            " VALUES ('msg_1', 'user.created', ?, ?, '{\"type\": \"user.created\"}', ?, ?)",
-            (USER, USER, now, now),
-        )
+        for number, status in ((1, "pending"), (2, "failed")):
+            db.execute(
+                "INSERT INTO messages (id, type, subject_id, user_id, body, status, next_attempt_at, created_at)"
+                ' VALUES (?, \'user.created\', ?, ?, \'{"data": {"id": "user_old"}}\', ?, ?, ?)',
+                (f"msg_{number}", USER, USER, status, now, now),
+            )
     return folder
 
 
@@ -168,7 +169,7 @@ def test_an_old_state_keeps_its_users_and_is_upgraded_once(old_state: Path, rece
         assert (user["first_name"], user["primary_email_address_id"]) == ("Ada", "idn_1")
         assert [email["verification"]["status"] for email in user["email_addresses"]] == ["verified"] * 2
         assert claims(upgraded, upgraded.create_token("sess_1"))["sub"] == USER
-        assert [delivery.headers["svix-id"] for delivery in receiver.wait_for(1)] == ["msg_1"]
+        assert [delivery.headers["svix-id"] for delivery in receiver.wait_for(2)] == ["msg_1", "msg_2"]
         with Browser(upgraded) as browser:
             path = browser.begin_sign_in("old2@example.com")
             browser.call("POST", f"{path}/prepare_first_factor", {"strategy": "email_code"})

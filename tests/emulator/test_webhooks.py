@@ -1,25 +1,14 @@
-"""What the application hears: which events, in which form, and how often they are tried."""
+"""What the application hears: which events, in which form and order."""
 
-import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from tests.support.waiting import wait_for
 
 from .harness import Delivery, EmulatorProcess, Receiver
 
 MESSAGE_ID = re.compile(r"msg_[0-9A-Za-z]{27}")
-
-
-def _status(emulator: EmulatorProcess, message_id: str) -> dict[str, Any]:
-    listed = emulator.call("GET", "/emulator/messages")
-    return next(message for message in listed if message["id"] == message_id)
-
-
-def _wait_for_status(emulator: EmulatorProcess, message_id: str, status: str) -> None:
-    wait_for(lambda: _status(emulator, message_id)["status"] == status)
 
 
 def test_a_new_user_is_told_of_in_clerks_envelope(emulator: EmulatorProcess, heard: Receiver) -> None:
@@ -108,52 +97,3 @@ def test_a_crowd_is_told_of_once_and_in_order(emulator: EmulatorProcess, heard: 
         told[event["data"].get("user_id") or event["data"]["id"]].append(event["type"])
     life = ["user.created", "session.created", "user.updated", "session.ended", "user.deleted"]
     assert told == dict.fromkeys(user_ids, life)
-
-
-def test_a_refused_message_is_tried_again(emulator: EmulatorProcess, heard: Receiver) -> None:
-    heard.answers = [500, 302]
-    heard.redirect_to = heard.url
-    emulator.create_user("ada@again.test")
-    deliveries = heard.wait_for(3)
-    assert len({delivery.body for delivery in deliveries}) == 1
-    [message_id] = {delivery.headers["svix-id"] for delivery in deliveries}
-    times = [int(delivery.headers["svix-timestamp"]) for delivery in deliveries]
-    assert times == sorted(set(times))
-    for delivery in deliveries:
-        assert delivery.is_genuine(emulator.keys["CLERK_WEBHOOK_SECRET"])
-    _wait_for_status(emulator, message_id, "delivered")
-    message = _status(emulator, message_id)
-    assert (message["attempts"], message["last_response_code"]) == (3, 200)
-
-
-def test_a_slow_endpoint_blocks_neither_the_api_nor_other_users(emulator: EmulatorProcess, heard: Receiver) -> None:
-    heard.hold.clear()
-    started = time.monotonic()
-    for number in range(3):
-        user = emulator.create_user(f"user{number}@users.test")
-        emulator.call("PATCH", f"/v1/users/{user['id']}", json={"first_name": "Ada"})
-    assert time.monotonic() - started < 5
-    heard.wait_for(3)
-    time.sleep(0.2)
-    assert heard.types == ["user.created"] * 3
-    heard.hold.set()
-    heard.wait_for(6)
-
-
-def test_a_message_given_up_can_be_replayed(emulator: EmulatorProcess, heard: Receiver) -> None:
-    heard.answers = [500, 503]
-    user = emulator.create_user("ada@given-up.test")
-    [delivery] = heard.wait_for(1)
-    message_id = delivery.headers["svix-id"]
-    wait_for(lambda: _status(emulator, message_id)["attempts"] == 1)
-    # Stands for the minutes of the schedule: all attempts but the last have been made.
-    emulator.execute("UPDATE messages SET attempts = 7, next_attempt_at = 0 WHERE id = ?", message_id)
-    _wait_for_status(emulator, message_id, "failed")
-    assert _status(emulator, message_id)["last_response_code"] == 503
-    for count in (3, 4):
-        emulator.call("POST", f"/emulator/messages/{message_id}/replay")
-        heard.wait_for(count)
-        _wait_for_status(emulator, message_id, "delivered")
-    assert [one.headers["svix-id"] for one in heard.deliveries] == [message_id] * 4
-    assert json.loads(heard.deliveries[-1].body) == delivery.event
-    assert delivery.event["data"] == user
