@@ -1,4 +1,5 @@
-"""CPU the server spends on a request: bare Flask, /healthz, /auth/me by each credential. One run: the ratios hold.
+"""CPU the server spends on a request: bare Flask, /healthz, /auth/me by each credential, a webhook. One run: the ratios
+hold.
 
 python -m benchmarks            the whole measurement, about a minute
 python -m benchmarks --smoke    a few requests, to see that it works
@@ -20,7 +21,8 @@ import jwt
 from backend.services.api_keys.form import KeyForm
 from benchmarks.load import CONNECTIONS, cpu_seconds, run
 from config import DEVELOPMENT_PEPPER
-from development.database import temporary_server
+from benchmarks.webhooks import measure_webhooks
+from development.database import server_pid, temporary_server
 from tests.support.clerk import Instance
 from tests.support.database import Sql, migrate
 from tests.support.server import Server, running_server
@@ -65,14 +67,18 @@ def main() -> None:
                 Case("  and remembered, beside legacy", accepting_legacy, "/auth/me", remembered),
             ):
                 costs.setdefault(case.name, []).append(_measure(case, requests))
+            cost = measure_webhooks(clerk, counterfoil, credentials.postmaster, requests // 4)
+            costs.setdefault("webhook user.created", []).append(cost.worker)
+            costs.setdefault("  and its PostgreSQL", []).append(cost.postgres)
     _report(costs)
 
 
 class Credentials(NamedTuple):
-    """Of the one user, besides Clerk's tokens."""
+    """Of the one user, besides Clerk's tokens. `postmaster`: the process id of PostgreSQL."""
 
     key: str
     legacy_token: str
+    postmaster: int
 
 
 @contextmanager
@@ -82,7 +88,12 @@ def _servers(clerk: Instance) -> Iterator[tuple[Server, Server, Server, Credenti
         migrate(url)
         secret = secrets.token_urlsafe(32)
         credentials = _make_user(url, secret)
-        settings = {"DATABASE_URL": url, "CLERK_JWT_KEY": clerk.pem, "CLERK_ISSUER": clerk.issuer}
+        settings = {
+            "DATABASE_URL": url,
+            "CLERK_JWT_KEY": clerk.pem,
+            "CLERK_ISSUER": clerk.issuer,
+            "CLERK_WEBHOOK_SECRET": clerk.webhook_secret,
+        }
         place = Path(folder)
         with (
             running_server(place, settings, app="benchmarks.bare:app", ready="/") as bare,
@@ -107,7 +118,7 @@ def _make_user(url: str, secret: str) -> Credentials:
     )
     sql.close()
     claims = {"sub": str(user_id), "iat": int(time.time()), "exp": FAR_AWAY}
-    return Credentials(key, jwt.encode(claims, secret, "HS256"))
+    return Credentials(key, jwt.encode(claims, secret, "HS256"), server_pid(url))
 
 
 def _measure(case: Case, requests: int) -> float:

@@ -20,4 +20,6 @@ def test_smoke() -> None:
         "/auth/me, API key",
         "/auth/me, legacy token",
         "  and remembered, beside legacy",
+        "webhook user.created",
+        "  and its PostgreSQL",
     ]
