@@ -20,8 +20,8 @@ import jwt
 
 from backend.services.api_keys.form import KeyForm
 from benchmarks.load import CONNECTIONS, cpu_seconds, run
-from config import DEVELOPMENT_PEPPER
 from benchmarks.webhooks import measure_webhooks
+from config import DEVELOPMENT_PEPPER
 from development.database import server_pid, temporary_server
 from tests.support.clerk import Instance
 from tests.support.database import Sql, migrate

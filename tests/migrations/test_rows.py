@@ -1,6 +1,8 @@
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from backend.services.clerk.billing import read_state
+from backend.services.clerk.billing_payloads import Item, State
 from tests.migrations.databases import PASSWORD_USERS, REVISIONS, Database
 
 CLERK_USERS = """
@@ -164,3 +166,31 @@ def test_a_revision_that_broke_off_halfway_is_repeated(password_era: Database) -
     password_era.upgrade()
 
     assert password_era.what_users_keep() == before
+
+
+BILLING = """
+    INSERT INTO users (clerk_user_id) VALUES ('user_1'), ('user_2'), ('user_3');
+    INSERT INTO clerk_billing (clerk_user_id, subscription_id, listed_at, items) VALUES
+        ('user_1', 'csub_1', 5000, '{
+            "csub_item_1": {"plan": "pro", "status": "active", "updated_at": 4000, "seen_at": 5000,
+                            "period_start": 1000, "period_end": null},
+            "csub_item_2": {"plan": "", "status": "ended", "updated_at": 3000, "seen_at": 3000,
+                            "period_start": null, "period_end": 2000}}'),
+        ('user_2', 'csub_2', 0, '{
+            "csub_item_3": {"plan": "enterprise", "status": "canceled", "updated_at": 253402300799999,
+                            "seen_at": 7000, "period_start": 1000, "period_end": 9000}}'),
+        ('user_3', 'csub_3', 0, '{}')
+"""
+
+
+def test_what_clerk_billing_said_moves_into_the_copy(database: Database) -> None:
+    database.upgrade("012")
+    database.rows(BILLING)
+    database.upgrade("013")
+    with database.engine.connect() as connection:
+        one, two = (read_state(connection, payer) for payer in ("user_1", "user_2"))
+    assert one == State("csub_1", 5_000, {"csub_item_1": Item("pro", "active", 4_000, 1_000, None)})
+    assert two is not None
+    assert two.items["csub_item_3"]._replace(updated_at=0) == Item("enterprise", "canceled", 0, 1_000, 9_000)
+    # A time of the year 9999 counts as the time of the move: what comes next is newer.
+    assert database.rows("SELECT max(updated_at) <= now() FROM clerk.subscription_items") == [(True,)]

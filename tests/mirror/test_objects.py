@@ -174,4 +174,6 @@ class TestRowOfAnOlderRelease:
     def test_tombstone(self, deliver: Deliver, sql: Sql) -> None:
         add_user(sql, clerk_user_id=USER, deleted_at="2026-01-01Z")
         assert deliver("user.created", user_data(USER)).json() == {"status": "stale"}
-        assert sql.value("SELECT count(*) FROM clerk.users") == 0
+        membership = tell("organization_memberships", 1)
+        assert deliver("organizationMembership.created", membership).json() == {"status": "stale"}
+        assert live(sql, "users") == live(sql, "organization_memberships") == 0

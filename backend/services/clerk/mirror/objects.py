@@ -93,7 +93,10 @@ _TIES = {
 _TIE = "(:ties = 'win' OR (:ties = 'win where other' AND held.data IS DISTINCT FROM excluded.data))"
 # Scalar subqueries, not NOT EXISTS: that would be planned as a join, which reads whole tables while they are small, and
 # a prepared plan stays as they grow.
-_IS_LIVE = "coalesce((SELECT deleted_at IS NULL FROM {table} WHERE id = o.{column}), true)"
+_HAS_LIVE_USER = "coalesce((SELECT deleted_at IS NULL FROM users WHERE clerk_user_id = o.user_id), true)"
+_HAS_LIVE_ORGANIZATION = (
+    "coalesce((SELECT deleted_at IS NULL FROM clerk.organizations WHERE id = o.organization_id), true)"
+)
 # The row of a user tells, too: an older release wrote only that.
 _IS_NOT_KNOWN_BETTER = f"""
 coalesce((
@@ -111,9 +114,9 @@ def _upsert(kind: Kind) -> Statement:
     if kind.name == "users":
         conditions.append(_IS_NOT_KNOWN_BETTER)
     if kind.user_id:
-        conditions.append(_IS_LIVE.format(table="clerk.users", column="user_id"))
+        conditions.append(_HAS_LIVE_USER)
     if kind.organization_id:
-        conditions.append(_IS_LIVE.format(table="clerk.organizations", column="organization_id"))
+        conditions.append(_HAS_LIVE_ORGANIZATION)
     return Statement(f"""
     INSERT INTO {kind.table} AS held (id, data, updated_at, source)
     SELECT o.id, o.data::jsonb, {_AT}, :source::text
