@@ -6,8 +6,9 @@ Unknown members pass: Clerk adds some. A member of a wrong type makes the whole 
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 from pydantic import (
@@ -107,12 +108,15 @@ PastInstant = Annotated[datetime, BeforeValidator(lambda value, info: to_instant
 Flag = Annotated[bool | None, AfterValidator(bool)]
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 def _to_json(data: dict[str, Any]) -> str:
     """What PostgreSQL cannot store in a text is replaced: it must not keep the rest of the object from us."""
     try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+        text = _encode(data)
         if "\\u0000" in text or UNSTORABLE.search(text):
-            text = json.dumps(_storable(data), ensure_ascii=False)
+            text = _encode(_storable(data))
     except ValueError:
         raise Unprocessable("data holds a number that JSON does not have") from None
     return text
@@ -165,7 +169,7 @@ class _EmailAddress(Payload):
 
 class _PhoneNumber(Payload):
     id: str | None = None
-    phone_number: Text = None
+    phone_number: str | None = None
     verification: _Verification | None = None
 
 
@@ -189,16 +193,21 @@ class ClerkUser(Payload):
     deprovisioned: Flag = False
 
     @model_validator(mode="after")
-    def _check_address(self) -> Self:
-        """Of the one that we keep: whatever is wrong with another one, it must not keep the rest from us."""
-        email = self.profile.email or ""
-        if len(email) > MAX_EMAIL_LENGTH or UNSTORABLE.search(email):
-            raise ValueError("the primary email_address is too long, or has a NUL or half a character")
+    def _check_addresses(self) -> Self:
+        """Of those that we keep: whatever is wrong with another one, it must not keep the rest from us."""
+        for name, (address, _) in (("email_address", self._email), ("phone_number", self._phone)):
+            if address is not None and (len(address) > MAX_EMAIL_LENGTH or UNSTORABLE.search(address)):
+                raise ValueError(f"the primary {name} is too long, or has a NUL or half a character")
         return self
 
     @property
+    def object(self) -> ClerkObject:
+        return self._object
+
+    @cached_property
     def columns(self) -> dict[str, Any]:
         """What Clerk owns of a row in `users`."""
+        phone, phone_verified = self._phone
         return {
             "clerk_user_id": self.clerk_user_id,
             "clerk_updated_at": self.clerk_updated_at,
@@ -206,34 +215,36 @@ class ClerkUser(Payload):
             "banned": self.banned,
             "locked": self.locked,
             "deprovisioned": self.deprovisioned,
+            "phone": phone,
+            "phone_verified": phone_verified,
             **self.profile._asdict(),
-            **self._phone,
         }
 
-    @property
-    def object(self) -> ClerkObject:
-        return self._object
-
-    @property
-    def _phone(self) -> dict[str, Any]:
-        """As `profile` has the address."""
-        for phone in self.phone_numbers or ():
-            if phone.id is not None and phone.id == self.primary_phone_number_id:
-                is_verified = phone.verification is not None and phone.verification.status == "verified"
-                return {"phone": phone.phone_number, "phone_verified": is_verified and phone.phone_number is not None}
-        return {"phone": None, "phone_verified": False}
-
-    @property
+    @cached_property
     def profile(self) -> Profile:
-        """With the address whose id is primary_email_address_id, when it is in the list."""
-        email, is_verified = None, False
-        for address in self.email_addresses or ():
-            if address.id is not None and address.id == self.primary_email_address_id:
-                email = address.email_address or None
-                is_verified = address.verification is not None and address.verification.status == "verified"
-                break
-        is_verified = is_verified and email is not None
-        return Profile(email, is_verified, self.username, self.first_name, self.last_name, self.image_url)
+        email, email_verified = self._email
+        return Profile(email, email_verified, self.username, self.first_name, self.last_name, self.image_url)
+
+    @cached_property
+    def _email(self) -> tuple[str | None, bool]:
+        """The primary address, when it is in the list, and whether Clerk verified it."""
+        found = ((each, each.email_address) for each in self.email_addresses or ())
+        return _find_primary(found, self.primary_email_address_id)
+
+    @cached_property
+    def _phone(self) -> tuple[str | None, bool]:
+        """As the address."""
+        found = ((each, each.phone_number) for each in self.phone_numbers or ())
+        return _find_primary(found, self.primary_phone_number_id)
+
+
+def _find_primary(
+    found: Iterable[tuple[_EmailAddress | _PhoneNumber, str | None]], primary_id: str | None
+) -> tuple[str | None, bool]:
+    for each, address in found:
+        if address and each.id is not None and each.id == primary_id:
+            return address, each.verification is not None and each.verification.status == "verified"
+    return None, False
 
 
 class SessionStart(Payload):
