@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     API_KEY_REVOKED = "api-key-revoked", HTTPStatus.UNAUTHORIZED
     API_KEY_EXPIRED = "api-key-expired", HTTPStatus.UNAUTHORIZED
     USER_BANNED = "user-banned", HTTPStatus.FORBIDDEN
+    USER_DEPROVISIONED = "user-deprovisioned", HTTPStatus.FORBIDDEN
     FORBIDDEN = "forbidden", HTTPStatus.FORBIDDEN
     INSUFFICIENT_SCOPE = "insufficient-scope", HTTPStatus.FORBIDDEN
     CSRF = "csrf", HTTPStatus.FORBIDDEN

@@ -60,6 +60,8 @@ def admit(
         raise AppError(ErrorCode.SESSION_REVOKED, "The session has ended. Sign in again.")
     if account.banned:
         raise AppError(ErrorCode.USER_BANNED, "This user is banned.")
+    if account.deprovisioned:
+        raise AppError(ErrorCode.USER_DEPROVISIONED, "Your organization's directory switched this user off.")
     if not account.is_active:
         raise AppError(ErrorCode.FORBIDDEN, "This user was deactivated. Ask an administrator.")
     if not account.is_settled:

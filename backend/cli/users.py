@@ -18,9 +18,9 @@ MOST = 10_000
 HEADINGS = ("USER_ID", "CLERK_USER_ID", "EMAIL", "NAME", "ROLE", "PLAN", "STATE", "LAST_LOGIN")
 # What `show` says of a user: who it is, what it may, what it has, what happened.
 FACTS = (
-    *("user_id", "clerk_user_id", "external_id", "email", "email_verified"),
+    *("user_id", "clerk_user_id", "external_id", "email", "email_verified", "phone", "phone_verified"),
     *("username", "first_name", "last_name"),
-    *("role", "is_active", "banned", "locked"),
+    *("role", "is_active", "banned", "deprovisioned", "locked"),
     *("plan", "plan_status", "tokens_used", "tokens_limit", "usable_api_keys"),
     *("provisioned_by", "created_at", "last_login_at", "last_logout_at", "clerk_updated_at"),
 )
@@ -29,7 +29,9 @@ group = CommandGroup("users", help="Find users, change them. See: flask --app ws
 
 
 @group.add("list", "Show users, newest first.", "--search ada --status banned")
-@click.option("--search", help="Begins e-mail, username, first or last name; or is exactly a user_id or Clerk id.")
+@click.option(
+    "--search", help="Begins e-mail, phone, username, first or last name; or is exactly a user_id or Clerk id."
+)
 @click.option("--role", type=one_of(Role))
 @click.option("--plan", type=one_of(Plan))
 @click.option("--status", type=one_of(UserStatus), help="Without it: all but the deleted ones.")
@@ -130,6 +132,7 @@ def _row(user: ListedUser) -> tuple[object, ...]:
     states = {
         "deleted": user.deleted_at is not None,
         "banned": user.banned,
+        "deprovisioned": user.deprovisioned,
         "deactivated": not user.is_active and user.deleted_at is None,
         "locked": user.locked,
     }

@@ -13,7 +13,11 @@ STATE = {"clerk": True}
 PROFILE = STATE | PERSONAL
 
 # What admins search by the beginning of, as the indexes have it. An address is never longer than 320 characters.
-SEARCHED = {"email": "email", **{name: f"left({name}, 100)" for name in ("username", "first_name", "last_name")}}
+SEARCHED = {
+    "email": "email",
+    "phone": "phone",
+    **{name: f"left({name}, 100)" for name in ("username", "first_name", "last_name")},
+}
 
 
 class User(Base):
@@ -43,7 +47,7 @@ class User(Base):
         ),
         # The few among the many: an admin who filters for them reads no other row.
         Index("ix_users_role", "role", "user_id", postgresql_where=text("role <> 'user'")),
-        Index("ix_users_switched_off", "user_id", postgresql_where=text("banned OR NOT is_active")),
+        Index("ix_users_switched_off", "user_id", postgresql_where=text("banned OR deprovisioned OR NOT is_active")),
         {"comment": "Our own copy of every user. Clerk owns the profile, we own user_id, role and state."},
     )
 

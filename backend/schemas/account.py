@@ -23,6 +23,8 @@ class NamedUserOut(Output):
 
 
 class UserOut(NamedUserOut):
+    phone: str | None
+    phone_verified: bool
     image_url: str | None
     role: Role
     bio: str | None

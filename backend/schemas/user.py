@@ -18,7 +18,8 @@ class UserQuery(PageQuery):
 
     search: Omittable[Line] = Field(
         default=None,
-        description="What e-mail address, username, first or last name begins with; or exactly a user_id or Clerk id.",
+        description="What e-mail address, phone number, username, first or last name begins with; or exactly a user_id "
+        "or Clerk id.",
     )
     role: Omittable[Role] = None
     plan: Omittable[Plan] = Field(default=None, description="The plan that counts now.")
@@ -49,7 +50,9 @@ class ListedUserOut(NamedUserOut):
     role: Role
     plan: Plan | None
     is_active: bool
+    phone: str | None
     banned: bool
+    deprovisioned: bool
     locked: bool
     last_login_at: datetime | None
     created_at: datetime
@@ -68,6 +71,7 @@ class AdminUserOut(UserOut):
 
     is_active: bool
     banned: bool
+    deprovisioned: bool
     locked: bool
     deleted_at: datetime | None
     external_id: str | None

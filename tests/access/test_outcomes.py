@@ -88,6 +88,7 @@ class Person:
             "INSERT INTO revoked_sessions (session_id, expires_at) "
             f"VALUES ('{self.session}', now() + interval '1 day'), ('jti:{self.session}', now() + interval '1 day')",
             "banned": f"UPDATE users SET banned = true WHERE user_id = {self.user_id}",
+            "deprovisioned": f"UPDATE users SET deprovisioned = true WHERE user_id = {self.user_id}",
             "switched off": f"UPDATE users SET is_active = false WHERE user_id = {self.user_id}",
             "deleted": f"UPDATE users SET deleted_at = now(), is_active = false WHERE user_id = {self.user_id}",
         }

@@ -41,7 +41,7 @@ def marked(server: Server, clerk: Instance, deliver: Deliver) -> None:
     """A user who wrote the mark wherever a user can, and of whom Clerk told it wherever it can."""
     names: dict[str, Any] = dict.fromkeys(("username", "first_name", "last_name", "external_id"), MARK)
     data = user_data(USER, email=f"{MARK}@example.com", image_url=f"https://img.clerk.com/{MARK}", **names)
-    data |= {"deprovisioned": True, "primary_phone_number_id": "idn_2", "phone_numbers": [PHONE]}
+    data |= {"primary_phone_number_id": "idn_2", "phone_numbers": [PHONE]}
     assert deliver("user.created", data).json() == {"status": "applied"}
     for kind, named in NAMED.items():
         told = {"id": f"{kind}_1", "updated_at": 1, "note": MARK} | named

@@ -18,7 +18,7 @@ OBVIOUS = {
 # Indexes of expressions or of a part of the rows.
 NOT_BY_COLUMN = {
     *("uq_users_verified_email", "ix_users_email", "ix_users_username", "ix_users_first_name"),
-    *("ix_users_last_name", "ix_users_role", "ix_users_switched_off", "ix_webhook_events_unresolved"),
+    *("ix_users_last_name", "ix_users_phone", "ix_users_role", "ix_users_switched_off", "ix_webhook_events_unresolved"),
     *("ix_subscriptions_paid", "uq_audit_events_impersonated_session", "ix_campaigns_status"),
     *("ix_campaigns_name", "ix_api_keys_usable", "ix_api_keys_ended", "ix_api_keys_ended_of_user"),
 }

@@ -22,6 +22,7 @@ REFUSED = pytest.mark.parametrize(
         ("impersonated admin", (403, "forbidden")),
         ("deactivated admin", (403, "forbidden")),
         ("banned admin", (403, "user-banned")),
+        ("deprovisioned admin", (403, "user-deprovisioned")),
     ],
 )
 
@@ -68,6 +69,8 @@ def credential(caller: str, server: Server, clerk: Instance, sql: Sql) -> dict[s
             sql.rows("UPDATE users SET is_active = false WHERE clerk_user_id = %s", ADMIN)
         case "banned admin":
             sql.rows("UPDATE users SET banned = true WHERE clerk_user_id = %s", ADMIN)
+        case "deprovisioned admin":
+            sql.rows("UPDATE users SET deprovisioned = true WHERE clerk_user_id = %s", ADMIN)
     return _bearer(clerk.token(sub=ADMIN))
 
 

@@ -102,6 +102,7 @@ SESSION_STATES = {
     "expired": "token-expired",
     "revoked": "session-revoked",
     "banned": "user-banned",
+    "deprovisioned": "user-deprovisioned",
     "switched off": "forbidden",
     "deleted": "user-deleted",
 }

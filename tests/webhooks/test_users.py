@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Deliver
-from tests.support.clerk import Instance, session_data, user_data
+from tests.support.admins import ADMIN, add_user
+from tests.support.caller import is_problem
+from tests.support.clerk import Instance, now_ms, session_data, user_data
 from tests.support.database import Sql
 from tests.support.server import Server
 from tests.support.traffic import in_parallel, post_event
@@ -130,6 +132,35 @@ class TestUserUpdated:
         assert sql.value("SELECT plan FROM subscriptions") == "pro"
         used = {"tokens_used": 7, "tokens_limit": 99}
         assert sql.row("SELECT tokens_used, tokens_limit FROM usage_metrics") == used
+
+
+class TestDirectory:
+    """The identity provider of the user's company switches the user off: a hard stop, until it is undone there."""
+
+    def test_deprovisioned(self, deliver: Deliver, server: Server, clerk: Instance, sql: Sql) -> None:
+        at = now_ms() - 1_000
+        deliver("user.created", user_data("user_1", updated_at=at))
+        deliver("user.updated", user_data("user_1", updated_at=at + 1, deprovisioned=True))
+        is_problem(server.get("/auth/me", clerk.token(sub="user_1")), 403, "user-deprovisioned")
+        deliver("user.updated", user_data("user_1", updated_at=at + 2, deprovisioned=False))
+        assert server.get("/auth/me", clerk.token(sub="user_1")).status_code == 200
+        assert not sql.user("user_1")["deprovisioned"]
+
+
+class TestPhone:
+    def test_primary_one_is_shown_and_found(self, deliver: Deliver, server: Server, clerk: Instance, sql: Sql) -> None:
+        """Also of a user who has nothing else."""
+        numbers = [
+            {"id": "idn_1", "phone_number": "+15550001", "verification": {"status": "verified"}},
+            {"id": "idn_2", "phone_number": "+15550002", "verification": {"status": "verified"}},
+            {"id": "idn_3", "phone_number": "+\x00", "verification": None},
+        ]
+        deliver("user.created", user_data("user_1", phone_numbers=numbers, primary_phone_number_id="idn_2"))
+        user = server.get("/auth/me", clerk.token(sub="user_1")).json()["user"]
+        assert (user["phone"], user["phone_verified"], user["email"]) == ("+15550002", True, None)
+        add_user(sql, clerk_user_id=ADMIN, role="admin")
+        found = server.get("/api/users?search=%2B1555", clerk.token(sub=ADMIN)).json()["users"]
+        assert [one["phone"] for one in found] == ["+15550002"]
 
 
 class TestUserDeleted:

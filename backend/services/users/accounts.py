@@ -30,6 +30,9 @@ class Account(NamedTuple):
     role: str
     is_active: bool
     banned: bool
+    deprovisioned: bool
+    phone: str | None
+    phone_verified: bool
     bio: str | None
     website: str | None
     social_links: dict[str, object]

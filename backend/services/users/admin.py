@@ -192,7 +192,15 @@ def _lock_user(connection: Connection, actor: Actor, is_user: ColumnElement[bool
     """
     # Both in one order, so that two admins who change each other do not wait for each other.
     states = (
-        select(User.user_id, User.clerk_user_id, User.role, User.is_active, User.banned, User.deleted_at)
+        select(
+            User.user_id,
+            User.clerk_user_id,
+            User.role,
+            User.is_active,
+            User.banned,
+            User.deprovisioned,
+            User.deleted_at,
+        )
         .add_columns(is_user.label("is_user"))
         .where(or_(is_user, User.user_id == actor.user_id))
         .order_by(User.user_id)
@@ -200,7 +208,9 @@ def _lock_user(connection: Connection, actor: Actor, is_user: ColumnElement[bool
     )
     locked = connection.execute(states).all()
     admin = next((row for row in locked if row.user_id == actor.user_id), None)
-    is_admin = admin is not None and admin.role == Role.ADMIN and admin.is_active and not admin.banned
+    is_admin = (
+        admin is not None and admin.role == Role.ADMIN and admin.is_active and not (admin.banned or admin.deprovisioned)
+    )
     if actor.user_id is not None and not is_admin:
         # Two admins who demote each other at once would leave none.
         raise AppError(ErrorCode.FORBIDDEN, "You are no admin any more.")

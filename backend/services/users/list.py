@@ -17,19 +17,22 @@ from backend.services.plans.subscriptions import PLAN_NOW
 
 
 class UserStatus(StrEnum):
-    """A user may be deactivated (by an admin here) and banned (at Clerk) at once, and is then found by either."""
+    """A user may be deactivated (by an admin here), banned (at Clerk) and deprovisioned (by the directory of a company)
+    at once, and is then found by each.
+    """
 
     ACTIVE = "active"
     DEACTIVATED = "deactivated"
     BANNED = "banned"
+    DEPROVISIONED = "deprovisioned"
     DELETED = "deleted"
 
 
 class UserFilter(NamedTuple):
     """Which users to list; every part that is there must hold.
 
-    `search`: what e-mail address, username, first or last name begins with, in any letter case; or exactly a user_id or
-    Clerk id. Without a `status` all but the deleted ones are listed.
+    `search`: what e-mail address, phone number, username, first or last name begins with, in any letter case; or
+    exactly a user_id or Clerk id. Without a `status` all but the deleted ones are listed.
     """
 
     search: str | None = None
@@ -45,6 +48,7 @@ class ListedUser(NamedTuple):
     clerk_user_id: str | None
     email: str | None
     email_verified: bool
+    phone: str | None
     username: str | None
     first_name: str | None
     last_name: str | None
@@ -52,6 +56,7 @@ class ListedUser(NamedTuple):
     plan: str | None
     is_active: bool
     banned: bool
+    deprovisioned: bool
     locked: bool
     last_login_at: datetime | None
     created_at: datetime
@@ -77,9 +82,10 @@ LIMIT :limit
 
 STATES = {
     None: "u.deleted_at IS NULL",
-    UserStatus.ACTIVE: "u.deleted_at IS NULL AND u.is_active AND NOT u.banned",
+    UserStatus.ACTIVE: "u.deleted_at IS NULL AND u.is_active AND NOT (u.banned OR u.deprovisioned)",
     UserStatus.DEACTIVATED: "u.deleted_at IS NULL AND NOT u.is_active",
     UserStatus.BANNED: "u.deleted_at IS NULL AND u.banned",
+    UserStatus.DEPROVISIONED: "u.deleted_at IS NULL AND u.deprovisioned",
     # No tombstone is active: said so that ix_users_switched_off finds them, and not a walk through all users.
     UserStatus.DELETED: "u.deleted_at IS NOT NULL AND NOT u.is_active",
 }

@@ -705,6 +705,10 @@ export interface components {
             first_name: string | null;
             /** Last Name */
             last_name: string | null;
+            /** Phone */
+            phone: string | null;
+            /** Phone Verified */
+            phone_verified: boolean;
             /** Image Url */
             image_url: string | null;
             role: components["schemas"]["Role"];
@@ -732,6 +736,8 @@ export interface components {
             is_active: boolean;
             /** Banned */
             banned: boolean;
+            /** Deprovisioned */
+            deprovisioned: boolean;
             /** Locked */
             locked: boolean;
             /** Deleted At */
@@ -1120,8 +1126,12 @@ export interface components {
             plan: components["schemas"]["Plan"] | null;
             /** Is Active */
             is_active: boolean;
+            /** Phone */
+            phone: string | null;
             /** Banned */
             banned: boolean;
+            /** Deprovisioned */
+            deprovisioned: boolean;
             /** Locked */
             locked: boolean;
             /** Last Login At */
@@ -1574,6 +1584,10 @@ export interface components {
             first_name: string | null;
             /** Last Name */
             last_name: string | null;
+            /** Phone */
+            phone: string | null;
+            /** Phone Verified */
+            phone_verified: boolean;
             /** Image Url */
             image_url: string | null;
             role: components["schemas"]["Role"];
@@ -1613,10 +1627,11 @@ export interface components {
         };
         /**
          * UserStatus
-         * @description A user may be deactivated (by an admin here) and banned (at Clerk) at once, and is then found by either.
+         * @description A user may be deactivated (by an admin here), banned (at Clerk) and deprovisioned (by the directory of a company)
+         *     at once, and is then found by each.
          * @enum {string}
          */
-        UserStatus: "active" | "deactivated" | "banned" | "deleted";
+        UserStatus: "active" | "deactivated" | "banned" | "deprovisioned" | "deleted";
         /**
          * UsersOut
          * @description A page, newest first. `next_cursor` is null on the last one.
@@ -1633,7 +1648,7 @@ export interface components {
             title: string;
             status: number;
             /** @enum {string} */
-            code: "session-token-missing" | "token-invalid" | "token-invalid-algorithm" | "token-type-mismatch" | "jwk-kid-mismatch" | "token-invalid-signature" | "token-invalid-claims" | "token-expired" | "token-not-active-yet" | "token-iat-in-the-future" | "token-invalid-issuer" | "token-invalid-authorized-parties" | "token-invalid-audience" | "session-pending" | "session-revoked" | "user-deleted" | "legacy-token-retired" | "api-key-invalid" | "api-key-revoked" | "api-key-expired" | "user-banned" | "forbidden" | "insufficient-scope" | "csrf" | "quota-exceeded" | "rate-limited" | "not-found" | "method-not-allowed" | "conflict" | "precondition-failed" | "validation" | "malformed-body" | "webhook-headers-missing" | "webhook-signature-invalid" | "webhook-timestamp-out-of-tolerance" | "payload-too-large" | "header-too-large" | "unsupported-media-type" | "jwks-unavailable" | "clerk-unavailable" | "database-unavailable" | "webhook-failed" | "webhooks-not-configured" | "request-timeout" | "internal";
+            code: "session-token-missing" | "token-invalid" | "token-invalid-algorithm" | "token-type-mismatch" | "jwk-kid-mismatch" | "token-invalid-signature" | "token-invalid-claims" | "token-expired" | "token-not-active-yet" | "token-iat-in-the-future" | "token-invalid-issuer" | "token-invalid-authorized-parties" | "token-invalid-audience" | "session-pending" | "session-revoked" | "user-deleted" | "legacy-token-retired" | "api-key-invalid" | "api-key-revoked" | "api-key-expired" | "user-banned" | "user-deprovisioned" | "forbidden" | "insufficient-scope" | "csrf" | "quota-exceeded" | "rate-limited" | "not-found" | "method-not-allowed" | "conflict" | "precondition-failed" | "validation" | "malformed-body" | "webhook-headers-missing" | "webhook-signature-invalid" | "webhook-timestamp-out-of-tolerance" | "payload-too-large" | "header-too-large" | "unsupported-media-type" | "jwks-unavailable" | "clerk-unavailable" | "database-unavailable" | "webhook-failed" | "webhooks-not-configured" | "request-timeout" | "internal";
             detail: string;
             request_id: string;
             errors?: {
@@ -1726,7 +1741,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1823,7 +1838,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1923,7 +1938,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1998,7 +2013,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2116,7 +2131,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2243,7 +2258,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2379,7 +2394,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2486,7 +2501,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2582,7 +2597,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `user-banned`, `forbidden`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2670,7 +2685,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2729,7 +2744,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2818,7 +2833,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `user-banned`, `forbidden`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2913,7 +2928,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2976,7 +2991,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3053,7 +3068,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3114,7 +3129,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3191,7 +3206,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3245,7 +3260,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3341,7 +3356,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3429,7 +3444,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3502,7 +3517,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3608,7 +3623,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3703,7 +3718,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3780,7 +3795,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3873,7 +3888,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3943,7 +3958,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4017,7 +4032,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4127,7 +4142,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4237,7 +4252,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4407,7 +4422,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4464,7 +4479,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4561,7 +4576,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4661,7 +4676,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4736,7 +4751,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4854,7 +4869,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4981,7 +4996,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5117,7 +5132,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `user-banned`, `forbidden`, `insufficient-scope`, `csrf` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope`, `csrf` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5327,7 +5342,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `user-banned`, `forbidden`, `insufficient-scope` */
+            /** @description `user-banned`, `user-deprovisioned`, `forbidden`, `insufficient-scope` */
             403: {
                 headers: {
                     [name: string]: unknown;
