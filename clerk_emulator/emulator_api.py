@@ -7,7 +7,7 @@ from typing import Annotated
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from clerk_emulator import clock, outbox, reset, roles, seeds, sessions
+from clerk_emulator import bulk_seed, clock, outbox, reset, roles, seeds, sessions
 from clerk_emulator.backend_api.authorization import require_secret_key
 from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.sessions import NewSessionBody, start_session
@@ -33,6 +33,14 @@ class ActingSessionBody(NewSessionBody):
 class RoleBody(Body):
     name: ShortText | None = None
     permissions: list[_Permission] = Field(max_length=100)
+
+
+class BulkSeedBody(Body):
+    number: int = Field(default=1, ge=0, le=999)
+    users: int = Field(ge=1, le=1_000_000)
+    organizations: int = Field(default=0, ge=0, le=100_000)
+    memberships: int = Field(default=0, ge=0, le=1_000_000)
+    webhooks: bool = True
 
 
 class ResetBody(Body):
@@ -139,6 +147,16 @@ def define_role(key: str) -> Response:
 @blueprint.post("/seed")
 def plant_seeds() -> Response:
     return jsonify(planted=seeds.plant(current_emulator()), password=seeds.PASSWORD)
+
+
+@blueprint.post("/bulk_seed")
+def plant_bulk_seed() -> Response:
+    body = read_body(BulkSeedBody)
+    if body.memberships > body.users * body.organizations:
+        message = "There are more memberships than users can have in these organizations."
+        raise invalid_parameter("memberships", "form_param_value_too_large", "Value too large", message)
+    counts = body.model_dump(include={"users", "organizations", "memberships"})
+    return jsonify(bulk_seed.plant(current_emulator(), body.number, counts, tell=body.webhooks))
 
 
 @blueprint.post("/reset")

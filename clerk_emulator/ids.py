@@ -12,8 +12,12 @@ _KSUID_LENGTH = 27
 
 def new_id(prefix: str) -> str:
     """Make an identifier such as `user_2g7n…`: the prefix and a KSUID, which sorts by the second it was made in."""
-    seconds = clock.now() - _KSUID_EPOCH
-    number = int.from_bytes(seconds.to_bytes(4, "big") + secrets.token_bytes(16), "big")
+    return ksuid(prefix, clock.now(), secrets.token_bytes(16))
+
+
+def ksuid(prefix: str, seconds: int, payload: bytes) -> str:
+    """Make the identifier of that Unix time and those 16 bytes."""
+    number = int.from_bytes((seconds - _KSUID_EPOCH).to_bytes(4, "big") + payload, "big")
     digits: list[str] = []
     for _ in range(_KSUID_LENGTH):
         number, digit = divmod(number, len(_BASE62))

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from clerk_emulator import roles
@@ -48,19 +50,38 @@ def deleted_organization_payload(organization: sqlite3.Row) -> dict[str, Any]:
 def membership_payload(
     db: sqlite3.Connection, membership: sqlite3.Row, base_url: str, *, with_counts: bool = False
 ) -> dict[str, Any]:
-    organization = db.execute("SELECT * FROM organizations WHERE id = ?", (membership["organization_id"],)).fetchone()
-    user = db.execute("SELECT * FROM users WHERE id = ?", (membership["user_id"],)).fetchone()
-    role = roles.find(db, membership["role"])
-    return {
-        "object": "organization_membership",
-        "id": membership["id"],
-        "role": role.key,
-        "role_name": role.name,
-        "permissions": list(role.permissions),
-        "public_metadata": json.loads(membership["public_metadata"]),
-        "private_metadata": json.loads(membership["private_metadata"]),
-        "organization": organization_payload(db, organization, base_url, with_counts=with_counts),
-        "public_user_data": public_user_data(db, user, base_url),
-        "created_at": membership["created_at"],
-        "updated_at": membership["updated_at"],
-    }
+    [payload] = membership_payloads(db, [membership], base_url, with_counts=with_counts)
+    return payload
+
+
+def membership_payloads(
+    db: sqlite3.Connection, memberships: Iterable[sqlite3.Row], base_url: str, *, with_counts: bool = False
+) -> list[dict[str, Any]]:
+    """Give memberships; what many of them share is read once."""
+
+    @cache
+    def organization(organization_id: str) -> dict[str, Any]:
+        row = db.execute("SELECT * FROM organizations WHERE id = ?", (organization_id,)).fetchone()
+        return organization_payload(db, row, base_url, with_counts=with_counts)
+
+    @cache
+    def role(key: str) -> roles.Role:
+        return roles.find(db, key)
+
+    def payload(membership: sqlite3.Row) -> dict[str, Any]:
+        user = db.execute("SELECT * FROM users WHERE id = ?", (membership["user_id"],)).fetchone()
+        return {
+            "object": "organization_membership",
+            "id": membership["id"],
+            "role": membership["role"],
+            "role_name": role(membership["role"]).name,
+            "permissions": list(role(membership["role"]).permissions),
+            "public_metadata": json.loads(membership["public_metadata"]),
+            "private_metadata": json.loads(membership["private_metadata"]),
+            "organization": organization(membership["organization_id"]),
+            "public_user_data": public_user_data(db, user, base_url),
+            "created_at": membership["created_at"],
+            "updated_at": membership["updated_at"],
+        }
+
+    return [payload(membership) for membership in memberships]

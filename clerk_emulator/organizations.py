@@ -35,7 +35,7 @@ def create(change: Change, columns: dict[str, Any]) -> sqlite3.Row:
     store.insert(change.db, "organizations", row)
     organization = find(change.db, row["id"])
     membership = memberships.add(change.db, organization, creator, roles.ADMIN) if creator else None
-    _emit(change, "organization.created", organization)
+    emit(change, "organization.created", organization)
     if membership:
         memberships.emit(change, "organizationMembership.created", membership)
     return organization
@@ -50,7 +50,7 @@ def update(change: Change, organization: sqlite3.Row, columns: dict[str, Any]) -
     row = store.with_text_metadata(columns) | {"updated_at": max(now_ms(), organization["updated_at"] + 1)}
     store.update(change.db, "organizations", organization["id"], row)
     updated = find(change.db, organization["id"])
-    _emit(change, "organization.updated", updated)
+    emit(change, "organization.updated", updated)
     return updated
 
 
@@ -121,6 +121,6 @@ def _free_slug(db: sqlite3.Connection, name: str) -> str:
     return next(each for each in chain([slug], numbered) if each not in taken)
 
 
-def _emit(change: Change, event_type: str, organization: sqlite3.Row) -> None:
+def emit(change: Change, event_type: str, organization: sqlite3.Row) -> None:
     data = organization_payload(change.db, organization, change.emulator.url, with_counts=True)
     outbox.emit(change, event_type, data, user_id=organization["id"])

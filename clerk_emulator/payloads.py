@@ -16,7 +16,7 @@ def user_payload(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> di
         "object": "user",
         "external_id": user["external_id"],
         "primary_email_address_id": user["primary_email_address_id"],
-        "primary_phone_number_id": None,
+        "primary_phone_number_id": user["primary_phone_number_id"],
         "primary_web3_wallet_id": None,
         "username": user["username"],
         "first_name": user["first_name"],
@@ -29,7 +29,7 @@ def user_payload(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> di
         "private_metadata": json.loads(user["private_metadata"]),
         "unsafe_metadata": json.loads(user["unsafe_metadata"]),
         "email_addresses": _email_addresses(db, user["id"]),
-        "phone_numbers": [],
+        "phone_numbers": _phone_numbers(db, user["id"]),
         "web3_wallets": [],
         "passkeys": [],
         "password_enabled": user["password_hash"] is not None,
@@ -45,7 +45,7 @@ def user_payload(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> di
         "last_sign_in_at": user["last_sign_in_at"],
         "banned": bool(user["banned"]),
         "locked": bool(user["locked"]),
-        "deprovisioned": False,
+        "deprovisioned": bool(user["deprovisioned"]),
         "lockout_expires_in_seconds": None,
         "verification_attempts_remaining": None,
         "updated_at": user["updated_at"],
@@ -65,11 +65,24 @@ def picture_url(base_url: str, image_id: str | None) -> str:
 
 def public_user_data(db: sqlite3.Connection, user: sqlite3.Row, base_url: str) -> dict[str, Any]:
     """Give what others may see of a user."""
-    payload = user_payload(db, user, base_url)
-    names = ("first_name", "last_name", "profile_image_url", "image_url", "has_image", "username", "banned")
-    addresses = {email["id"]: email["email_address"] for email in payload["email_addresses"]}
-    identifier = addresses.get(user["primary_email_address_id"]) or user["username"] or ""
-    return {"user_id": user["id"]} | {name: payload[name] for name in names} | {"identifier": identifier}
+    image_id = _profile_image_id(db, user["id"])
+    image_url = picture_url(base_url, image_id)
+    identifiers = db.execute(
+        "SELECT email_address FROM email_addresses WHERE id = ? UNION ALL"
+        " SELECT phone_number FROM phone_numbers WHERE id = ?",
+        (user["primary_email_address_id"], user["primary_phone_number_id"]),
+    ).fetchone()
+    return {
+        "user_id": user["id"],
+        "first_name": user["first_name"],
+        "last_name": user["last_name"],
+        "profile_image_url": image_url,
+        "image_url": image_url,
+        "has_image": image_id is not None,
+        "username": user["username"],
+        "banned": bool(user["banned"]),
+        "identifier": identifiers[0] if identifiers else user["username"] or "",
+    }
 
 
 def deleted_user_payload(user: sqlite3.Row) -> dict[str, Any]:
@@ -114,6 +127,27 @@ def email_address_payload(db: sqlite3.Connection, email: sqlite3.Row) -> dict[st
 def _email_addresses(db: sqlite3.Connection, user_id: str) -> list[dict[str, Any]]:
     rows = db.execute("SELECT * FROM email_addresses WHERE user_id = ? ORDER BY created_at, rowid", (user_id,))
     return [email_address_payload(db, row) for row in rows]
+
+
+def phone_number_payload(db: sqlite3.Connection, phone: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "id": phone["id"],
+        "object": "phone_number",
+        "phone_number": phone["phone_number"],
+        "reserved_for_second_factor": bool(phone["reserved_for_second_factor"]),
+        "default_second_factor": False,
+        "reserved": False,
+        "verification": verifications.payload(db, phone["id"]),
+        "linked_to": [],
+        "backup_codes": None,
+        "created_at": phone["created_at"],
+        "updated_at": phone["updated_at"],
+    }
+
+
+def _phone_numbers(db: sqlite3.Connection, user_id: str) -> list[dict[str, Any]]:
+    rows = db.execute("SELECT * FROM phone_numbers WHERE user_id = ? ORDER BY created_at, rowid", (user_id,))
+    return [phone_number_payload(db, row) for row in rows]
 
 
 def _profile_image_id(db: sqlite3.Connection, user_id: str) -> str | None:

@@ -3,7 +3,7 @@
 from clerk_emulator import accounts, organizations
 from clerk_emulator.context import Change
 
-_FORGOTTEN = ("tickets", "clients", "verifications", "roles")
+_FORGOTTEN = ("organizations", "users", "tickets", "clients", "verifications", "roles")
 
 
 def forget_everything(change: Change, *, tell: bool) -> int:
@@ -13,13 +13,12 @@ def forget_everything(change: Change, *, tell: bool) -> int:
     keeps a copy of its users. Messages from before are forgotten unsent: they tell of what is no more.
     """
     change.db.execute("DELETE FROM messages")
-    users = change.db.execute("SELECT * FROM users ORDER BY created_at, id").fetchall()
-    for organization in change.db.execute("SELECT * FROM organizations ORDER BY rowid").fetchall():
-        organizations.delete(change, organization)
-    for user in users:
-        accounts.delete(change, user)
+    count: int = change.db.execute("SELECT count(*) FROM users").fetchone()[0]
+    if tell:
+        for organization in change.db.execute("SELECT * FROM organizations ORDER BY rowid").fetchall():
+            organizations.delete(change, organization)
+        for user in change.db.execute("SELECT * FROM users ORDER BY created_at, id").fetchall():
+            accounts.delete(change, user)
     for table in _FORGOTTEN:
         change.db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
-    if not tell:
-        change.db.execute("DELETE FROM messages")
-    return len(users)
+    return count

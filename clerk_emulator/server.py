@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from clerk_emulator import clients, clock, seeds
+from clerk_emulator import clients, clock, documents, seeds
 from clerk_emulator.app import http_app
 from clerk_emulator.context import Emulator
 from clerk_emulator.delivery import Dispatcher
@@ -130,6 +130,7 @@ def main(  # noqa: PLR0913 - one for each option
         )
         with store.transaction() as db:
             clients.forget_idle(db)
+            documents.forget_all(db)
         if seed and is_new:
             seeds.plant(emulator)
         _serve(port, state, webhook_url, emulator)

@@ -49,7 +49,8 @@ def select_page(db: sqlite3.Connection, owner: str | None, owner_id: str | None)
         conditions.append(_QUERY)
         values["query"] = query
     where = " AND ".join(["true", *conditions])
-    table = "organization_memberships AS m JOIN users AS u ON u.id = m.user_id"
+    # Outer, for SQLite leaves it out where no condition or order needs the user: each has one.
+    table = "organization_memberships AS m LEFT JOIN users AS u ON u.id = m.user_id"
     total: int = db.execute(f"SELECT count(*) FROM {table} WHERE {where}", values).fetchone()[0]  # noqa: S608
     page = db.execute(
         f"SELECT m.* FROM {table} WHERE {where}"  # noqa: S608

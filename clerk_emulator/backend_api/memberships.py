@@ -10,7 +10,7 @@ from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.membership_filters import select_page
 from clerk_emulator.backend_api.organizations import OrganizationMetadataBody
 from clerk_emulator.context import begin_change, current_emulator
-from clerk_emulator.organization_payloads import membership_payload
+from clerk_emulator.organization_payloads import membership_payload, membership_payloads
 
 blueprint = Blueprint("memberships", __name__)
 
@@ -78,7 +78,7 @@ def delete_membership(organization_id: str, user_id: str) -> Response:
 
 def _page(db: sqlite3.Connection, owner: str | None = None, owner_id: str | None = None) -> Response:
     page, total = select_page(db, owner, owner_id)
-    return jsonify(data=[_payload(db, membership) for membership in page], total_count=total)
+    return jsonify(data=membership_payloads(db, page, current_emulator().url), total_count=total)
 
 
 def _answer(db: sqlite3.Connection, membership: sqlite3.Row) -> Response:

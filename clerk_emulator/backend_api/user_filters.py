@@ -16,10 +16,12 @@ from clerk_emulator.backend_api.pages import (
 )
 from clerk_emulator.errors import ClerkError, invalid_parameter
 
-_FILTERS = frozenset({"email_address", "user_id", "external_id", "username", "organization_id", "query"})
+_FILTERS = frozenset(
+    {"email_address", "phone_number", "user_id", "external_id", "username", "organization_id", "query"}
+)
 _PAGING = frozenset({"limit", "offset", "order_by", "starting_after"})
 
-# Clerk's names of an order, and the expression that makes it. Nobody has a phone number or a wallet here.
+# Clerk's names of an order, and the expression that makes it. Nobody has a wallet here.
 _ORDERS = {
     "created_at": "created_at",
     "updated_at": "updated_at",
@@ -27,7 +29,7 @@ _ORDERS = {
     "web3wallet": "NULL",
     "first_name": "first_name",
     "last_name": "last_name",
-    "phone_number": "NULL",
+    "phone_number": "(SELECT phone_number FROM phone_numbers WHERE id = primary_phone_number_id)",
     "username": "username",
     "last_active_at": "last_active_at",
     "last_sign_in_at": "last_sign_in_at",
@@ -37,6 +39,8 @@ _ORDERS = {
 _CONDITIONS = {
     "email_address": """id IN (
         SELECT user_id FROM email_addresses WHERE email_address IN (SELECT value FROM json_each(:email_address)))""",
+    "phone_number": """id IN (
+        SELECT user_id FROM phone_numbers WHERE phone_number IN (SELECT value FROM json_each(:phone_number)))""",
     "username": "lower(username) IN (SELECT value FROM json_each(:username))",
     "user_id": "id IN (SELECT value FROM json_each(:user_id))",
     "not_user_id": "id NOT IN (SELECT value FROM json_each(:not_user_id))",
@@ -51,7 +55,8 @@ _CONDITIONS = {
     "query": """(
         instr(lower(id), lower(:query)) OR instr(lower(username), lower(:query))
         OR instr(lower(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), lower(:query))
-        OR id IN (SELECT user_id FROM email_addresses WHERE instr(email_address, lower(:query))))""",
+        OR id IN (SELECT user_id FROM email_addresses WHERE instr(email_address, lower(:query)))
+        OR id IN (SELECT user_id FROM phone_numbers WHERE instr(phone_number, :query)))""",
 }
 _AFTER_CURSOR = {
     "ASC": "(created_at, id) > (:after_time, :after_id)",
@@ -67,6 +72,8 @@ class Selection:
         self._values: dict[str, str | int] = {}
         for name in ("email_address", "username"):
             self._add_list(name, [value.lower() for value in read_list(name)])
+        # A plus sign that was not percent-encoded arrives as a space, and the number is Clerk's with one.
+        self._add_list("phone_number", [f"+{value.lstrip('+ ')}" for value in read_list("phone_number")])
         for name in ("user_id", "external_id", "organization_id"):
             values = read_list(name)
             # A plus sign that was not percent-encoded arrives as a space.
@@ -82,14 +89,14 @@ class Selection:
         return count
 
     def page(self, db: sqlite3.Connection) -> list[sqlite3.Row]:
-        """Read one page of them in the order that was asked for."""
+        """Read one page of their ids and documents, in the order that was asked for."""
         refuse_unknown(_FILTERS | _PAGING)
         name, direction = read_order(_ORDERS)
         if cursor := request.args.get("starting_after"):
             self._continue_after(db, cursor, name, direction)
         self._values |= {"limit": read_limit(), "offset": read_offset()}
         return db.execute(
-            f"SELECT * FROM users {self._where()} ORDER BY {_ORDERS[name]} {direction}, id {direction}"  # noqa: S608
+            f"SELECT id, document FROM users {self._where()} ORDER BY {_ORDERS[name]} {direction}, id {direction}"  # noqa: S608
             " LIMIT :limit OFFSET :offset",
             self._values,
         ).fetchall()

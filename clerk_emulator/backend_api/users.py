@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from pydantic import Field
 
-from clerk_emulator import accounts, metadata, passwords, users
+from clerk_emulator import accounts, documents, metadata, passwords, users
 from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.user_filters import Selection
 from clerk_emulator.context import begin_change, current_emulator
@@ -75,8 +75,10 @@ class UserChangesBody(UserBody):
 
 @blueprint.get("")
 def list_users() -> Response:
+    url = current_emulator().url
     with current_emulator().store.transaction() as db:
-        return jsonify([_payload(db, user) for user in Selection().page(db)])
+        page = [documents.of_user(db, user, url) for user in Selection().page(db)]
+    return Response(f"[{','.join(page)}]", mimetype="application/json")
 
 
 @blueprint.get("/count")

@@ -1,6 +1,6 @@
 """The commands of `flask --app clerk_emulator`."""
 
-from clerk_emulator.cli.instance import clock, faults, reset, role, seed
+from clerk_emulator.cli.instance import bulk_seed, clock, faults, reset, role, seed
 from clerk_emulator.cli.messages import messages, replay
 from clerk_emulator.cli.sessions import curl, sign_in, sign_out, ticket, token
 from clerk_emulator.cli.users import ban, delete, list_users, lock, sign_up, unban, unlock, update
@@ -8,5 +8,5 @@ from clerk_emulator.cli.users import ban, delete, list_users, lock, sign_up, unb
 COMMANDS = (
     *(sign_up, sign_in, sign_out, token, curl, ticket),
     *(list_users, update, ban, unban, lock, unlock, delete),
-    *(role, messages, replay, faults, clock, seed, reset),
+    *(role, messages, replay, faults, clock, seed, bulk_seed, reset),
 )

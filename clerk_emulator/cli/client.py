@@ -31,6 +31,7 @@ class EmulatorClient:
         *,
         body: dict[str, Any] | None = None,
         params: dict[str, str | int | None] | None = None,
+        timeout: float = _TIMEOUT,
     ) -> Any:  # noqa: ANN401 - it is what JSON decodes to
         """Make one request and return the JSON of its answer."""
         try:
@@ -43,7 +44,7 @@ class EmulatorClient:
                     headers={"Authorization": f"Bearer {self._access.secret_key}"} | EXEMPT_HEADERS,
                     json=body,
                     params=params,
-                    timeout=_TIMEOUT,
+                    timeout=timeout,
                 )
             answer = response.json()
             refusal = None if response.ok else answer["errors"][0]["long_message"]

@@ -8,6 +8,8 @@ from clerk_emulator.cli.client import EmulatorClient
 from clerk_emulator.cli.options import with_emulator
 from clerk_emulator.cli.table import print_table
 
+_BULK_TIMEOUT = 10 * 60  # 100,000 users take about half a minute
+
 
 @click.command("seed")
 @with_emulator
@@ -21,6 +23,24 @@ def seed(emulator: EmulatorClient) -> None:
     answer = emulator.call("POST", "/emulator/seed")
     created = ", ".join(answer["planted"]) or "nobody, all are there"
     click.echo(f"created {created}; the password is {answer['password']}")
+
+
+@click.command("bulk-seed")
+@click.option("--users", type=click.IntRange(1, 1_000_000), default=100_000, show_default=True)
+@click.option("--organizations", type=click.IntRange(0, 100_000), default=0, show_default=True)
+@click.option("--memberships", type=click.IntRange(0, 1_000_000), default=0, show_default=True)
+@click.option("--number", type=click.IntRange(0, 999), default=1, show_default=True, help="Another, other users.")
+@click.option("--webhooks/--no-webhooks", default=True, help="Tell the application of each, or not.")
+@with_emulator
+def bulk_seed(emulator: EmulatorClient, /, **body: int) -> None:
+    """Create users by the hundred thousand, the same for each number; those that are there stay.
+
+    \b
+    Example:
+      flask --app clerk_emulator bulk-seed --users 100000 --organizations 1000 --memberships 50000 --no-webhooks
+    """
+    created = emulator.call("POST", "/emulator/bulk_seed", body=dict(body), timeout=_BULK_TIMEOUT)
+    click.echo("created " + ", ".join(f"{count} {kind}" for kind, count in created.items()))
 
 
 @click.command("reset")

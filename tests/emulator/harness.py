@@ -122,6 +122,11 @@ class EmulatorProcess:
         found: list[dict[str, Any]] = self.call("GET", f"/emulator/messages?status={status}&limit=10000")
         return found
 
+    def cpu_seconds(self) -> float:
+        """What the process has used so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def execute(self, statement: str, *values: str | int) -> list[Any]:
         """Nobody waits for days in a test: the state file is where time passes."""
         state = sqlite3.connect(self.state / "state.sqlite3", timeout=10, isolation_level=None)

@@ -17,7 +17,7 @@ from .harness import ROOT, EmulatorProcess, run_module
 COMMANDS = {
     *("sign-up", "sign-in", "sign-out", "token", "curl", "ticket"),
     *("users", "update", "ban", "unban", "lock", "unlock", "delete"),
-    *("role", "messages", "replay", "faults", "clock", "seed", "reset"),
+    *("role", "messages", "replay", "faults", "clock", "seed", "bulk-seed", "reset"),
 }
 
 

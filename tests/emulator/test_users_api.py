@@ -90,7 +90,7 @@ def test_users_are_chosen_by_id(emulator: EmulatorProcess, crowd: list[Json]) ->
         ("offset=99999999999999999999", "form_param_format_invalid"),
         ("order_by=password", "form_param_value_invalid"),
         ("starting_after=user_nobody", "form_param_value_invalid"),
-        ("phone_number=%2B15550100", "form_param_unknown"),
+        ("web3_wallet=0x1", "form_param_unknown"),
         ("&".join(f"user_id={number}" for number in range(101)), "form_param_array_size_exceeded"),
     ],
 )
