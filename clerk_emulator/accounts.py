@@ -8,7 +8,7 @@ from clerk_emulator.context import Change
 from clerk_emulator.events import emit_user_deleted
 from clerk_emulator.payloads import deleted_user_payload
 
-Flag = Literal["banned", "locked"]
+Flag = Literal["banned", "locked", "deprovisioned"]
 
 
 def set_flag(change: Change, user: sqlite3.Row, flag: Flag, *, value: bool) -> sqlite3.Row:
@@ -23,6 +23,13 @@ def ban(change: Change, user: sqlite3.Row) -> sqlite3.Row:
     banned = set_flag(change, user, "banned", value=True)
     sessions.close_all(change, user["id"], "revoked")
     return banned
+
+
+def deprovision(change: Change, user: sqlite3.Row) -> sqlite3.Row:
+    """Do what a directory does that switches the user off: it cannot be undone from here."""
+    deprovisioned = set_flag(change, user, "deprovisioned", value=True)
+    sessions.close_all(change, user["id"], "revoked")
+    return deprovisioned
 
 
 def delete(change: Change, user: sqlite3.Row) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def activity_payload(session: sqlite3.Row) -> dict[str, Any] | None:
     browser, version = next(
         ((name, found[1]) for name, pattern in _BROWSERS if (found := pattern.search(agent))), (None, None)
     )
-    return {
+    activity = {
         "object": "session_activity",
         "id": f"sess_activity_{session['id'].removeprefix('sess_')}",
         "device_type": next((name for name in _DEVICES if name in agent), None),
@@ -31,7 +31,6 @@ def activity_payload(session: sqlite3.Row) -> dict[str, Any] | None:
         "browser_name": browser,
         "browser_version": version,
         "ip_address": session["client_ip"],
-        # Clerk's screen has brackets for both and prints them empty.
         "city": "this machine",
-        "country": None,
     }
+    return {name: value for name, value in activity.items() if value is not None}

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 from flask_cors import CORS
 
-from clerk_emulator import bundles, context, emulator_api, origins, public_api
+from clerk_emulator import bundles, context, dashboard_api, emulator_api, origins, public_api
 from clerk_emulator.backend_api import backend_api
 from clerk_emulator.context import Emulator
 from clerk_emulator.errors import register_error_handlers
@@ -49,6 +49,7 @@ def http_app(emulator: Emulator) -> Flask:
     app.register_blueprint(backend_api(), url_prefix="/v1")
     app.register_blueprint(frontend_api(), url_prefix="/v1")
     app.register_blueprint(emulator_api.blueprint, url_prefix="/emulator")
+    app.register_blueprint(dashboard_api.blueprint, url_prefix="/emulator")
     app.before_request(origins.refuse_strangers)
     allowed = [f"^({origins.LOOPBACK})$", *emulator.allowed_origins]
     CORS(app, resources={_FRONTEND_API: {}}, origins=allowed, supports_credentials=True)

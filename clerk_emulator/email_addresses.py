@@ -35,7 +35,7 @@ def add(change: Change, user: sqlite3.Row, address: str, *, verified_by: str | N
     """Give the user another address, which nobody has yet; `verified_by` is the strategy that proved it, None for
     unproved.
     """
-    users.refuse_taken_addresses(change.db, [address])
+    users.refuse_taken(change.db, "email_address", [address])
     now = now_ms()
     email_address_id = new_id("idn")
     row = {"id": email_address_id, "user_id": user["id"], "email_address": address}

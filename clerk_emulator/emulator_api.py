@@ -140,8 +140,8 @@ def define_role(key: str) -> Response:
             "key", "form_param_format_invalid", "is invalid", "A role's key is org: and small letters, digits or _."
         )
     body = read_body(RoleBody)
-    with current_emulator().store.transaction() as db:
-        return jsonify(asdict(roles.define(db, key, body.name, body.permissions)))
+    with begin_change() as change:
+        return jsonify(asdict(roles.define(change, key, body.name, body.permissions)))
 
 
 @blueprint.post("/seed")

@@ -50,6 +50,7 @@ def _small_enough(value: dict[str, Any]) -> dict[str, Any]:
 EmailAddress = Annotated[
     str, StringConstraints(max_length=254), AfterValidator(_printable), AfterValidator(_email_address)
 ]
+PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 ShortText = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]
 Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
 Metadata = Annotated[dict[str, Any], AfterValidator(_small_enough)]

@@ -35,12 +35,22 @@ def organization_payload(
             "SELECT count(*), count(*) FILTER (WHERE role = ?) FROM organization_memberships WHERE organization_id = ?",
             (roles.ADMIN, organization["id"]),
         ).fetchone()
+        [invited] = db.execute(
+            "SELECT count(*) FROM organization_invitations WHERE status = 'pending' AND organization_id = ?",
+            (organization["id"],),
+        ).fetchone()
         payload |= {
             "members_count": members,
             "missing_member_with_elevated_permissions": admins == 0,
-            "pending_invitations_count": 0,
+            "pending_invitations_count": invited,
         }
     return payload
+
+
+def public_organization_data(db: sqlite3.Connection, organization_id: str, base_url: str) -> dict[str, Any]:
+    """Give what the invited may see of an organization."""
+    row = db.execute("SELECT id, name, slug FROM organizations WHERE id = ?", (organization_id,)).fetchone()
+    return dict(row) | {"image_url": picture_url(base_url, None), "has_image": False}
 
 
 def deleted_organization_payload(organization: sqlite3.Row) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Back to an empty instance, whose keys stay: applications and browsers need no restart."""
 
-from clerk_emulator import accounts, organizations
+from clerk_emulator import accounts, organizations, roles
 from clerk_emulator.context import Change
 
-_FORGOTTEN = ("organizations", "users", "tickets", "clients", "verifications", "roles")
+_FORGOTTEN = ("organizations", "users", "tickets", "clients", "verifications", "waitlist_entries")
 
 
 def forget_everything(change: Change, *, tell: bool) -> int:
@@ -19,6 +19,8 @@ def forget_everything(change: Change, *, tell: bool) -> int:
             organizations.delete(change, organization)
         for user in change.db.execute("SELECT * FROM users ORDER BY created_at, id").fetchall():
             accounts.delete(change, user)
+        roles.delete_own(change)
     for table in _FORGOTTEN:
         change.db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+    roles.forget_own(change.db)
     return count

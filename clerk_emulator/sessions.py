@@ -132,6 +132,9 @@ def refuse_if_kept_out(user: sqlite3.Row) -> None:
             "User banned",
             "You have been banned. If you think this was by mistake, please contact support.",
         )
+    if user["deprovisioned"]:
+        message = "Your account was deprovisioned by your organization's directory."
+        raise ClerkError(HTTPStatus.FORBIDDEN, "user_deprovisioned", "User deprovisioned", message)
     if user["locked"]:
         raise ClerkError(
             HTTPStatus.FORBIDDEN,

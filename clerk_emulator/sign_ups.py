@@ -112,4 +112,4 @@ def _refuse_other_strategy(sign_up: sqlite3.Row, strategy: str) -> None:
 def _refuse_taken(db: sqlite3.Connection, columns: dict[str, Any]) -> None:
     users.refuse_taken_columns(db, columns)
     if address := columns.get("email_address"):
-        users.refuse_taken_addresses(db, [address])
+        users.refuse_taken(db, "email_address", [address])

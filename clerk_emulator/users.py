@@ -1,7 +1,8 @@
 """What happens to users, and the events it sends. Callers pass values that are validated already."""
 
 import sqlite3
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 from clerk_emulator import store, verifications
 from clerk_emulator.clock import now_ms
@@ -11,6 +12,7 @@ from clerk_emulator.events import emit_user_event
 from clerk_emulator.ids import new_id
 
 _UNIQUE_COLUMNS = {"username": "username", "external_id": "external ID"}
+_PRIMARY = {"primary_email_address_id": "email_addresses", "primary_phone_number_id": "phone_numbers"}
 
 
 def find(db: sqlite3.Connection, user_id: str) -> sqlite3.Row:
@@ -21,24 +23,36 @@ def find(db: sqlite3.Connection, user_id: str) -> sqlite3.Row:
 
 
 def create(
-    change: Change, columns: dict[str, Any], email_addresses: list[str], *, verified_by: str = "admin"
+    change: Change,
+    columns: dict[str, Any],
+    email_addresses: list[str],
+    phone_numbers: Sequence[str] = (),
+    *,
+    verified_by: str = "admin",
 ) -> sqlite3.Row:
-    """Create a user whose first address is the primary one; `verified_by` is the strategy that proved them all."""
+    """Create a user whose first address is the primary one, and the first phone number likewise; `verified_by` is the
+    strategy that proved them all.
+    """
     user_id = new_id("user")
     now = now_ms()
     refuse_taken_columns(change.db, columns, user_id)
-    refuse_taken_addresses(change.db, email_addresses)
-    emails = [(new_id("idn"), user_id, address, now, now) for address in dict.fromkeys(email_addresses)]
+    refuse_taken(change.db, "email_address", email_addresses)
+    refuse_taken(change.db, "phone_number", phone_numbers)
+    emails, phones = (
+        [{"id": new_id("idn"), "user_id": user_id, name: value} for value in dict.fromkeys(values)]
+        for name, values in (("email_address", email_addresses), ("phone_number", phone_numbers))
+    )
     row = store.with_text_metadata(columns) | {
         "id": user_id,
-        "primary_email_address_id": emails[0][0] if emails else None,
-        "created_at": now,
-        "updated_at": now,
+        "primary_email_address_id": emails[0]["id"] if emails else None,
+        "primary_phone_number_id": phones[0]["id"] if phones else None,
     }
-    store.insert(change.db, "users", row)
-    change.db.executemany("INSERT INTO email_addresses VALUES (?, ?, ?, ?, ?)", emails)
-    for email in emails:
-        verifications.confirm(change.db, email[0], verified_by)
+    times = {"created_at": now, "updated_at": now}
+    store.insert(change.db, "users", row | times)
+    for table, owned in (("email_addresses", emails), ("phone_numbers", phones)):
+        for one in owned:
+            store.insert(change.db, table, one | times)
+            verifications.confirm(change.db, one["id"], verified_by)
     user = find(change.db, user_id)
     emit_user_event(change, "user.created", user)
     return user
@@ -77,23 +91,20 @@ def is_address_taken(db: sqlite3.Connection, address: str) -> bool:
     return found is not None
 
 
-def refuse_taken_addresses(db: sqlite3.Connection, email_addresses: list[str]) -> None:
-    for address in email_addresses:
-        if is_address_taken(db, address):
-            raise _taken("email_address", "email address")
+def refuse_taken(db: sqlite3.Connection, name: Literal["email_address", "phone_number"], values: Iterable[str]) -> None:
+    """Refuse e-mail addresses or phone numbers that somebody has."""
+    table = "email_addresses" if name == "email_address" else "phone_numbers"
+    for value in values:
+        if db.execute(f"SELECT 1 FROM {table} WHERE {name} = ?", (value,)).fetchone():  # noqa: S608 - our own names
+            raise _taken(name, name.replace("_", " "))
 
 
 def _refuse_foreign_address(db: sqlite3.Connection, columns: dict[str, Any], user_id: str) -> None:
-    if "primary_email_address_id" not in columns:
-        return
-    query = "SELECT 1 FROM email_addresses WHERE id = ? AND user_id = ?"
-    if not db.execute(query, (columns["primary_email_address_id"], user_id)).fetchone():
-        raise invalid_parameter(
-            "primary_email_address_id",
-            "form_resource_not_found",
-            "is missing",
-            "The resource associated with the supplied primary_email_address_id was not found.",
-        )
+    for column, table in _PRIMARY.items():
+        query = f"SELECT 1 FROM {table} WHERE id = ? AND user_id = ?"  # noqa: S608 - our own names
+        if column in columns and not db.execute(query, (columns[column], user_id)).fetchone():
+            message = f"The resource associated with the supplied {column} was not found."
+            raise invalid_parameter(column, "form_resource_not_found", "is missing", message)
 
 
 def _taken(param: str, label: str) -> ClerkError:

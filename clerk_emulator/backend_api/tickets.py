@@ -86,11 +86,8 @@ def _payload(ticket: sqlite3.Row) -> dict[str, Any]:
         "id": ticket["id"],
         "status": ticket["status"],
         "user_id": ticket["user_id"],
-        # There is no page of the emulator's to sign in on: add ?__clerk_ticket=TOKEN to the application's.
-        "url": None,
         "created_at": ticket["created_at"],
         "updated_at": ticket["updated_at"],
     }
-    if ticket["actor"]:
-        payload["actor"] = json.loads(ticket["actor"])
-    return payload
+    # There is no page of the emulator's to sign in on: add ?__clerk_ticket=TOKEN to the application's.
+    return payload | ({"actor": json.loads(ticket["actor"])} if ticket["actor"] else {"url": None})

@@ -1,6 +1,7 @@
 """`GET /v1/users` and `/v1/users/count`: query parameters to SQL."""
 
 import json
+import re
 import sqlite3
 
 from flask import request
@@ -10,6 +11,7 @@ from clerk_emulator.backend_api.pages import (
     invalid_value,
     read_limit,
     read_list,
+    read_number,
     read_offset,
     read_order,
     refuse_unknown,
@@ -51,13 +53,35 @@ _CONDITIONS = {
         WHERE organization_id IN (SELECT value FROM json_each(:organization_id)))""",
     "not_organization_id": """id NOT IN (SELECT user_id FROM organization_memberships
         WHERE organization_id IN (SELECT value FROM json_each(:not_organization_id)))""",
-    # Not LIKE: it would read % and _ as wildcards, and fails on a long pattern.
-    "query": """(
-        instr(lower(id), lower(:query)) OR instr(lower(username), lower(:query))
-        OR instr(lower(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), lower(:query))
-        OR id IN (SELECT user_id FROM email_addresses WHERE instr(email_address, lower(:query)))
-        OR id IN (SELECT user_id FROM phone_numbers WHERE instr(phone_number, :query)))""",
 }
+# What contains a text. Not LIKE: it would read % and _ as wildcards, and fails on a long pattern.
+_TEXTS = {
+    "email_address_query": """id IN (
+        SELECT user_id FROM email_addresses WHERE instr(email_address, lower(:email_address_query)))""",
+    "phone_number_query": """id IN (
+        SELECT user_id FROM phone_numbers WHERE instr(phone_number, :phone_number_query))""",
+    "username_query": "instr(lower(username), lower(:username_query))",
+    "name_query": "instr(lower(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), lower(:name_query))",
+}
+_TEXTS["query"] = re.sub(r":\w+", ":query", f"({' OR '.join(_TEXTS.values())} OR instr(lower(id), lower(:query)))")
+_TIMES = {
+    f"{column}_{word}": f"{column} {sign} :{column}_{word}"
+    for column in ("created_at", "last_active_at", "last_sign_in_at")
+    for word, sign in (("before", "<"), ("after", ">"))
+} | {"last_active_at_since": "last_active_at >= :last_active_at_since"}
+_FILTERS = frozenset(
+    {
+        "email_address",
+        "phone_number",
+        "user_id",
+        "external_id",
+        "username",
+        "organization_id",
+        "banned",
+        *_TEXTS,
+        *_TIMES,
+    }
+)
 _AFTER_CURSOR = {
     "ASC": "(created_at, id) > (:after_time, :after_id)",
     "DESC": "(created_at, id) < (:after_time, :after_id)",
@@ -79,8 +103,14 @@ class Selection:
             # A plus sign that was not percent-encoded arrives as a space.
             self._add_list(name, [value.lstrip("+ ") for value in values if not value.startswith("-")])
             self._add_list(f"not_{name}", [value[1:] for value in values if value.startswith("-")])
-        if query := request.args.get("query"):
-            self._add(_CONDITIONS["query"], query=query)
+        for name, condition in _TEXTS.items():
+            if text := request.args.get(name):
+                self._add(condition, **{name: text})
+        for name, condition in _TIMES.items():
+            if name in request.args:
+                self._add(condition, **{name: read_number(name, 0)})
+        if "banned" in request.args:
+            self._add("banned = :banned", banned=request.args["banned"] == "true")
 
     def count(self, db: sqlite3.Connection) -> int:
         """Count the users that match."""

@@ -7,18 +7,19 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from pydantic import Field
 
-from clerk_emulator import accounts, documents, metadata, passwords, users
+from clerk_emulator import accounts, documents, merges, metadata, passwords, users
 from clerk_emulator.backend_api.bodies import Body, read_body
 from clerk_emulator.backend_api.user_filters import Selection
 from clerk_emulator.context import begin_change, current_emulator
 from clerk_emulator.errors import ClerkError
-from clerk_emulator.fields import EmailAddress, Metadata, ShortText, Username
+from clerk_emulator.fields import EmailAddress, Metadata, PhoneNumber, ShortText, Username
 from clerk_emulator.payloads import user_payload
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
 
 _NOT_COLUMNS = {
     "email_address",
+    "phone_number",
     "password",
     "skip_password_checks",
     "skip_user_requirement",
@@ -64,13 +65,20 @@ class UserBody(MetadataBody):
 
 class NewUserBody(UserBody):
     email_address: list[EmailAddress] = Field(default_factory=list)
+    phone_number: list[PhoneNumber] = Field(default_factory=list)
     skip_password_requirement: bool | None = None
     skip_user_requirement: bool | None = None
 
 
 class UserChangesBody(UserBody):
     primary_email_address_id: str | None = None
+    primary_phone_number_id: str | None = None
     notify_primary_email_address_changed: bool | None = None
+
+
+class MergeBody(Body):
+    from_user_id: str
+    dry_run: bool = False
 
 
 @blueprint.get("")
@@ -90,7 +98,7 @@ def count_users() -> Response:
 @blueprint.post("")
 def create_user() -> Response:
     body = read_body(NewUserBody)
-    if not (body.email_address or body.username or body.skip_user_requirement):
+    if not (body.email_address or body.phone_number or body.username or body.skip_user_requirement):
         raise ClerkError(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "form_data_missing",
@@ -100,7 +108,7 @@ def create_user() -> Response:
         )
     columns = body.columns()
     with begin_change() as change:
-        return jsonify(_payload(change.db, users.create(change, columns, body.email_address)))
+        return jsonify(_payload(change.db, users.create(change, columns, body.email_address, body.phone_number)))
 
 
 @blueprint.get("/<user_id>")
@@ -137,6 +145,17 @@ def replace_user_metadata(user_id: str) -> Response:
 def delete_user(user_id: str) -> Response:
     with begin_change() as change:
         return jsonify(accounts.delete(change, users.find(change.db, user_id)))
+
+
+@blueprint.post("/<user_id>/merge")
+def merge_user(user_id: str) -> Response:
+    body = read_body(MergeBody)
+    with begin_change() as change:
+        change.db.execute("SAVEPOINT before")
+        merged = merges.merge(change, users.find(change.db, user_id), users.find(change.db, body.from_user_id))
+        if body.dry_run:
+            change.db.execute("ROLLBACK TO before")
+        return jsonify(merged)
 
 
 @blueprint.post("/<user_id>/ban")

@@ -113,6 +113,37 @@ def unlock(emulator: EmulatorClient, email: str) -> None:
     _act(emulator, email, "unlock", "unlocked")
 
 
+@click.command("deprovision")
+@click.argument("email")
+@with_emulator
+def deprovision(emulator: EmulatorClient, email: str) -> None:
+    """Switch a user off as the directory of a company does, and revoke every session of theirs.
+
+    \b
+    Example:
+      flask --app clerk_emulator deprovision ada@example.com
+    """
+    user = emulator.require_user(email)
+    emulator.call("POST", f"/emulator/users/{user['id']}/deprovision")
+    click.echo(f"deprovisioned {user['id']}")
+
+
+@click.command("merge")
+@click.argument("email")
+@click.option("--into", required=True, metavar="EMAIL", help="Address of the user who is kept.")
+@with_emulator
+def merge(emulator: EmulatorClient, email: str, into: str) -> None:
+    """Merge a user into another one, who gets what they have; then they are deleted.
+
+    \b
+    Example:
+      flask --app clerk_emulator merge ada@work.example --into ada@example.com
+    """
+    duplicate, kept = emulator.require_user(email), emulator.require_user(into)
+    emulator.call("POST", f"/v1/users/{kept['id']}/merge", body={"from_user_id": duplicate["id"]})
+    click.echo(f"merged {duplicate['id']} into {kept['id']}")
+
+
 @click.command("delete")
 @click.argument("email")
 @with_emulator

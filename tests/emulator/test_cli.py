@@ -16,8 +16,8 @@ from .harness import ROOT, EmulatorProcess, run_module
 
 COMMANDS = {
     *("sign-up", "sign-in", "sign-out", "token", "curl", "ticket"),
-    *("users", "update", "ban", "unban", "lock", "unlock", "delete"),
-    *("role", "messages", "replay", "faults", "clock", "seed", "bulk-seed", "reset"),
+    *("users", "update", "ban", "unban", "lock", "unlock", "deprovision", "merge", "delete"),
+    *("role", "plan", "messages", "replay", "faults", "clock", "seed", "bulk-seed", "reset"),
 }
 
 

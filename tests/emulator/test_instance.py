@@ -128,7 +128,7 @@ def full(emulator: EmulatorProcess, heard: Receiver) -> EmulatorProcess:
     session = {"user_id": first, "active_organization_id": organization["id"]}
     emulator.call("POST", "/v1/sessions", json=session)
     emulator.create_user("second@example.com")
-    heard.wait_for(6)
+    heard.wait_for(8)
     heard.deliveries.clear()
     return emulator
 
@@ -146,8 +146,8 @@ def test_reset_forgets_everything_and_tells_of_it(full: EmulatorProcess, heard: 
     assert _is_empty(full)
     assert full.keys == keys
     assert [role["key"] for role in full.call("GET", "/emulator/roles")] == ["org:admin", "org:member"]
-    heard.wait_for(4)
-    told = ["organization.deleted", "session.ended", "user.deleted", "user.deleted"]
+    heard.wait_for(6)
+    told = ["organization.deleted", "permission.deleted", "role.deleted", "session.ended"] + ["user.deleted"] * 2
     assert sorted(heard.types) == told
     listed = [message["type"] for message in full.call("GET", "/emulator/messages")]
     assert sorted(listed) == told
