@@ -93,6 +93,33 @@ class TestUsers:
         refusal = sdk.refusal("deleteUser", userId=user["id"])
         assert (refusal["status"], refusal["codes"]) == (404, ["resource_not_found"])
 
+    def test_pages_and_who_was_merged(self, sdk: NodeSdk, emulator: EmulatorProcess) -> None:
+        emulator.call("POST", "/emulator/bulk_seed", json={"users": 25, "number": 12, "webhooks": False})
+        pages = [sdk.call("page", query="@seed12.example", limit=10, offset=offset) for offset in (0, 10, 20)]
+        ids = [user_id for page in pages for user_id in page["ids"]]
+        assert [page["totalCount"] for page in pages] == [25] * 3
+        assert len(set(ids)) == 25
+        # The SDK has no call for it yet.
+        emulator.call("POST", f"/v1/users/{ids[0]}/merge", json={"from_user_id": ids[1]})
+        assert len(sdk.call("user", userId=ids[0])["emailAddresses"]) == 2
+        assert sdk.refusal("user", userId=ids[1])["status"] == 404
+        assert sdk.call("deleteUser", userId=ids[2])["deleted"]
+        assert sdk.call("page", query="@seed12.example", limit=500)["ids"] == [ids[0], *ids[3:]]
+
+    def test_phone_number(self, sdk: NodeSdk, user_id: str) -> None:
+        phone = sdk.call("createPhoneNumber", userId=user_id, phoneNumber="+15550130001", verified=True)
+        assert sdk.call("user", userId=user_id)["primaryPhoneNumberId"] == phone["id"]
+
+
+def test_organization(sdk: NodeSdk, emulator: EmulatorProcess, user_id: str) -> None:
+    body = {"name": "Node", "created_by": user_id}
+    organization_id = emulator.call("POST", "/v1/organizations", json=body)["id"]
+    emulator.call("PUT", f"/emulator/subscriptions/{organization_id}", json={"plan": "team"})
+    given = {"organizationId": organization_id, "inviterUserId": user_id, "emailAddress": "guest@node.test"}
+    found = sdk.call("organization", **given)
+    assert found["invitations"]["data"] == [found["invitation"]]
+    assert found["plans"] == ["team"]
+
 
 class TestSessions:
     def test_revocation(self, sdk: NodeSdk, created: Json) -> None:

@@ -157,3 +157,60 @@ def test_an_organization_and_its_members(clerk: Clerk, email: str) -> None:
     roles = {one.public_user_data.user_id: one.role for one in members if one.public_user_data}
     assert roles == {founder.id: "org:admin", member.id: "org:member"}
     assert clerk.organizations.delete(organization_id=club.id).deleted
+
+
+def test_users_are_paged_and_a_merged_one_is_gone(clerk: Clerk, emulator: EmulatorProcess) -> None:
+    emulator.call("POST", "/emulator/bulk_seed", json={"users": 25, "number": 11, "webhooks": False})
+    request: Any = {"email_address_query": "@seed11.example", "limit": 10, "order_by": "+created_at"}
+    pages = [clerk.users.list(request=request | {"offset": offset}) or [] for offset in (0, 10, 20)]
+    users = [user for page in pages for user in page]
+    assert [len(page) for page in pages] == [10, 10, 5]
+    assert len({user.id for user in users}) == 25
+    assert [user.created_at for user in users] == sorted(user.created_at for user in users)
+    kept, duplicate, deleted = users[:3]
+    # No SDK has it yet.
+    emulator.call("POST", f"/v1/users/{kept.id}/merge", json={"from_user_id": duplicate.id})
+    assert clerk.users.delete(user_id=deleted.id).deleted
+    left = clerk.users.list(request=request | {"limit": 500}) or []
+    assert [user.id for user in left] == [kept.id, *(user.id for user in users[3:])]
+    assert len(left[0].email_addresses) == 2
+
+
+def test_a_phone_number_is_added_and_made_primary(clerk: Clerk) -> None:
+    user = _create(clerk, "phone@example.com")
+    phone = clerk.phone_numbers.create(request={"user_id": user.id, "phone_number": "+15550120001", "verified": True})
+    assert phone is not None
+    assert clerk.users.get(user_id=user.id).primary_phone_number_id == phone.id
+    assert clerk.phone_numbers.delete(phone_number_id=str(phone.id)).deleted
+
+
+def test_what_belongs_to_an_organization_is_read(clerk: Clerk, emulator: EmulatorProcess) -> None:
+    founder = _create(clerk, "owner@example.com")
+    organization = clerk.organizations.create(request={"name": "Whole", "created_by": founder.id})
+    assert organization is not None
+    ids: dict[str, Any] = {"organization_id": organization.id}
+    invitation = clerk.organization_invitations.create(**ids, email_address="guest@example.com", role="org:member")
+    assert clerk.organization_invitations.list(**ids).data == [invitation]
+    assert clerk.organization_invitations.get_all().total_count >= 1
+    assert clerk.organization_invitations.revoke(**ids, invitation_id=invitation.id).status == "revoked"
+    domain = clerk.organization_domains.create(**ids, name="whole.test", enrollment_mode="manual_invitation")
+    assert clerk.organization_domains.list(**ids).data == [domain]
+    assert clerk.organization_domains.delete(**ids, domain_id=domain.id).deleted
+    permission = clerk.organization_permissions.create(name="See", key="org:whole:see")
+    role = clerk.organization_roles.create(name="Seer", key="org:seer", permissions=[permission.id])
+    assert role.permissions == [permission]
+    assert clerk.organization_roles.delete(organization_role_id=role.id).deleted
+    assert clerk.organization_permissions.delete(permission_id=permission.id).deleted
+    emulator.call("PUT", f"/emulator/subscriptions/{organization.id}", json={"plan": "team"})
+    [item] = clerk.organizations.get_billing_subscription(**ids).subscription_items
+    assert isinstance(item.plan, models.Plan)
+    assert item.plan.slug == "team"
+    items = clerk.billing.list_subscription_items(payer_type=models.QueryParamPayerType.ORG)
+    assert item.id in {one.id for one in items.data}
+
+
+def test_the_waitlist_is_worked_off(clerk: Clerk) -> None:
+    entry = clerk.waitlist_entries.create(request={"email_address": "waiting@example.com"})
+    assert entry is not None
+    assert clerk.waitlist_entries.invite(waitlist_entry_id=entry.id).status == "invited"
+    assert [one.id for one in clerk.waitlist_entries.list(query="waiting@").data] == [entry.id]

@@ -23,6 +23,17 @@ const calls = {
     const count = await clerk.users.getCount({ emailAddress: [emailAddress] });
     return { users: data, totalCount, count };
   },
+  page: (given) => clerk.users.getUserList(given).then(({ data, totalCount }) => ({ ids: data.map(({ id }) => id), totalCount })),
+  user: ({ userId }) => clerk.users.getUser(userId),
+  createPhoneNumber: (fields) => clerk.phoneNumbers.createPhoneNumber(fields),
+  async organization({ organizationId, inviterUserId, emailAddress }) {
+    const { organizations, billing } = clerk;
+    const role = "org:member";
+    const invitation = await organizations.createOrganizationInvitation({ organizationId, inviterUserId, emailAddress, role });
+    const invitations = await organizations.getOrganizationInvitationList({ organizationId });
+    const subscription = await billing.getOrganizationBillingSubscription(organizationId);
+    return { invitation, invitations, plans: subscription.subscriptionItems.map(({ plan }) => plan.slug) };
+  },
   createUser: (fields) => clerk.users.createUser(fields),
   updateUser: ({ userId, ...fields }) => clerk.users.updateUser(userId, fields),
   updateMetadata: ({ userId, ...fields }) => clerk.users.updateUserMetadata(userId, fields),
