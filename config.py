@@ -6,6 +6,7 @@ here: in development, files of `make run` under `.local/` say where its database
 
 import os
 import socket
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -93,6 +94,7 @@ class Settings(BaseSettings):
     legacy_jwt_sunset: Sunset | None = None
     legacy_link_by_email: bool = True
     legacy_link_by_external_id: LinkPrefix = None
+    deleted_user_retention_days: Annotated[int, Field(ge=0, le=3_650)] = 7
     audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 365
     cors_origins: Origins = ()
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
@@ -132,6 +134,11 @@ class Settings(BaseSettings):
     def uses_local_clerk(self) -> bool:
         """Whether the publishable key is the one of the local Clerk instance."""
         return self.frontend_api_host == LOCAL_CLERK_HOST
+
+    @property
+    def retention(self) -> timedelta:
+        """How long what belonged to a deleted user waits for a merge or a restore."""
+        return timedelta(days=self.deleted_user_retention_days)
 
     @property
     def issuers(self) -> tuple[str, ...]:

@@ -17,10 +17,11 @@ from backend.models.roles_plans_scopes import Plan
 
 
 class AtErasure(Enum):
-    """What becomes of rows when Clerk deletes their user. KEEP is for what holds nothing personal."""
+    """What becomes of rows when Clerk deletes their user: with belongings after DELETED_USER_RETENTION_DAYS, with all
+    else at once. KEEP is for what holds nothing personal.
+    """
 
     DELETE = "delete"
-    CLEAR = "clear what is personal"
     KEEP = "keep"
 
 
@@ -56,6 +57,8 @@ class Newest(NamedTuple):
 class Owned:
     """A table whose rows belong to the user in their `user_id`.
 
+    `is_belonging`: what a merge or a restore gives to another user, so it waits for that after its user was deleted.
+    `when_moved`: what else is set in a row then, as SQL.
     `order`: the columns that follow user_id in an index, in which rows are found to be deleted, some at a time.
     `counted`: which rows count against the quota, as SQL. `held`: which ones are something to lose, as SQL: a user who
     has one makes no room for an older row in a link. `ended`: since when a row is good for nothing, as SQL with an
@@ -64,6 +67,8 @@ class Owned:
 
     model: type[Base]
     at_erasure: AtErasure
+    is_belonging: bool = True
+    when_moved: str = ""
     order: str = ""
     held: str = "true"
     quota: Quota | None = None
@@ -103,8 +108,11 @@ TEMPLATES = Owned(
 )
 API_KEYS = Owned(
     model=ApiKey,
-    # Whoever still sends one is told that the user was deleted.
-    at_erasure=AtErasure.CLEAR,
+    # Until then whoever still sends one is told that the user was deleted.
+    at_erasure=AtErasure.DELETE,
+    # No credential begins to speak for somebody else, and none that was refused comes back.
+    when_moved="revoked_at = coalesce(revoked_at, now())",
+    order="key_id",
     quota=Quota(
         name="api_keys",
         # A script that makes keys in a loop stops here, on any plan (OWASP API6).
@@ -129,6 +137,7 @@ KEPT_RESPONSES = Newest(
 IDEMPOTENCY_KEYS = Owned(
     model=IdempotencyKey,
     at_erasure=AtErasure.DELETE,
+    is_belonging=False,
     order="method, path, key",
     newest=KEPT_RESPONSES,
     # What those requests made, if anything, is in the other tables.
@@ -144,10 +153,16 @@ OWNED = [
     Owned(
         model=Subscription,
         at_erasure=AtErasure.KEEP,
+        is_belonging=False,
         held="plan <> 'free' OR num_nonnulls(stripe_customer_id, clerk_subscription_id) > 0",
     ),
     # Counted requests are nothing to lose: reading /auth/me until the profile comes must not prevent a link.
-    Owned(model=UsageMetrics, at_erasure=AtErasure.KEEP, held="(tokens_used, campaigns_created) <> (0, 0)"),
+    Owned(
+        model=UsageMetrics,
+        at_erasure=AtErasure.KEEP,
+        is_belonging=False,
+        held="(tokens_used, campaigns_created) <> (0, 0)",
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from backend.cli import user_moves  # noqa: F401 - adds its commands to those of users
 from backend.cli.keys import group as keys
 from backend.cli.purge import command as purge
 from backend.cli.users import group as users

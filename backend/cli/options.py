@@ -56,8 +56,11 @@ def line_for(option: str) -> Iterator[None]:
         raise click.BadParameter("one line of 1 to 100 characters", param_hint=option) from None
 
 
-def find_user(connection: Connection, named: str) -> int:
-    """The `users.user_id` of the live user meant (see USER_HELP). Raises ClickException when there is none."""
+def find_user(connection: Connection, named: str, *, is_deleted_meant: bool = False) -> int:
+    """The `users.user_id` of the live user meant (see USER_HELP). Raises ClickException when there is none.
+
+    `is_deleted_meant`: an id may be that of a deleted user, too.
+    """
     # printable: bytes that are no text in the terminal's encoding come as what PostgreSQL does not take.
     name = printable(named)
     if re.fullmatch(ID, named):
@@ -70,7 +73,8 @@ def find_user(connection: Connection, named: str) -> int:
         is_same = func.lower(User.email) == func.lower(name)
         is_same_ascii = func.lower(User.email.collate("C")) == func.lower(literal(name).collate("C"))
         is_meant = and_(is_same, is_same_ascii, User.email_verified)
-    found = connection.execute(select(User.user_id).where(is_meant, User.deleted_at.is_(None))).scalar()
+    is_known = is_meant if is_deleted_meant else and_(is_meant, User.deleted_at.is_(None))
+    found = connection.execute(select(User.user_id).where(is_known)).scalar()
     if found is None:
         raise click.ClickException(
             f"There is no live user {name}; an address counts only when it is verified. "
@@ -90,6 +94,18 @@ def transact(work: Callable[[Connection], T], *, user: str | int | None = None) 
             f"The database cannot be used: {_reason(error)}. Look at DATABASE_URL, and whether PostgreSQL runs "
             "and is migrated (alembic upgrade head)."
         ) from None
+
+
+def rehearse(work: Callable[[Connection], T]) -> T:
+    """Run `work` and take it back, to see what it would do."""
+
+    def undone(connection: Connection) -> T:
+        savepoint = connection.begin_nested()
+        result = work(connection)
+        savepoint.rollback()
+        return result
+
+    return transact(undone)
 
 
 def print_table(rows: Sequence[Sequence[object]]) -> None:

@@ -14,7 +14,8 @@ from backend.services.purge import BATCH, GRACE, LEDGER_KEPT, Purgeable, count_r
 
 
 def _describe(owned: Owned) -> str:
-    whose = ["of deleted users"] if owned.at_erasure is AtErasure.DELETE else []
+    since_when = " since DELETED_USER_RETENTION_DAYS" if owned.is_belonging else ""
+    whose = [f"of users deleted{since_when}"] if owned.at_erasure is AtErasure.DELETE else []
     since = f" {owned.kept.days} days ago or earlier" if owned.kept else ""
     return f"{owned.table:<18} {'; '.join([*whose, *([f'ended{since}'] if owned.ended else [])])}"
 
@@ -36,8 +37,8 @@ Each {BATCH:,} rows are a transaction: stop it with Ctrl-C and run it again as y
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @with_appcontext
 def command(*, dry_run: bool) -> None:
-    audit_kept = timedelta(days=current_services().settings.audit_retention_days)
-    for rows in find_purgeable(audit_kept):
+    settings = current_services().settings
+    for rows in find_purgeable(timedelta(days=settings.audit_retention_days), settings.retention):
         if dry_run:
             click.echo(f"{rows.name}: {transact(partial(count_rows, rows=rows)):,} to delete")
         else:

@@ -15,7 +15,7 @@ GRACE = timedelta(days=1)
 # Svix keeps an event for 90 days, and a person can send it again from the dashboard: so long the ledger knows it. Later
 # it would do no harm either: an old profile, session or subscription is stale, and a tombstone stays.
 LEDGER_KEPT = timedelta(days=90)
-TOMBSTONES = "users u WHERE u.deleted_at IS NOT NULL AND NOT u.is_active"
+TOMBSTONES = "users u WHERE u.deleted_at <= now() - :kept AND NOT u.is_active"
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def by_age(table: str, since: str, kept: timedelta, *, only: str = "true") -> Pu
     return Purgeable(table, count, delete, kept)
 
 
-def of_deleted_users(owned: Owned) -> Purgeable:
-    """What was too much for the event that deleted the user.
+def of_deleted_users(owned: Owned, retention: timedelta) -> Purgeable:
+    """Belongings after the retention, and what was too much for the event that deleted the user.
 
     Tombstones are in ix_users_switched_off, and the rows of each are looked for one user at a time: a join of both
     tables could read all rows.
@@ -53,13 +53,16 @@ def of_deleted_users(owned: Owned) -> Purgeable:
             ORDER BY u.user_id
             """,  # noqa: S608
         ),
+        retention if owned.is_belonging else timedelta(),
     )
 
 
-def find_purgeable(audit_kept: timedelta) -> list[Purgeable]:
-    """All that can be deleted. `audit_kept`: how long the audit trail is kept."""
+def find_purgeable(audit_kept: timedelta, retention: timedelta) -> list[Purgeable]:
+    """All that can be deleted. How long is kept: `audit_kept` the audit trail, `retention` what belonged to a deleted
+    user.
+    """
     return [
-        *(of_deleted_users(owned) for owned in OWNED if owned.at_erasure is AtErasure.DELETE),
+        *(of_deleted_users(owned, retention) for owned in OWNED if owned.at_erasure is AtErasure.DELETE),
         *(by_age(owned.table, owned.ended, owned.kept) for owned in OWNED if owned.ended),
         by_age("revoked_sessions", "expires_at", GRACE),
         # Those that could not be applied wait for people, however long.

@@ -16,10 +16,12 @@ from backend.resources import OWNED, AtErasure, Owned, quotas
 from tests.conftest import Deliver
 from tests.support.admins import ADMIN, add_admin
 from tests.support.caller import Caller, is_problem, is_same_refusal
-from tests.support.clerk import Instance, user_data
+from tests.support.clerk import Instance, event, user_data
+from tests.support.commands import make_app
 from tests.support.database import Sql
 from tests.support.legacy_users import ADDRESS, add_user
 from tests.support.outcomes import GROUPS, MADE_BY, Call
+from tests.support.purging import Purge
 from tests.support.rows import all_rows
 from tests.support.server import Server
 
@@ -98,7 +100,7 @@ def _refers_to_users(table: Table) -> list[bool]:
 
 
 class TestErasure:
-    def test_rows_go(self, ada: Caller, deliver: Deliver, sql: Sql) -> None:
+    def test_rows_go(self, ada: Caller, deliver: Deliver, purge: Purge, sql: Sql) -> None:
         make_all(ada)
         user_id = user_id_of(sql, ada)
         without = [table for table, count in counts(sql, user_id).items() if not count]
@@ -106,8 +108,23 @@ class TestErasure:
         assert deliver("user.deleted", {"id": ada.sub, "object": "user", "deleted": True}).json()["status"] == "applied"
         left = counts(sql, user_id)
         assert {owned.table: left[owned.table] > 0 for owned in OWNED} == {
-            owned.table: owned.at_erasure is not AtErasure.DELETE for owned in OWNED
+            owned.table: owned.is_belonging or owned.at_erasure is AtErasure.KEEP for owned in OWNED
         }
+        sql.rows("UPDATE users SET deleted_at = now() - interval '7 d'")
+        purge()
+        left = counts(sql, user_id)
+        assert {owned.table: left[owned.table] > 0 for owned in OWNED} == {
+            owned.table: owned.at_erasure is AtErasure.KEEP for owned in OWNED
+        }
+
+    def test_at_once(self, ada: Caller, settings: dict[str, str], clerk: Instance, sql: Sql) -> None:
+        make_all(ada)
+        client = make_app(settings | {"DELETED_USER_RETENTION_DAYS": "0"}).test_client()
+        body = event("user.deleted", {"id": ada.sub, "object": "user", "deleted": True}, instance_id=clerk.kid)
+        answer = client.post("/api/webhooks", data=body, headers=clerk.webhook_headers(body))
+        assert answer.get_json() == {"status": "applied"}
+        left = counts(sql, user_id_of(sql, ada))
+        assert {table for table, count in left.items() if count} == {"subscriptions", "usage_metrics"}
 
 
 class TestLink:

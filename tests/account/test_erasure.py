@@ -12,6 +12,7 @@ from tests.conftest import Deliver
 from tests.support.billing import alone, listing, payer
 from tests.support.clerk import Instance, user_data
 from tests.support.database import Sql
+from tests.support.purging import Purge
 from tests.support.server import Server
 
 MARK = "nobody-else-says-this"
@@ -66,7 +67,7 @@ def holding(sql: Sql, table: str, column: str) -> int:
 
 
 @pytest.mark.usefixtures("marked")
-def test_nothing_personal_is_left(sql: Sql, deliver: Deliver) -> None:
+def test_nothing_personal_is_left(sql: Sql, deliver: Deliver, purge: Purge) -> None:
     tables = [
         row["name"]
         for row in sql.rows(
@@ -80,6 +81,13 @@ def test_nothing_personal_is_left(sql: Sql, deliver: Deliver) -> None:
     assert filled == set(PERSONAL), "a column is personal that this test does not fill"
     assert deliver("user.deleted", {"id": USER, "object": "user", "deleted": True}).json() == {"status": "applied"}
     assert {place for place in PERSONAL if holding(sql, *place)} == set()
+    belongings = {f"public.{owned.table}" for owned in OWNED if owned.is_belonging}
+    holders = {
+        table for table in tables if sql.value(f"SELECT count(*) FROM {table} r WHERE r::text LIKE %s", f"%{MARK}%")
+    }
+    assert holders == {"public.api_keys"} <= belongings, "of all else nothing waits"
+    sql.rows("UPDATE users SET deleted_at = now() - interval '7 d'")
+    purge()
     for table in tables:
         assert sql.value(f"SELECT count(*) FROM {table} AS row WHERE row::text LIKE %s", f"%{MARK}%") == 0, table
 

@@ -30,7 +30,7 @@ SELECT u.clerk_user_id, u.first_name, u.deleted_at IS NOT NULL AS is_deleted, nu
 personal,
        s.plan, s.status, s.period_end IS NOT NULL AS has_end, s.clerk_subscription_id IS NOT NULL AS is_managed,
        m.tokens_used, m.tokens_limit,
-       (SELECT count(*) FROM api_keys k WHERE k.user_id = u.user_id AND k.name <> 'erased') AS named_keys,
+       (SELECT count(*) FROM api_keys k WHERE k.user_id = u.user_id) AS keys,
        EXISTS (SELECT FROM clerk.subscription_items i WHERE i.user_id = u.clerk_user_id) AS is_billed,
        (SELECT count(*) FROM idempotency_keys i WHERE i.user_id = u.user_id AND i.key LIKE 'key-%') AS answers
 FROM users u LEFT JOIN subscriptions s USING (user_id) LEFT JOIN usage_metrics m USING (user_id)
@@ -43,7 +43,7 @@ LEFT_BEHIND = " UNION ALL ".join(
     f"SELECT '{owned.table}' AS left_behind FROM {owned.table} JOIN users u USING (user_id) "
     "WHERE u.deleted_at IS NOT NULL"
     for owned in OWNED_HERE
-    if owned.at_erasure is AtErasure.DELETE
+    if owned.at_erasure is AtErasure.DELETE and not owned.is_belonging
 )
 
 
@@ -211,7 +211,7 @@ def row_of(person: Person) -> dict[str, Any]:
         "is_managed": person.is_managed,
         "tokens_used": person.tokens_used if person.is_here else None,
         "tokens_limit": person.tokens_limit if person.is_here else None,
-        "named_keys": 0 if person.is_deleted else len(person.keys),
+        "keys": len(person.keys),
         "is_billed": any(event.items for event in person.shop.arrived) and not person.is_deleted,
         "answers": len(person.answers),
     }

@@ -126,10 +126,9 @@ class Person(Labelled):
         return one
 
     def delete(self) -> None:
-        """All that they wrote goes, and their keys open nothing."""
+        """Nobody sees what they wrote, and their keys open nothing; it waits for the purge."""
         self.is_deleted = True
         self.first_name = None
-        self.belongings = defaultdict(list, api_keys=self.keys)
         self.answers = {}
 
 

@@ -1,6 +1,7 @@
 """Pages of a list are written by the rules of events, a statement a table."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.clerk import now_ms, user_data
 from tests.support.database import Sql
 
 Page = Callable[..., Written]
+MIRROR = Mirror(LinkRules(by_email=True, external_id_prefix=None), timedelta())
 
 
 class Pages:
@@ -30,13 +32,12 @@ class Pages:
 
     def apply(self, name: str, *objects: dict[str, Any], ties: Ties = Ties.WIN_WHERE_OTHER) -> Written:
         self.sent.clear()
-        mirror = Mirror(LinkRules(by_email=True, external_id_prefix=None))
         with self.engine.begin() as connection:
-            return apply_page(mirror, connection, KINDS[name], objects, source="backfill", as_of=now_ms(), ties=ties)
+            return apply_page(MIRROR, connection, KINDS[name], objects, source="backfill", as_of=now_ms(), ties=ties)
 
     def delete(self, name: str, *ids: str) -> frozenset[str]:
         with self.engine.begin() as connection:
-            return delete_page(connection, KINDS[name], ids, source="reconcile")
+            return delete_page(MIRROR, connection, KINDS[name], ids, source="reconcile")
 
 
 @pytest.fixture

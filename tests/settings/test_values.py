@@ -100,6 +100,7 @@ WRONG: dict[str, list[str]] = {
     "LEGACY_JWT_MAX_AGE": ["0", "59", "-1", "31536001", "30d", SECRET],
     "LEGACY_JWT_SUNSET": ["soon", "2027-13-01", "2027-01-01T00:00:00", SECRET],
     "LEGACY_LINK_BY_EMAIL": ["maybe", SECRET],
+    "DELETED_USER_RETENTION_DAYS": ["-1", "3651", "1.5", "a week", SECRET],
     "AUDIT_RETENTION_DAYS": ["0", "-1", "36501", "a year", SECRET],
     "LEGACY_LINK_BY_EXTERNAL_ID": [*("ture", "enabled", "legacy", "legacy :", ":" * 65, "é:"), SECRET],
     "TRUSTED_PROXIES": ["-1", "11", "all", SECRET],

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -69,7 +70,7 @@ Receive = Callable[..., str]
 def receive(database_url: str) -> Iterator[Receive]:
     """Receive an event in this process, which saves the way over HTTP; the same number is a repetition."""
     engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))
-    mirror = Mirror(LinkRules(by_email=False, external_id_prefix=None))
+    mirror = Mirror(LinkRules(by_email=False, external_id_prefix=None), timedelta())
 
     def transact(work: Callable[[Connection], T], *, user: str | int | None = None) -> T:  # noqa: ARG001
         with engine.begin() as connection:

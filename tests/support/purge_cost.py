@@ -12,7 +12,8 @@ ROWS = 200_000
 TOMBSTONES = 200
 ADD_USERS = f"""
 INSERT INTO users (clerk_user_id, deleted_at, is_active)
-SELECT 'user_' || n, CASE WHEN n <= {TOMBSTONES} THEN now() END, n > {TOMBSTONES} FROM generate_series(1, 5000) n;
+SELECT 'user_' || n, CASE WHEN n <= {TOMBSTONES} THEN now() - interval '8 d' END, n > {TOMBSTONES}
+FROM generate_series(1, 5000) n;
 """
 INDEXED = {"Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Tid Scan"}
 

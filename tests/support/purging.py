@@ -31,7 +31,11 @@ LIMITS = {
     "audit_events": "365 days",
 }
 LONG_AGO = "2 years"
-PURGEABLE = find_purgeable(timedelta(days=Settings.model_fields["audit_retention_days"].default))
+AUDIT_KEPT, RETENTION = (
+    timedelta(days=Settings.model_fields[name].default)
+    for name in ("audit_retention_days", "deleted_user_retention_days")
+)
+PURGEABLE = find_purgeable(AUDIT_KEPT, RETENTION)
 AGED = [due for due in PURGEABLE if due.name in LIMITS]
 
 

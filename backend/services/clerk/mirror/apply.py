@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Collection
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Self
 
@@ -33,9 +34,12 @@ class Outcome(StrEnum):
 class Mirror:
     """Keeps our copy of Clerk's users, by one set of rules. One an application."""
 
-    def __init__(self, link_rules: LinkRules) -> None:
-        """`link_rules`: when a legacy row becomes a new user's."""
+    def __init__(self, link_rules: LinkRules, retention: timedelta) -> None:
+        """`link_rules`: when a legacy row becomes a new user's. `retention`: how long what belonged to a deleted user
+        waits for a merge or a restore.
+        """
         self._link_rules = link_rules
+        self.retention = retention
 
     def apply_user(self, connection: Connection, user: ClerkUser, *, ties: Ties, source: str = WEBHOOK) -> bool:
         """Insert or update the user and make it complete. False when our copy is newer, or the user is deleted."""

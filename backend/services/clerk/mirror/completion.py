@@ -100,7 +100,7 @@ class Completion:
                 user=clerk_user_id,
             )
         elif is_unknown and self._transact(
-            lambda connection: _erase_unknown(connection, clerk_user_id), user=clerk_user_id
+            lambda connection: _erase_unknown(self._mirror, connection, clerk_user_id), user=clerk_user_id
         ):
             log.warning("User %s had a valid token, and Clerk does not know the id: deleted here.", clerk_user_id)
 
@@ -139,7 +139,7 @@ def _is_not_found(error: FetchError) -> bool:
     return (error.status, error.code) == (HTTPStatus.NOT_FOUND, "resource_not_found")
 
 
-def _erase_unknown(connection: Connection, clerk_user_id: str) -> bool:
+def _erase_unknown(mirror: Mirror, connection: Connection, clerk_user_id: str) -> bool:
     """Make a tombstone of the user. False when a profile has come meanwhile: then Clerk knows the user."""
     lock_user(connection, clerk_user_id)
     incomplete = (User.clerk_user_id == clerk_user_id) & User.clerk_updated_at.is_(None) & User.deleted_at.is_(None)
@@ -147,4 +147,4 @@ def _erase_unknown(connection: Connection, clerk_user_id: str) -> bool:
     if user_id is None:
         return False
     audit.record(connection, audit.SYNC, audit.Action.USER_DELETED, user_id, reason="unknown at Clerk")
-    return erase_user(connection, clerk_user_id)
+    return erase_user(mirror, connection, clerk_user_id)

@@ -1,8 +1,9 @@
 """What happens when Clerk deletes a user: a tombstone without personal data, which nothing brings back."""
 
+import json
 from typing import Any
 
-from sqlalchemy import Connection, Table, TextClause, func, null, text, update
+from sqlalchemy import Connection, Table, TextClause, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from backend.database.locks import delete_unlocked, lock_user
@@ -12,19 +13,22 @@ from backend.services.clerk.mirror.apply import WEBHOOK, Mirror, Outcome
 from backend.services.clerk.mirror.kinds import KINDS
 from backend.services.clerk.mirror.objects import delete_objects
 from backend.services.clerk.payloads import Subject, read_payload
+from backend.services.clerk.webhooks.named_users import find_user_ids
 
-# All that users write is their personal data. A stored response shows it, too. Of each table so
-# many rows go with the event: 600,000 take longer than a statement may, and so at each repetition. From the tombstone
-# on nobody can read what is left: it goes with the next purge.
+# All that users write is their personal data. A stored response shows it, too. Of each table so many rows go with the
+# event: 600,000 take longer than a statement may, and so at each repetition. From the tombstone on nobody can read what
+# is left: it goes with the next purge, and belongings, which may be another user's yet, with the first one after the
+# retention.
 ERASED_AT_ONCE = 10_000
 ERASED = "erased"
+MERGED = "user.merged"
 
 
-def delete_user(_mirror: Mirror, connection: Connection, data: dict[str, Any], _as_of: int) -> Outcome:
-    return Outcome.of(erase_user(connection, read_payload(Subject, data).id))
+def delete_user(mirror: Mirror, connection: Connection, data: dict[str, Any], _as_of: int) -> Outcome:
+    return Outcome.of(erase_user(mirror, connection, read_payload(Subject, data).id))
 
 
-def erase_user(connection: Connection, clerk_user_id: str, source: str = WEBHOOK) -> bool:
+def erase_user(mirror: Mirror, connection: Connection, clerk_user_id: str, source: str = WEBHOOK) -> bool:
     """Make a tombstone of the user, also of one that was never seen. False when there was one already."""
     lock_user(connection, clerk_user_id)
     delete_objects(connection, KINDS["users"], [clerk_user_id], source)
@@ -41,21 +45,17 @@ def erase_user(connection: Connection, clerk_user_id: str, source: str = WEBHOOK
     canceled = {"status": "canceled", "updated_at": func.now()}
     connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(canceled))
     for owned in OWNED:
-        _erase_rows(connection, owned, user_id)
-    connection.execute(
-        update(WebhookEvent)
-        .where(WebhookEvent.subject_id == clerk_user_id, WebhookEvent.payload.is_not(None))
-        .values(without_personal_data(WebhookEvent))
-    )
+        if owned.at_erasure is AtErasure.DELETE and not (owned.is_belonging and mirror.retention):
+            connection.execute(delete_rows(owned), {"user_id": user_id, "limit": ERASED_AT_ONCE})
+    kept = WebhookEvent.payload.is_not(None) & (WebhookEvent.subject_id == clerk_user_id)
+    # Clerk deletes who was merged: whom what belonged to them goes to is still to be told.
+    merged = kept & (WebhookEvent.type == MERGED)
+    for event in connection.execute(select(WebhookEvent.event_id, WebhookEvent.payload).where(merged)).all():
+        named = update(WebhookEvent).where(WebhookEvent.event_id == event.event_id)
+        connection.execute(named.values(payload=json.dumps({"data": find_user_ids(event.payload)})))
+    personal = update(WebhookEvent).where(kept, WebhookEvent.type.is_distinct_from(MERGED))
+    connection.execute(personal.values(without_personal_data(WebhookEvent)))
     return True
-
-
-def _erase_rows(connection: Connection, owned: Owned, user_id: int) -> None:
-    if owned.at_erasure is AtErasure.DELETE:
-        connection.execute(delete_rows(owned), {"user_id": user_id, "limit": ERASED_AT_ONCE})
-    elif owned.at_erasure is AtErasure.CLEAR:
-        table: Table = owned.model.__table__  # type: ignore[assignment] # every model here is a table
-        connection.execute(update(table).where(table.c.user_id == user_id).values(without_personal_data(owned.model)))
 
 
 def delete_rows(owned: Owned) -> TextClause:

@@ -63,10 +63,12 @@ def apply_page(
         return Written(frozenset(newer), unusable)
 
 
-def delete_page(connection: Connection, kind: Kind, ids: Collection[str], *, source: str) -> frozenset[str]:
+def delete_page(
+    mirror: Mirror, connection: Connection, kind: Kind, ids: Collection[str], *, source: str
+) -> frozenset[str]:
     """As the events of deletion do; return those that were live here."""
     if kind.name == "users":
-        return frozenset(each for each in sorted(ids) if erase_user(connection, each, source))
+        return frozenset(each for each in sorted(ids) if erase_user(mirror, connection, each, source))
     lock_users(connection, ids, ())
     payers = _payers(connection, kind, ids) if kind.name in BILLING else []
     deleted = delete_objects(connection, kind, ids, source)
