@@ -5,7 +5,7 @@ from flask import Blueprint
 from backend.api.http.operation import operation
 from backend.container import current_services
 from backend.errors import AppError, ErrorCode
-from backend.schemas.site import ChecksOut, ReadyOut, StatusOut
+from backend.schemas.site import ChecksOut, ReadyOut, StatusOut, SyncOut
 
 blueprint = Blueprint("health", __name__)
 
@@ -37,4 +37,9 @@ def readyz() -> ReadyOut:
     if failed:
         code = ErrorCode.JWKS_UNAVAILABLE if failed == ["keys"] else ErrorCode.DATABASE_UNAVAILABLE
         raise AppError(code, " ".join(TROUBLE[name] for name in failed), members={"checks": checks._asdict()})
-    return ReadyOut(status="ready", revision=readiness.revision, checks=ChecksOut(**checks._asdict()))
+    return ReadyOut(
+        status="ready",
+        revision=readiness.revision,
+        checks=ChecksOut(**checks._asdict()),
+        sync=SyncOut.model_validate(readiness.last_runs),
+    )

@@ -85,8 +85,15 @@ def find_user(connection: Connection, named: str, *, is_deleted_meant: bool = Fa
 
 def transact(work: Callable[[Connection], T], *, user: str | int | None = None) -> T:
     """Run `work` and commit, as `in_transaction`. Raises ClickException with one line for what goes wrong."""
-    try:
+    with in_one_line():
         return in_transaction(work, user=user)
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Make a ClickException of a refusal of ours and of the database's trouble."""
+    try:
+        yield
     except AppError as error:
         raise click.ClickException(error.detail) from None
     except (SQLAlchemyError, psycopg2.Error) as error:

@@ -27,6 +27,7 @@ HELP = f"""Delete what nothing needs any more, and say how much it was.
 {OF_USERS}
 revoked_sessions  expired {GRACE.days} day ago or earlier
 webhook_events    received {LEDGER_KEPT.days} days ago or earlier, but not dead or failed ones
+sync_runs         begun {LEDGER_KEPT.days} days ago or earlier
 audit_events      AUDIT_RETENTION_DAYS old or older
 
 Each {BATCH:,} rows are a transaction: stop it with Ctrl-C and run it again as you like, also while another one runs.

@@ -10,6 +10,7 @@ from backend.models.clerk_object import CLERK_TABLES as CLERK_TABLES
 from backend.models.idempotency_key import IdempotencyKey as IdempotencyKey
 from backend.models.revoked_session import RevokedSession as RevokedSession
 from backend.models.subscription import Subscription as Subscription
+from backend.models.sync_run import SyncRun as SyncRun
 from backend.models.usage_metrics import UsageMetrics as UsageMetrics
 from backend.models.user import User as User
 from backend.models.webhook_event import WebhookEvent as WebhookEvent

@@ -1,5 +1,6 @@
 """What the service says of itself: whether it lives and can serve, what it is, and what its page must know."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,14 +21,32 @@ class ChecksOut(BaseModel):
     keys: State
 
 
+class LastRunOut(BaseModel):
+    """A backfill or reconcile that came to its end. `drift`: differences from Clerk that were left. `age`: seconds."""
+
+    run_id: int
+    status: Literal["finished", "stopped"]
+    drift: int | None
+    finished_at: datetime
+    age: int
+
+
+class SyncOut(BaseModel):
+    """The last runs of `flask clerk`; null where there was none."""
+
+    backfill: LastRunOut | None = None
+    reconcile: LastRunOut | None = None
+
+
 class ReadyOut(BaseModel):
-    """`schema`: the migration that the database is at."""
+    """`schema`: the migration that the database is at. `sync`: how true our copy of Clerk is; it decides nothing."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
     status: Literal["ready"]
     revision: str = Field(serialization_alias="schema")
     checks: ChecksOut
+    sync: SyncOut
 
 
 class IndexOut(BaseModel):

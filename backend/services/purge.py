@@ -67,6 +67,7 @@ def find_purgeable(audit_kept: timedelta, retention: timedelta) -> list[Purgeabl
         by_age("revoked_sessions", "expires_at", GRACE),
         # Those that could not be applied wait for people, however long.
         by_age("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
+        by_age("sync_runs", "started_at", LEDGER_KEPT),
         by_age("audit_events", "occurred_at", audit_kept),
     ]
 

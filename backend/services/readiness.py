@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import psycopg2
 from psycopg2.errors import UndefinedTable
@@ -17,6 +17,7 @@ from backend.database.prepared_reads import PreparedRead, ReadPool
 from backend.database.transactions import Transact, describe_fault
 from backend.errors import AppError
 from backend.models import SCHEMA_REVISION
+from backend.services.clerk.mirror.status import LAST_RUNS
 
 FRESH_SECONDS = 5.0
 RETRY_SECONDS = 1.0  # after a failure, so that its end is noticed soon
@@ -57,6 +58,7 @@ class Readiness:
         self._fresh_until = -math.inf
         self._checks = Checks("unknown", "unknown", "unknown", "unknown")
         self.revision = ""  # that the database is at; empty where there is none, or nobody knows
+        self.last_runs: dict[str, dict[str, Any]] = {}  # as LastRuns. They never make anybody unready
 
     def look(self) -> Checks:
         """What was seen last. Whoever comes when that is too old looks, and the others wait for it."""
@@ -75,6 +77,11 @@ class Readiness:
         # Revisions are numbered with leading zeros. A later one is fine: while nodes are replaced, the schema is ahead.
         migrations: State = "ok" if self.revision >= SCHEMA_REVISION else "failed" if reads == "ok" else "unknown"
         writes = _try("writes", lambda: self._transact(_write)) if self.revision else "unknown"
+        self.last_runs = {}
+        if migrations == "ok":
+            with contextlib.suppress(psycopg2.Error):
+                last = self._reads.fetch(LAST_RUNS)
+                self.last_runs = (last.by_command if last else None) or {}
         return Checks(reads, writes, migrations, keys)
 
     def _read_revision(self) -> None:

@@ -19,6 +19,7 @@ ADD = {
     "(user_id, method, path, key, body_hash, status, body, expires_at) "
     "SELECT {owner}, 'POST', '/x', gen_random_uuid(), 'x', 201, '', {then}",
     "revoked_sessions": "INSERT INTO revoked_sessions (session_id, expires_at) SELECT gen_random_uuid(), {then}",
+    "sync_runs": "INSERT INTO sync_runs (command, kinds, started_at) SELECT 'backfill', '{{users}}', {then}",
     "webhook_events": "INSERT INTO webhook_events (event_id, source, status, received_at) "
     "SELECT gen_random_uuid(), 'svix', 'applied', {then}",
 }
@@ -28,6 +29,7 @@ LIMITS = {
     "idempotency_keys": "0 days",
     "revoked_sessions": "1 day",
     "webhook_events": "90 days",
+    "sync_runs": "90 days",
     "audit_events": "365 days",
 }
 LONG_AGO = "2 years"

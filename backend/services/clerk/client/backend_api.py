@@ -47,6 +47,7 @@ class BackendApi:
     def __init__(self, base_url: str, secret_key: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._base_url = base_url.rstrip("/")
         self._secret_key = secret_key
+        self._headers = make_headers(secret_key)
         self._clock = clock
         self._client = HttpClient()
         self._pauses: dict[Purpose, Pause] = {}
@@ -97,13 +98,17 @@ class BackendApi:
             raise FetchError("asked us to wait", pause.status, retry_after=remaining)
         if caller is not None:
             self._budget.spend(purpose, caller)
-        headers = {"Authorization": f"Bearer {self._secret_key}", "Clerk-API-Version": API_VERSION}
         url = f"{self._base_url}/v1/{path}"
         try:
-            return self._client.request_json(method, url, max_bytes=MAX_RESPONSE_BYTES, headers=headers)
+            return self._client.request_json(method, url, max_bytes=MAX_RESPONSE_BYTES, headers=self._headers)
         except FetchError as error:
             if error.status in ASKED_TO_WAIT and error.retry_after is not None:
                 until = self._clock() + min(error.retry_after, MAX_PAUSE)
                 # Two calls may be refused at the same time. The longer pause counts.
                 self._pauses[purpose] = max(self._pauses.get(purpose, NO_PAUSE), Pause(until, error.status))
             raise
+
+
+def make_headers(secret_key: str) -> dict[str, str]:
+    """What each request to the Backend API carries."""
+    return {"Authorization": f"Bearer {secret_key}", "Clerk-API-Version": API_VERSION}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -44,6 +45,11 @@ class FetchError(OSError):
         self.retry_after = retry_after
         self.code = code
 
+    @property
+    def is_not_found(self) -> bool:
+        """Clerk says that there is none. A 404 without Clerk's code comes from something between."""
+        return (self.status, self.code) == (HTTPStatus.NOT_FOUND, "resource_not_found")
+
 
 def get_json(url: str, *, max_bytes: int, headers: Mapping[str, str] | None = None) -> object:
     """One GET, as `HttpClient.request_json`, on a connection that is not kept. Raises FetchError."""
@@ -72,24 +78,30 @@ class HttpClient(requests.Session):
         return None
 
     def request_json(
-        self, method: str, url: str, *, max_bytes: int, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        max_bytes: int,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = TIMEOUT_SECONDS,
     ) -> object:
         """Send a request without a body; return the JSON of a 200 response. Raises FetchError.
 
         A GET is sent once more if its connection was closed before the response, because a kept one can end at any
         moment. A POST is not, because it may have arrived.
 
-        Reads at most `max_bytes`. The time limit is 3 s, or what is left of the current request if that is less. The
-        gevent worker enforces it whatever takes the time. Elsewhere it covers connecting and the wait for the response
-        together, and is checked between reads of the body; there these may take longer:
+        Reads at most `max_bytes`. The time limit is `seconds`, or what is left of the current request if that is less.
+        The gevent worker enforces it whatever takes the time. Elsewhere it covers connecting and the wait for the
+        response together, and is checked between reads of the body; there these may take longer:
         * a server that drips the body: after the last check in time, one more read may take as long again;
         * a server that drips TLS or headers: the limit holds for each read, not for all of them;
         * looking up the name, which has no limit, and each address of the name, which has a whole one.
         """
         remaining = remaining_seconds()
-        limit = TIMEOUT_SECONDS if remaining is None else min(remaining, TIMEOUT_SECONDS)
+        limit = seconds if remaining is None else min(remaining, seconds)
         ends_at = time.monotonic() + limit
-        deadline = Deadline(TIMEOUT_SECONDS)
+        deadline = Deadline(seconds)
         try:
             with self._send(method, url, headers, ends_at, may_repeat=method == "GET") as response:
                 if response.status_code != requests.codes.ok:
@@ -100,7 +112,7 @@ class HttpClient(requests.Session):
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             reason = type(error).__name__
         except RequestTimeout:
-            if remaining is not None and remaining <= TIMEOUT_SECONDS:
+            if remaining is not None and remaining <= seconds:
                 raise  # it was the request's
             reason = "took too long"
         finally:

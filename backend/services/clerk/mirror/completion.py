@@ -4,7 +4,6 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -18,6 +17,7 @@ from backend.services.clerk.client.backend_api import BackendApi
 from backend.services.clerk.client.http import FetchError
 from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.mirror.erase import erase_user
+from backend.services.clerk.mirror.instance import is_right_instance
 from backend.services.clerk.mirror.objects import Ties
 from backend.services.clerk.payloads import ClerkUser, Unprocessable, read_user
 from backend.services.core.clerk_service import ClerkService
@@ -90,7 +90,7 @@ class Completion:
             if user is None:
                 time.sleep(SECOND_LOOK_SECONDS)
                 user = self._look(clerk_user_id)
-            is_unknown = user is None and self._is_right_instance()
+            is_unknown = user is None and is_right_instance(self._api, self._clerk)
         except (AppError, FetchError, Unprocessable) as error:
             log.info("User %s was not completed from Clerk's Backend API: %s.", clerk_user_id, error)
             return
@@ -116,27 +116,9 @@ class Completion:
         try:
             return read_user(self._api.get_user(clerk_user_id))
         except FetchError as error:
-            if not _is_not_found(error):
+            if not error.is_not_found:
                 raise
         return None
-
-    def _is_right_instance(self) -> bool:
-        """Whether the Backend API may speak of our users: another instance's secret key makes all of them unknown."""
-        try:
-            key_set = self._api.get_key_set()
-        except FetchError as error:
-            if not _is_not_found(error):
-                raise
-            return True  # whatever stands for Clerk here has no keys to compare
-        is_same = self._clerk.shares_key(key_set)
-        if not is_same:
-            log.error("CLERK_SECRET_KEY is of another Clerk instance than the session tokens: users stay incomplete.")
-        return is_same
-
-
-def _is_not_found(error: FetchError) -> bool:
-    """A 404 without Clerk's code comes from something between."""
-    return (error.status, error.code) == (HTTPStatus.NOT_FOUND, "resource_not_found")
 
 
 def _erase_unknown(mirror: Mirror, connection: Connection, clerk_user_id: str) -> bool:

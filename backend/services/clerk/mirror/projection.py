@@ -135,8 +135,12 @@ def write_rows(connection: Connection, users: Iterable[dict[str, Any]], provisio
 
     `users`: their columns that Clerk owns, of those whose rows are locked or are nobody's concern.
     """
-    rows = json.dumps([user | {"clerk_updated_at": user["clerk_updated_at"].isoformat()} for user in users])
-    return list(PROJECT.run(connection, users=rows, provisioned_by=provisioned_by).scalars())
+    return list(PROJECT.run(connection, users=to_rows(users), provisioned_by=provisioned_by).scalars())
+
+
+def to_rows(users: Iterable[dict[str, Any]]) -> str:
+    """Columns of users as JSON, which PostgreSQL reads with the types of the columns."""
+    return json.dumps([user | {"clerk_updated_at": user["clerk_updated_at"].isoformat()} for user in users])
 
 
 def _may_hold_email(connection: Connection, user: ClerkUser, rows: Iterable[LockedUser]) -> bool:
