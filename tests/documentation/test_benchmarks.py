@@ -22,4 +22,9 @@ def test_smoke() -> None:
         "  and remembered, beside legacy",
         "webhook user.created",
         "  and its PostgreSQL",
+        "writing of a backfill",
+        "COPY of the same rows",
+        "whole backfill",
+        "reconcile, nothing changed",
+        "clerk-backend-api, row by row",
     ]

@@ -86,7 +86,7 @@ class EmulatorProcess:
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.keys['CLERK_SECRET_KEY']}"} | options.pop("headers", {})
-        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=5, **options)
+        return requests.request(method, f"{self.url}{path}", headers=headers, **{"timeout": 5} | options)
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         response = self.request(method, path, **options)

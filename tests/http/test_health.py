@@ -16,6 +16,7 @@ from tests.support.server import Server, running_server
 from tests.support.waiting import wait_for
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/none"
+NO_RUNS = {"backfill": None, "reconcile": None}
 ALL_OK = dict.fromkeys(("reads", "writes", "migrations", "keys"), "ok")
 VERSION_ROW = "SELECT ctid::text, xmax::text FROM alembic_version"
 
@@ -43,7 +44,7 @@ class TestHealth:
         answer = server.get("/readyz")
         assert answer.status_code == 200
         revision = sql.value("SELECT version_num FROM alembic_version")
-        assert answer.json() == {"status": "ready", "schema": revision, "checks": ALL_OK}
+        assert answer.json() == {"status": "ready", "schema": revision, "checks": ALL_OK, "sync": NO_RUNS}
         assert server.get("/healthz").json() == {"status": "ok"}
 
     def test_database_away(self, settings: dict[str, str], clerk: Instance, tmp_path: Path) -> None:

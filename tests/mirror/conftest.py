@@ -50,3 +50,11 @@ def emulated(emulator: EmulatorProcess) -> EmulatorProcess:
     """The emulator, empty."""
     emulator.call("POST", "/emulator/reset", json={"webhooks": False})
     return emulator
+
+
+@pytest.fixture(scope="session")
+def emulated_settings(
+    database_url: str, emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Of the application beside the emulator."""
+    return {"DATABASE_URL": database_url, "CLERK_JWKS_DIR": str(tmp_path_factory.mktemp("emulated")), **emulator.keys}

@@ -1076,6 +1076,28 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * LastRunOut
+         * @description A backfill or reconcile that came to its end. `drift`: differences from Clerk that were left. `age`: seconds.
+         */
+        LastRunOut: {
+            /** Run Id */
+            run_id: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "finished" | "stopped";
+            /** Drift */
+            drift: number | null;
+            /**
+             * Finished At
+             * Format: date-time
+             */
+            finished_at: string;
+            /** Age */
+            age: number;
+        };
+        /**
          * LimitsOut
          * @description null: as many as you like. `tokens_a_month`: by calendar month, UTC.
          */
@@ -1306,7 +1328,7 @@ export interface components {
         };
         /**
          * ReadyOut
-         * @description `schema`: the migration that the database is at.
+         * @description `schema`: the migration that the database is at. `sync`: how true our copy of Clerk is; it decides nothing.
          */
         ReadyOut: {
             /**
@@ -1317,6 +1339,7 @@ export interface components {
             /** Schema */
             schema: string;
             checks: components["schemas"]["ChecksOut"];
+            sync: components["schemas"]["SyncOut"];
         };
         /**
          * ReceivedOut
@@ -1429,6 +1452,14 @@ export interface components {
             period_start: string;
             /** Period End */
             period_end: string | null;
+        };
+        /**
+         * SyncOut
+         * @description The last runs of `flask clerk`; null where there was none.
+         */
+        SyncOut: {
+            backfill?: components["schemas"]["LastRunOut"] | null;
+            reconcile?: components["schemas"]["LastRunOut"] | null;
         };
         /**
          * TemplateIn
