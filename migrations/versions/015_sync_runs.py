@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "014"
-down_revision = "013"
+revision = "015"
+down_revision = "014"
 
 
 def _time(name: str, comment: str | None = None, *, is_known: bool = True) -> "sa.Column[object]":
