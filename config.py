@@ -242,6 +242,15 @@ def read_settings(*env_files: Path) -> Settings:
         raise ConfigError("\n".join(_explain(dict(fault)) for fault in error.errors())) from None
 
 
+def setting_names() -> list[str]:
+    """Every name that a setting goes by in the environment."""
+    names: list[str] = []
+    for name, info in Settings.model_fields.items():
+        aliases = getattr(info.validation_alias, "choices", None)
+        names += [str(alias) for alias in aliases] if aliases else [name.upper()]
+    return names
+
+
 def _explain(fault: dict[str, Any]) -> str:
     key = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}"

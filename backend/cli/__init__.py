@@ -4,6 +4,7 @@ from flask import Flask
 
 from backend.cli import user_moves  # noqa: F401 - adds its commands to those of users
 from backend.cli.clerk import group as clerk
+from backend.cli.doctor import command as doctor
 from backend.cli.keys import group as keys
 from backend.cli.purge import command as purge
 from backend.cli.users import group as users
@@ -11,5 +12,5 @@ from backend.cli.users import group as users
 
 def register_commands(app: Flask) -> None:
     """Add the commands."""
-    for command in (clerk, keys, purge, users):
+    for command in (clerk, doctor, keys, purge, users):
         app.cli.add_command(command)

@@ -15,12 +15,12 @@ import psutil
 import pytest
 import requests
 
-from config import PROJECT
+from config import PROJECT, setting_names
 from development import bundles
 from tests.support.make_run import MakeRun
 from tests.support.ports import free_ports
 from tests.support.project import copy_project
-from tests.support.server import setting_names
+from tests.support.waiting import wait_for
 
 Start = Callable[[], MakeRun]
 
@@ -74,10 +74,10 @@ def assert_page_and_clerk(banner: str) -> None:
         assert answer.headers["Access-Control-Allow-Origin"] == origin
 
 
-def list_users(project: Path) -> subprocess.CompletedProcess[str]:
+def run_beside(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """A command beside the run, as typed into another terminal."""
-    command = (sys.executable, "-m", "flask", "--app", "wsgi", "users", "list")
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
+    flask = (sys.executable, "-m", "flask", "--app", "wsgi", *command)
+    return subprocess.run(flask, cwd=project, capture_output=True, text=True, timeout=60, check=False)
 
 
 def assert_all_gone(programs: list[psutil.Process]) -> None:
@@ -129,7 +129,8 @@ def test_a_new_checkout_without_node(new_checkout: Path, monkeypatch: pytest.Mon
     run = MakeRun(new_checkout / ".local", port, emulator_port, new_checkout)
     try:
         banner = run.wait_until_ready()
-        during = list_users(new_checkout)
+        wait_for(lambda: "grace@example.com" in run_beside(new_checkout, "users", "list").stdout)
+        examined = run_beside(new_checkout, "doctor")
     finally:
         run.process.send_signal(signal.SIGTERM)
         run.wait()
@@ -139,8 +140,9 @@ def test_a_new_checkout_without_node(new_checkout: Path, monkeypatch: pytest.Mon
     )
     assert "in your browser" not in banner
     assert "curl" in banner
-    assert during.returncode == 0, during.stderr
-    assert list_users(new_checkout).stderr.startswith("DATABASE_URL: not set, ")
+    assert {line[0] for line in examined.stdout.splitlines()} == {"✓"}, examined.stdout
+    assert examined.returncode == 0
+    assert run_beside(new_checkout, "users", "list").stderr.startswith("DATABASE_URL: not set, ")
 
 
 @pytest.mark.parametrize("variable", ["PORT", "EMULATOR_PORT"])

@@ -23,10 +23,11 @@ from config import (
     ConfigError,
     Settings,
     load_settings,
+    setting_names,
 )
 from settings.weak_secrets import PUBLISHED
 from tests.support.clerk import Instance
-from tests.support.server import PROJECT, setting_names
+from tests.support.server import PROJECT
 
 INSTANCE = Instance()
 # Never in an output, whichever setting it is part of.

@@ -16,7 +16,7 @@ import requests
 from flask import Flask
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from config import Settings
+from config import setting_names
 from tests.support.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
@@ -27,15 +27,6 @@ def clean_environment(**settings: str) -> dict[str, str]:
     """The environment with exactly these settings: an empty one also hides what a developer's `.env` holds."""
     blank = dict.fromkeys(setting_names(), "")
     return {**os.environ, **blank, **settings}
-
-
-def setting_names() -> list[str]:
-    """Every name a setting goes by in the environment."""
-    names: list[str] = []
-    for name, info in Settings.model_fields.items():
-        aliases = getattr(info.validation_alias, "choices", None)
-        names += [str(alias) for alias in aliases] if aliases else [name.upper()]
-    return names
 
 
 @dataclass

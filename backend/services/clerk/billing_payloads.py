@@ -22,6 +22,8 @@ GRANTING = frozenset({"active", "past_due", "canceled"})
 # A subscription in these gives nothing, whatever its items say.
 OVER = frozenset({"incomplete", "abandoned", "expired", "ended"})
 
+UNKNOWN_PLAN = "data.plan.slug is none of our plans: add it to CLERK_SLUGS, then send the event again"
+
 log = logging.getLogger(__name__)
 
 
@@ -165,4 +167,4 @@ def _check_slug(data: dict[str, Any]) -> None:
             "Add the slug to CLERK_SLUGS in backend/services/plans/catalogue.py, then send the event again.",
             slug,
         )
-        raise Unprocessable("data.plan.slug is none of our plans: add it to CLERK_SLUGS, then send the event again")
+        raise Unprocessable(UNKNOWN_PLAN)
