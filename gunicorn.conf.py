@@ -55,8 +55,9 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
     from backend.server import gevent_worker  # noqa: PLC0415 - after gevent has patched the standard library
 
     gevent_worker.install()
-    if counter := _request_counter(worker):
-        counter.start()
+    if services := _services(worker):
+        services.request_counter.start()
+        services.event_retries.start()
     # What is loaded by now stays. To go through it took a full collection 50-80 ms amid requests, and the end of a
     # worker 0.4 s.
     gc.collect()
@@ -65,11 +66,10 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
 
 def worker_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """After the last request of a worker that stops in order: write what it has counted."""
-    if counter := _request_counter(worker):
-        counter.stop()
+    if services := _services(worker):
+        services.request_counter.stop()
 
 
-def _request_counter(worker: Any) -> Any:  # noqa: ANN401 - gunicorn has no types
+def _services(worker: Any) -> Any:  # noqa: ANN401 - gunicorn has no types
     """None for a worker that never began, and for another application."""
-    services = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("counterfoil")
-    return services and services.request_counter
+    return getattr(getattr(worker, "wsgi", None), "extensions", {}).get("counterfoil")

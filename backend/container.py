@@ -20,6 +20,7 @@ from backend.database.engine import LOOKUPS, POOL_TIMEOUT_SECONDS, connector, en
 from backend.database.prepared_reads import ReadConnection, ReadPool
 from backend.database.transactions import Database
 from backend.models import Base
+from backend.server.event_retries import EventRetries
 from backend.server.request_counter import RequestCounter
 from backend.services.api_keys.form import KeyForm
 from backend.services.clerk.client.backend_api import BackendApi
@@ -61,6 +62,7 @@ class Services:
     key_form: KeyForm
     encryption: Encryption
     request_counter: RequestCounter
+    event_retries: EventRetries
     readiness: Readiness
     access: Access
 
@@ -99,6 +101,7 @@ def make_services(app: Flask, settings: Settings) -> Services:
         key_form=key_form,
         encryption=Encryption(settings.pepper),
         request_counter=request_counter,
+        event_retries=EventRetries(database.transact, mirror, clerk),
         readiness=Readiness(reads, database.transact, clerk.check_keys),
         access=access,
     )

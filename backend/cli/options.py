@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import click
 import psycopg2
@@ -23,6 +23,25 @@ T = TypeVar("T")
 Decorator = Callable[[Callable[..., None]], click.Command]
 
 USER_HELP = "USER is a user_id, a Clerk id (user_…) or a live user's verified e-mail address."
+
+
+class Since(click.ParamType[datetime]):
+    """A time, or how long ago."""
+
+    name = "time"
+    units: ClassVar = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            if ago := re.fullmatch(r"([0-9]{1,5})(min|h|d)", value):
+                return datetime.now(UTC) - int(ago[1]) * self.units[ago[2]]
+            at = datetime.fromisoformat(value)
+            return at if at.tzinfo else at.replace(tzinfo=UTC)
+        except ValueError:
+            self.fail("takes 30min, 12h, 7d, or a time like 2026-03-04T05:06Z (UTC)", param, ctx)
+
+
+SINCE = Since()
 
 
 class CommandGroup(AppGroup):

@@ -10,7 +10,16 @@ from flask.cli import with_appcontext
 from backend.cli.options import show_example, transact
 from backend.container import current_services
 from backend.resources import OWNED, AtErasure, Owned
-from backend.services.purge import BATCH, GRACE, LEDGER_KEPT, Purgeable, count_rows, delete_batch, find_purgeable
+from backend.services.purge import (
+    BATCH,
+    GRACE,
+    LEDGER_KEPT,
+    PAYLOADS_KEPT,
+    Purgeable,
+    count_rows,
+    delete_batch,
+    find_purgeable,
+)
 
 
 def _describe(owned: Owned) -> str:
@@ -26,7 +35,8 @@ HELP = f"""Delete what nothing needs any more, and say how much it was.
 \b
 {OF_USERS}
 revoked_sessions  expired {GRACE.days} day ago or earlier
-webhook_events    received {LEDGER_KEPT.days} days ago or earlier, but not dead or failed ones
+webhook_events    received {LEDGER_KEPT.days} days ago or earlier, but not dead or failed ones;
+                  of ignored ones the payload {PAYLOADS_KEPT.days} days ago or earlier
 sync_runs         begun {LEDGER_KEPT.days} days ago or earlier
 audit_events      AUDIT_RETENTION_DAYS old or older
 

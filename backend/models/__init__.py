@@ -16,4 +16,4 @@ from backend.models.user import User as User
 from backend.models.webhook_event import WebhookEvent as WebhookEvent
 
 # The revision of the schema these tables need, or a later one: the head of migrations/ (a test compares).
-SCHEMA_REVISION = "015"
+SCHEMA_REVISION = "016"

@@ -16,6 +16,7 @@ class WebhookEvent(Base):
         Index(None, "subject_id", "received_at"),
         Index(None, "received_at"),
         Index("ix_webhook_events_unresolved", "received_at", postgresql_where=text("status IN ('dead', 'failed')")),
+        Index("ix_webhook_events_kept", "status", "received_at", postgresql_where=text("payload IS NOT NULL")),
         {"comment": "What each webhook did. An event id is applied once, however often it is delivered."},
     )
 

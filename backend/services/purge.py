@@ -15,6 +15,9 @@ GRACE = timedelta(days=1)
 # Svix keeps an event for 90 days, and a person can send it again from the dashboard: so long the ledger knows it. Later
 # it would do no harm either: an old profile, session or subscription is stale, and a tombstone stays.
 LEDGER_KEPT = timedelta(days=90)
+# So long an event that was ignored for want of what its type does can be applied.
+PAYLOADS_KEPT = timedelta(days=30)
+OLD_PAYLOADS = "webhook_events t WHERE status = 'ignored' AND payload IS NOT NULL AND received_at <= now() - :kept"
 TOMBSTONES = "users u WHERE u.deleted_at <= now() - :kept AND NOT u.is_active"
 
 
@@ -57,6 +60,17 @@ def of_deleted_users(owned: Owned, retention: timedelta) -> Purgeable:
     )
 
 
+def payloads() -> Purgeable:
+    """Of events that were ignored: the rows stay."""
+    found = f"SELECT t.ctid FROM {OLD_PAYLOADS} ORDER BY received_at LIMIT :limit FOR UPDATE OF t SKIP LOCKED"  # noqa: S608
+    return Purgeable(
+        "payloads of webhook_events",
+        text(f"SELECT count(*) FROM {OLD_PAYLOADS}"),  # noqa: S608 - ours, all of it
+        text(f"UPDATE webhook_events SET payload = NULL WHERE ctid = ANY (ARRAY({found}))"),  # noqa: S608
+        PAYLOADS_KEPT,
+    )
+
+
 def find_purgeable(audit_kept: timedelta, retention: timedelta) -> list[Purgeable]:
     """All that can be deleted. How long is kept: `audit_kept` the audit trail, `retention` what belonged to a deleted
     user.
@@ -68,6 +82,7 @@ def find_purgeable(audit_kept: timedelta, retention: timedelta) -> list[Purgeabl
         # Those that could not be applied wait for people, however long.
         by_age("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
         by_age("sync_runs", "started_at", LEDGER_KEPT),
+        payloads(),
         by_age("audit_events", "occurred_at", audit_kept),
     ]
 

@@ -78,7 +78,9 @@ def check_waiting_events(subject: Subject) -> Finding:
         return ok("none")
     now = time.time()
     told = ", ".join(f"{count} {status} (for {show_age(now - float(at))})" for status, count, at in waiting)
-    return failed(told, "See why in webhook_events (docs/sql.md), mend it, and send them again from Clerk.")
+    return failed(
+        told, "See why with `flask --app wsgi webhooks list --status dead --status failed`, mend it, and replay them."
+    )
 
 
 def check_plans(subject: Subject) -> Finding:
@@ -90,9 +92,11 @@ def check_plans(subject: Subject) -> Finding:
     if unknown := sorted(slugs - CLERK_SLUGS.keys()):
         return failed(
             f"events wait for plans that are not known here: {', '.join(unknown)}",
-            "Add the slugs to CLERK_SLUGS in backend/services/plans/catalogue.py, and send the events again.",
+            "Add the slugs to CLERK_SLUGS in backend/services/plans/catalogue.py: the next start applies the events.",
         )
-    return failed("events wait for plans that are known by now", "Send them again.")
+    return failed(
+        "events wait for plans that are known by now", "Run `flask --app wsgi webhooks replay --status dead`."
+    )
 
 
 def read_last_of_types(connection: Connection) -> dict[str, float]:

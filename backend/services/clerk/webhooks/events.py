@@ -21,6 +21,7 @@ from backend.services.core.claims import IDENTIFIER
 FIRST_MILLISECONDS = 100_000_000_000
 # Messages to people: codes, links and addresses, which are nobody's business but theirs. They leave only a line.
 SECRET_TYPES = frozenset({"email.created", "sms.created"})
+OTHER_INSTANCE = "instance_id names another Clerk instance than ours (CLERK_INSTANCE_ID)"
 EVENT_TYPE = re.compile(r"[\x20-\x7e]{1,100}")
 
 
@@ -122,7 +123,7 @@ def read_event(body: bytes, signed_at: int) -> ClerkEvent:
 def check_instance(event: ClerkEvent, instance_ids: tuple[str, ...]) -> None:
     """Raises Unprocessable for an event of another Clerk instance; where either side is unknown it passes."""
     if instance_ids and event.instance_id and event.instance_id not in instance_ids:
-        raise Unprocessable("instance_id names another Clerk instance than ours (CLERK_INSTANCE_ID)")
+        raise Unprocessable(OTHER_INSTANCE)
 
 
 def _subject_id(kind: str, data: dict[str, Any]) -> str | None:

@@ -4,19 +4,25 @@ import logging
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, case, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Select, select, update
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.database.locks import lock_user
 from backend.database.rows import columns_of, read_row
-from backend.database.statements import PreparedStatement
+from backend.database.statements import PreparedStatement, Statement
 from backend.database.transactions import Transact, UnknownOutcomeError, describe_fault
 from backend.models import User, WebhookEvent
 from backend.services.clerk.mirror.apply import Mirror, Outcome
 from backend.services.clerk.payloads import Unprocessable
-from backend.services.clerk.webhooks.events import SECRET_TYPES, ClerkEvent, apply_event, check_instance, read_event
+from backend.services.clerk.webhooks.events import (
+    EVENT_TYPES,
+    SECRET_TYPES,
+    ClerkEvent,
+    apply_event,
+    check_instance,
+    read_event,
+)
 
 DUPLICATE = "duplicate"
 DEAD = "dead"
@@ -26,18 +32,52 @@ UNRESOLVED = (FAILED, DEAD)
 MAX_ATTEMPTS = 8
 NEWEST_SHOWN = 20
 
+# Of what is there already: what could not be applied, and what was ignored as long as nothing was done with its type.
+# The payload of the latter is there until it is too old for that.
+COUNTS_AGAIN = """
+known.status IN ('failed', 'dead') OR (known.status = 'ignored' AND known.payload IS NOT NULL AND :is_used)
+"""
 # What is claimed is applied, unless something else comes of it, which is rare: one row is written once.
 # now() is the time at which the transaction began, which is that of received_at.
-CLAIM = PreparedStatement("""
+CLAIM = PreparedStatement(f"""
 INSERT INTO webhook_events AS known (event_id, source, type, subject_id, occurred_at, status, processed_at)
 VALUES (:event_id, :source, :type, :subject_id, :occurred_at, 'applied', clock_timestamp())
 ON CONFLICT (event_id) DO UPDATE
 SET status = 'applied', processed_at = clock_timestamp(), attempts = known.attempts + 1, error = NULL, payload = NULL
-WHERE known.status IN ('failed', 'dead')
+WHERE {COUNTS_AGAIN}
 RETURNING event_id
-""")
+""")  # noqa: S608 - all of it is ours
+RECORD_TROUBLE = Statement(f"""
+INSERT INTO webhook_events AS known
+       (event_id, source, type, subject_id, occurred_at, status, error, payload, processed_at)
+VALUES (:event_id, :source, :type, :subject_id, :occurred_at, :status, :error, :payload, now())
+ON CONFLICT (event_id) DO UPDATE
+SET status = CASE WHEN known.attempts + 1 >= :max_attempts THEN 'dead' ELSE excluded.status END,
+    attempts = known.attempts + 1, error = excluded.error, processed_at = now()
+WHERE {COUNTS_AGAIN}
+RETURNING status
+""")  # noqa: S608 - all of it is ours
 
 log = logging.getLogger(__name__)
+
+
+class Row(NamedTuple):
+    """What the ledger has of an event before anything came of it."""
+
+    event_id: str
+    source: str
+    type: str | None = None
+    subject_id: str | None = None
+    occurred_at: datetime | None = None
+
+    @property
+    def is_used(self) -> bool:
+        """Whether something is done with events of this type."""
+        return self.type in EVENT_TYPES
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return self._asdict() | {"is_used": self.is_used}
 
 
 class LedgerEntry(NamedTuple):
@@ -83,10 +123,10 @@ def receive_event(
     `signed_at`: of this delivery, in Unix seconds. `instance_ids`: of the Clerk instance whose events count; empty when
     it is not known. Everything but "failed" is settled and committed. Raises what the database raises while it is away.
     """
-    row: dict[str, Any] = {"event_id": event_id, "source": source}
+    row = Row(event_id, source)
     try:
         event = read_event(body, signed_at)
-        row |= {"type": event.type, "subject_id": event.subject_id, "occurred_at": event.occurred_at}
+        row = Row(event_id, source, event.type, event.subject_id, event.occurred_at)
         check_instance(event, instance_ids)
         status = transact(lambda connection: _apply_once(connection, mirror, row, event, body), user=event.subject_id)
     except (OperationalError, InterfaceError, InternalError, PoolTimeout, UnknownOutcomeError):
@@ -98,7 +138,7 @@ def receive_event(
         # A bug of ours must not lose the event: it is kept, and Svix delivers it again after the fix.
         _log_fault(event_id, error)
         status = _record_trouble(transact, row, body, FAILED, type(error).__name__)
-    log.info("Event %s (%s): %s.", event_id, row.get("type", "unreadable"), status)
+    log.info("Event %s (%s): %s.", event_id, row.type or "unreadable", status)
     return status
 
 
@@ -110,55 +150,39 @@ def _log_fault(event_id: str, error: Exception) -> None:
         log.error("Event %s could not be applied.", event_id, exc_info=error)
 
 
-def _apply_once(connection: Connection, mirror: Mirror, row: dict[str, Any], event: ClerkEvent, body: bytes) -> str:
+def _apply_once(connection: Connection, mirror: Mirror, row: Row, event: ClerkEvent, body: bytes) -> str:
     """Claim and apply in one transaction: a crash leaves neither, and of parallel deliveries one waits."""
-    if CLAIM.run(connection, **row).first() is None:
+    if CLAIM.run(connection, **row.values).first() is None:
         return DUPLICATE
     outcome = apply_event(mirror, connection, event)
     if outcome is not Outcome.APPLIED:
-        kept = body.decode() if outcome is Outcome.IGNORED and event.type not in SECRET_TYPES else None
-        values = {"status": outcome.value, "payload": kept}
-        connection.execute(update(WebhookEvent).where(WebhookEvent.event_id == row["event_id"]).values(values))
+        is_kept = not row.is_used and _may_keep(connection, row)
+        values = {"status": outcome.value, "payload": body.decode() if is_kept else None}
+        connection.execute(update(WebhookEvent).where(WebhookEvent.event_id == row.event_id).values(values))
     return outcome.value
 
 
-def _record_trouble(transact: Transact, row: dict[str, Any], body: bytes, status: str, reason: str) -> str:
+def _record_trouble(transact: Transact, row: Row, body: bytes, status: str, reason: str) -> str:
     """Keep the event with its reason, in a transaction of its own that survives the rollback of the work.
 
     Returns the status that it has now.
     """
-    trouble = row | {"status": status, "error": reason, "processed_at": func.now()}
     payload = body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
-    attempts = WebhookEvent.attempts + 1
-    again = {
-        "attempts": attempts,
-        "error": reason,
-        "processed_at": func.now(),
-        "status": case((attempts >= MAX_ATTEMPTS, DEAD), else_=status),
-    }
 
-    def record(connection: Connection) -> str | None:
-        is_kept = not _is_deleted(connection, row.get("subject_id"))
-        return _write_unresolved(connection, trouble | ({"payload": payload} if is_kept else {}), again)
+    def record(connection: Connection) -> str:
+        kept = payload if _may_keep(connection, row) else None
+        trouble = {"status": status, "error": reason, "payload": kept, "max_attempts": MAX_ATTEMPTS}
+        return RECORD_TROUBLE.run(connection, **row.values, **trouble).scalar() or DUPLICATE
 
-    return transact(record, user=row.get("subject_id")) or DUPLICATE
+    return transact(record, user=row.subject_id)
 
 
-def _write_unresolved(connection: Connection, row: dict[str, Any], again: dict[str, Any]) -> str | None:
-    """Insert the event, or change what could not be applied before as `again` says. Returns its status.
-
-    None when it was dealt with already.
-    """
-    inserted = insert(WebhookEvent).values(row)
-    written = inserted.on_conflict_do_update(
-        index_elements=["event_id"], set_=again, where=WebhookEvent.status.in_(UNRESOLVED)
-    )
-    status: str | None = connection.execute(written.returning(WebhookEvent.status)).scalar()
-    return status
+def _may_keep(connection: Connection, row: Row) -> bool:
+    """Not what is for the eyes of one person, nor what would be personal data of a deleted user."""
+    return row.type not in SECRET_TYPES and not _is_deleted(connection, row.subject_id)
 
 
 def _is_deleted(connection: Connection, clerk_user_id: str | None) -> bool:
-    """Whether the payload would be personal data of a deleted user, which is not kept."""
     if clerk_user_id is None:
         return False
     # Locked, or a delete between this check and the insert would leave the payload.
