@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from backend.errors import AppError, ErrorCode
 from backend.services.core.encoding import decode_json_object
@@ -25,17 +26,24 @@ class ClaimRules:
 
 @dataclass(frozen=True, slots=True)
 class SessionClaims:
-    """What a verified session token says. `expires_at` in Unix seconds, before the skew."""
+    """What a verified session token says. Times are Unix seconds.
+
+    `expires_at`: before the skew. `as_of`: when Clerk looked up what the token says; 0 where it does not tell.
+    """
 
     clerk_user_id: str
     session_id: str | None
     actor: str | None
     expires_at: float
+    as_of: float = 0.0
     entitlements: Entitlements = NO_ENTITLEMENTS
 
 
-def check_claims(payload: bytes, rules: ClaimRules, now: float) -> SessionClaims:
-    """Check every claim in Clerk's order (@clerk/backend verifyJwt), `iss` always. Raises AppError (401)."""
+def check_claims(payload: bytes, rules: ClaimRules, now: float, original_iat: float | None = None) -> SessionClaims:
+    """Check every claim in Clerk's order (@clerk/backend verifyJwt), `iss` always. Raises AppError (401).
+
+    `original_iat`: see token_form. No claim is newer than its token.
+    """
     claims = read_claims(payload)
     subject = _identifier(claims, "sub")
     if subject is None:
@@ -59,11 +67,13 @@ def check_claims(payload: bytes, rules: ClaimRules, now: float) -> SessionClaims
         actor = _identifier(act, "sub") if isinstance(act, dict) else None
         if actor is None:
             raise invalid_claim("act")
+    issued_at = _instant(claims, "iat") if "iat" in claims else 0.0
     return SessionClaims(
         clerk_user_id=subject,
         session_id=session_id,
         actor=actor,
         expires_at=expires_at,
+        as_of=issued_at if original_iat is None else min(issued_at, original_iat),
         entitlements=read_entitlements(claims),
     )
 
@@ -90,10 +100,14 @@ def _identifier(claims: dict[str, object], name: str) -> str | None:
     return value
 
 
-def _instant(claims: dict[str, object], name: str) -> float:
+def is_instant(value: object) -> TypeGuard[float]:
     """A NumericDate (RFC 7519): a number, and neither true, null, text, NaN, infinite nor beyond the calendar."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= LAST_INSTANT
+
+
+def _instant(claims: dict[str, object], name: str) -> float:
     value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LAST_INSTANT:
+    if not is_instant(value):
         raise invalid_claim(name)
     return float(value)
 

@@ -10,7 +10,7 @@ from backend.errors import AppError, ErrorCode
 from backend.services.core.claims import SKEW_SECONDS, ClaimRules, SessionClaims, check_claims
 from backend.services.core.jwks import KeySource
 from backend.services.core.public_keys import PublicKey, is_signed, usable_keys
-from backend.services.core.token_form import parse_token
+from backend.services.core.token_form import original_iat, parse_token
 
 MAX_REMEMBERED = 10_000  # about 10 MB
 INSTANCE_PREFIX = "ins_"  # Clerk names its keys by the instance
@@ -55,7 +55,7 @@ class ClerkService:
         key = self._keys.get(kid)
         if not is_signed(parts.signed, parts.signature, key):
             raise AppError(ErrorCode.TOKEN_INVALID_SIGNATURE, "The token's signature is wrong.")
-        claims = check_claims(parts.payload, self._rules, self._clock())
+        claims = check_claims(parts.payload, self._rules, self._clock(), original_iat(parts.header))
         # Bounded: the oldest goes first.
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.popitem(last=False)

@@ -7,6 +7,7 @@ import contextlib
 from typing import NamedTuple
 
 from backend.errors import AppError, ErrorCode
+from backend.services.core.claims import is_instant
 from backend.services.core.encoding import decode_base64url, decode_json_object
 from backend.services.core.public_keys import ALGORITHM
 
@@ -71,6 +72,15 @@ def parse_token(token: str) -> tuple[str | None, UnverifiedToken]:
     if isinstance(subject, str) and subject.startswith(MACHINE_SUBJECT_PREFIX):
         raise AppError(ErrorCode.TOKEN_TYPE_MISMATCH, "This is a machine token, not a session token.")
     return kid, parts
+
+
+def original_iat(header: dict[str, object]) -> float | None:
+    """When Clerk looked up what the token says: one that is made at Clerk's edge has a fresh `iat`, and older claims.
+
+    None where the header tells no time: members of it that mean nothing to us are ignored, as Clerk asks.
+    """
+    value = header.get("oiat")
+    return float(value) if is_instant(value) else None
 
 
 def check_signing(header: dict[str, object], algorithm: str, refusal: str) -> None:
