@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Literal, Unpack
 
+from backend.access.active_organization import ActiveOrganization
 from backend.access.authorization import Demands, is_authorized
 from backend.access.credentials import Kind
 from backend.models.roles_plans_scopes import Scope
+from backend.services.clerk.memberships import Membership
 from backend.services.core.entitlements import NO_ENTITLEMENTS, Entitlements
 from backend.services.users.accounts import Account
 
@@ -28,6 +30,7 @@ class Identity:
     role: str | None = None
     plan: str | None = None
     entitlements: Entitlements = NO_ENTITLEMENTS
+    organization: ActiveOrganization | None = field(default=None, repr=False, compare=False)
     api_key_id: int | None = None
     scopes: frozenset[Scope] = frozenset()
 
@@ -51,6 +54,11 @@ class Identity:
     @property
     def org_permissions(self) -> frozenset[str]:
         return self.entitlements.org_permissions
+
+    @property
+    def membership(self) -> Membership | None:
+        """In the active organization, as our copy has it now. None without one: the user left, or has just joined."""
+        return self.organization.membership if self.organization else None
 
     def has(self, **demands: Unpack[Demands]) -> bool:
         """Clerk's `has()`: whether the session token grants all that is asked, in the active organization.

@@ -5,7 +5,7 @@ The three pieces of Clerk's middleware: every request may have an identity (cler
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, ParamSpec, TypeVar, cast, overload
@@ -35,11 +35,13 @@ class Policy:
     `read`, `write`: the scope that an API key needs, by method. Where none is named, no API key is accepted: a new
     route is closed to keys until somebody thinks of them. `role` and `plan` are the least that will do. `org_role`,
     `org_permission`: what the session must have in its active organization, as Clerk's `has()` judges it; an API key or
-    legacy token has no organization. `session_only`: neither an API key nor a legacy token will do. `live`: Clerk
-    itself must say that the session goes on; an API key is looked up each time anyway, a legacy token has no session.
-    `impersonation`: whether somebody in the user's place may.
+    legacy token has no organization. `stored`: our copy must know the membership, and says what it is worth where it is
+    newer than the token, so that whoever was removed or demoted is refused at once. `session_only`: neither an API key
+    nor a legacy token will do. `live`: Clerk itself must say that the session goes on; an API key is looked up each
+    time anyway, a legacy token has no session. `impersonation`: whether somebody in the user's place may.
 
-    Raises ValueError for what can never be met, when the application starts: at a request it would be a 500.
+    Raises ValueError for what can never be met or would never be asked, when the application starts: at a request it
+    would be a 500, or nothing at all.
     """
 
     is_public: bool = False
@@ -49,6 +51,7 @@ class Policy:
     plan: Plan = Plan.FREE
     org_role: str | None = None
     org_permission: str | None = None
+    stored: bool = False
     session_only: bool = False
     live: bool = False
     impersonation: bool = True
@@ -61,10 +64,14 @@ class Policy:
         for name in (self.org_role, self.org_permission):
             if name is not None and not bare_name(name):
                 raise ValueError(f"A policy demands {name!r} of an organization: name a role or permission.")
+        if self.org_permission is not None and bare_name(self.org_permission).startswith("sys_"):
+            raise ValueError(f"A policy demands {self.org_permission!r}: Clerk has its own permissions in no token.")
+        if self.is_public and replace(self, is_public=False) != Policy():
+            raise ValueError("A policy demands something of its caller, and is public: nobody would ask.")
 
     @property
     def needs_organization(self) -> bool:
-        return self.org_role is not None or self.org_permission is not None
+        return self.stored or self.org_role is not None or self.org_permission is not None
 
     def check(self, identity: Identity, method: str) -> None:
         """Raises AppError (403) unless a signed-in caller may do this. Whether the session lives is not asked here."""
@@ -82,8 +89,19 @@ class Policy:
             raise AppError(ErrorCode.FORBIDDEN, f"This takes the role {self.role}.")
         if self.plan is not Plan.FREE and not Plan(str(identity.plan)).includes(self.plan):
             raise AppError(ErrorCode.FORBIDDEN, f"This takes the plan {self.plan}.")
-        if self.needs_organization and not identity.has(role=self.org_role, permission=self.org_permission):
-            wanted = " and ".join(name for name in (self.org_role, self.org_permission) if name)
+        if self.needs_organization:
+            self._check_organization(identity)
+
+    def _check_organization(self, identity: Identity) -> None:
+        if not self.stored:
+            is_met = identity.has(role=self.org_role, permission=self.org_permission)
+        else:
+            organization = identity.organization
+            is_met = organization is not None and organization.grants(
+                role=self.org_role, permission=self.org_permission
+            )
+        if not is_met:
+            wanted = " and ".join(name for name in (self.org_role, self.org_permission) if name) or "a membership"
             raise AppError(ErrorCode.FORBIDDEN, f"This takes {wanted} in the active organization of a Clerk session.")
 
 
@@ -205,6 +223,7 @@ def require_auth(
     plan: Plan = Plan.FREE,
     org_role: str | None = None,
     org_permission: str | None = None,
+    stored: bool = False,
     session_only: bool = False,
     live: bool = False,
     impersonation: bool = True,

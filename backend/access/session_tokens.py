@@ -6,6 +6,7 @@ from functools import partial
 
 from flask import g
 
+from backend.access.active_organization import ActiveOrganization
 from backend.access.authentication import admit
 from backend.access.identity import Identity
 from backend.database.prepared_reads import ReadPool
@@ -55,7 +56,12 @@ class SessionTokens:
             session_id=claims.session_id,
             actor=claims.actor,
             entitlements=claims.entitlements,
+            organization=self._organization(claims),
         )
+
+    def _organization(self, claims: SessionClaims) -> ActiveOrganization | None:
+        org_id = claims.entitlements.org_id
+        return None if org_id is None else ActiveOrganization(org_id, claims, self._reads)
 
     def _provision(self, claims: SessionClaims, find: Callable[[], Account | None]) -> Account:
         """The token came before the webhook: make the user now, with what Clerk's API tells if it may be asked."""

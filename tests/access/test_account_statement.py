@@ -1,19 +1,26 @@
 """What an authenticated request costs the database: one statement, found by indexes alone."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask.typing import ResponseReturnValue
 
+from backend.access.policy import Policy, get_auth, require_auth
+from backend.database.engine import SET_UP_SESSION
 from backend.database.prepared_reads import PreparedRead
+from backend.services.clerk.memberships import FIND_MEMBERSHIP
 from backend.services.users.accounts import FIND_BY_CLERK_ID, FIND_BY_KEY, FIND_BY_LEGACY_EMAIL, FIND_BY_LEGACY_ID
 from tests.support.clerk import Instance
 from tests.support.database import Sql, migrated_database
-from tests.support.fixtures import StartApp
+from tests.support.own_routes import make_own_app, serve
 from tests.support.query_plans import nodes
 
-USERS = 20_000
+USERS, MEMBERS = 20_000, 5_000
 FILL = f"""
 INSERT INTO users (clerk_user_id, email, email_verified)
 SELECT 'user_' || n, n || '@example.com', true FROM generate_series(1, {USERS}) n;
@@ -27,6 +34,11 @@ INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes)
 SELECT user_id, 'key', 'sk_app', '0000', md5(user_id::text), ARRAY['profile:read'] FROM users;
 INSERT INTO revoked_sessions (session_id, expires_at)
 SELECT 'sess_' || n, now() FROM generate_series(1, {USERS}) n;
+INSERT INTO clerk.organization_memberships (id, data, updated_at, source)
+SELECT 'orgmem_' || n, jsonb_build_object(
+    'role', 'org:admin', 'organization', jsonb_build_object('id', 'org_' || n % 20),
+    'public_user_data', jsonb_build_object('user_id', 'user_' || n % {MEMBERS // 3})
+), now(), 'webhook' FROM generate_series(1, {MEMBERS}) n;
 ANALYZE
 """
 
@@ -49,44 +61,74 @@ def filled(filled_url: str) -> Iterator[Sql]:
 
 
 JOINED = {"users", "subscriptions", "usage_metrics"}
+WITH_ENDED, WITH_KEYS = JOINED | {"revoked_sessions"}, JOINED | {"api_keys"}
 READS = [
-    pytest.param(FIND_BY_CLERK_ID, ("user_777", "sess_888"), {"revoked_sessions"}, id="session"),
-    pytest.param(FIND_BY_KEY, (hashlib.md5(b"777").hexdigest(),), {"api_keys"}, id="API key"),
-    pytest.param(FIND_BY_LEGACY_ID, ("777", "jti:888"), {"revoked_sessions"}, id="legacy user_id"),
-    pytest.param(FIND_BY_LEGACY_EMAIL, ("oLD@Example.com", "jti:888"), {"revoked_sessions"}, id="legacy address"),
+    pytest.param(FIND_BY_CLERK_ID, ("user_777", "sess_888"), WITH_ENDED, id="session"),
+    pytest.param(FIND_BY_KEY, (hashlib.md5(b"777").hexdigest(),), WITH_KEYS, id="API key"),
+    pytest.param(FIND_BY_LEGACY_ID, ("777", "jti:888"), WITH_ENDED, id="legacy user_id"),
+    pytest.param(FIND_BY_LEGACY_EMAIL, ("oLD@Example.com", "jti:888"), WITH_ENDED, id="legacy address"),
+    pytest.param(FIND_MEMBERSHIP, ("user_777", "org_17"), {"organization_memberships"}, id="membership"),
 ]
 
 
 class TestPlan:
     @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-    @pytest.mark.parametrize(("read", "values", "besides"), READS)
+    @pytest.mark.parametrize(("read", "values", "tables"), READS)
     def test_indexes_alone(
-        self, filled: Sql, read: PreparedRead[Any], values: tuple[str, ...], besides: set[str], mode: str
+        self, filled: Sql, read: PreparedRead[Any], values: tuple[str, ...], tables: set[str], mode: str
     ) -> None:
         """With the values in view, and without them: PostgreSQL may change over after five executions."""
-        filled.rows(f"SET plan_cache_mode = {mode}")
+        filled.rows(f"{SET_UP_SESSION}; SET plan_cache_mode = {mode}")
         filled.rows(f"PREPARE find ({', '.join('text' for _ in values)}) AS {read.query.replace('%', '%%')}")
         explained = filled.value(
             f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE find ({', '.join('%s' for _ in values)})", *values
         )
         plan = explained[0]["Plan"]
         scans = [node for node in nodes(plan) if "Relation Name" in node]
-        assert {node["Relation Name"] for node in scans} == JOINED | besides
+        assert {node["Relation Name"] for node in scans} == tables
         assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
         assert plan["Actual Rows"] == 1
 
 
+def statements(sql: Sql, client: FlaskClient, path: str, token: str) -> list[dict[str, Any]]:
+    """What ten requests run."""
+    sql.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    headers = {"Authorization": f"Bearer {token}"}
+    assert client.get(path, headers=headers).status_code == 200  # connects
+    sql.rows("SELECT pg_stat_statements_reset()")
+    for _ in range(10):
+        assert client.get(path, headers=headers).status_code == 200
+    return sql.rows(
+        "SELECT query, calls FROM pg_stat_statements JOIN pg_database ON oid = dbid "
+        "WHERE datname = current_database() AND query NOT LIKE '%%pg_stat_statements%%'"
+    )
+
+
 class TestStatements:
-    def test_one_a_request(self, start_app: StartApp, clerk: Instance, filled: Sql, filled_url: str) -> None:
-        filled.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-        counting, token = start_app(DATABASE_URL=filled_url), clerk.token(sub="user_42")
-        assert counting.get("/auth/me", token).status_code == 200  # connects
-        filled.rows("SELECT pg_stat_statements_reset()")
-        for _ in range(10):
-            assert counting.get("/auth/me", token).status_code == 200
-        statements = filled.rows(
-            "SELECT query, calls FROM pg_stat_statements JOIN pg_database ON oid = dbid "
-            "WHERE datname = current_database() AND query NOT LIKE '%%pg_stat_statements%%'"
-        )
-        assert [row["calls"] for row in statements] == [10]
-        assert "revoked_sessions" in statements[0]["query"]
+    @pytest.fixture
+    def app(self, settings: dict[str, str], filled_url: str) -> Flask:
+        return make_own_app(settings | {"DATABASE_URL": filled_url})
+
+    @pytest.fixture
+    def token(self, clerk: Instance) -> str:
+        return clerk.token(sub="user_42", v=1, org_id="org_2", org_role="org:admin", org_permissions=[])
+
+    def test_one_a_request(self, app: Flask, filled: Sql, token: str) -> None:
+        (one,) = statements(filled, app.test_client(), "/auth/me", token)
+        assert one["calls"] == 10
+        assert "revoked_sessions" in one["query"]
+
+    def test_one_more_for_each_thing_that_is_asked_for(self, app: Flask, filled: Sql, token: str) -> None:
+        """However often it is asked for: by the table, by the view's own policy, and in the view."""
+
+        def view() -> ResponseReturnValue:
+            auth = get_auth()
+            return [auth.membership and auth.membership.role]
+
+        guard = require_auth(org_role="org:admin", stored=True)
+        client = serve(app, Policy(stored=True), lambda _: guard(view))
+        found = statements(filled, client, "/here", token)
+        assert sorted((re.findall(r"FROM clerk\.(\w+)", one["query"]), one["calls"]) for one in found) == [
+            ([], 10),
+            (["organization_memberships"], 10),
+        ]

@@ -114,6 +114,7 @@ class TestOneDemand:
         {"scope": "tokens:eat"},
         {"org_role": ""},
         {"org_permission": "org:"},
+        {"org_permission": "org:sys_memberships:manage", "stored": True},
     ],
     ids=str,
 )
@@ -128,6 +129,13 @@ class TestNeverMet:
     def test_require_auth(self, demands: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="A policy demands"):
             require_auth(**demands)
+
+
+@pytest.mark.parametrize("demands", [{"role": Role.ADMIN}, {"stored": True}, {"live": True}], ids=str)
+def test_public_with_a_demand(demands: dict[str, Any]) -> None:
+    """Whoever wrote it believes that somebody is kept out."""
+    with pytest.raises(ValueError, match="and is public"):
+        Policy(is_public=True, **demands)
 
 
 class TestScopeByMethod:

@@ -163,6 +163,7 @@ DEMANDS: dict[str, dict[str, Any]] = {
     "plan pro": {"plan": Plan.PRO},
     "organization role org:admin": {"org_role": "org:admin"},
     "permission org:invoices:read": {"org_permission": "org:invoices:read"},
+    "member of the organization": {"stored": True},
     "impersonating": {"impersonation": False},
 }
 
@@ -180,7 +181,11 @@ class TestDemands:
 
     def test_organization_takes_a_session(self) -> None:
         scoped = Policy(read=Scope.TOKENS_READ, write=Scope.TOKENS_SPEND)
-        for demanded in (replace(scoped, org_role="org:admin"), replace(scoped, org_permission="org:invoices:read")):
+        for demanded in (
+            replace(scoped, org_role="org:admin"),
+            replace(scoped, org_permission="org:invoices:read"),
+            replace(scoped, stored=True),
+        ):
             for one in each(operations(demanded)):
                 assert schemes(one) == ["bearer", "sessionCookie"]
                 assert SESSIONS_ONLY.search(said(one))

@@ -175,6 +175,8 @@ def _demands(one: Described) -> str:
     said += [f"Takes the plan {policy.plan}." for policy in one.policies if policy.plan is not Plan.FREE]
     said += [f"Takes the organization role {policy.org_role}." for policy in one.policies if policy.org_role]
     said += [f"Takes the permission {policy.org_permission}." for policy in one.policies if policy.org_permission]
+    if any(policy.stored for policy in one.policies):
+        said.append("Takes a member of the organization, whatever the token says.")
     if one.needs_session:
         said.append("Only with a Clerk session.")
     elif one.needs_caller and one.scopes is None:
