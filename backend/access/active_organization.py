@@ -4,6 +4,7 @@ from functools import cached_property
 
 from backend.access.authorization import is_authorized
 from backend.database.prepared_reads import ReadPool
+from backend.services.clerk.billing import FIND_TOLD, organization_plan
 from backend.services.clerk.memberships import FIND_MEMBERSHIP, Membership
 from backend.services.core.claims import SessionClaims
 
@@ -22,6 +23,11 @@ class ActiveOrganization:
     @cached_property
     def membership(self) -> Membership | None:
         return self._reads.fetch(FIND_MEMBERSHIP, self._claims.clerk_user_id, self._id)
+
+    @cached_property
+    def plan(self) -> str | None:
+        told = self._reads.fetch(FIND_TOLD, self._id)
+        return organization_plan(told) if told else None
 
     def grants(self, *, role: str | None, permission: str | None) -> bool:
         """Whether the caller is a member and has all that is named, by the copy or the token, whichever is newer.

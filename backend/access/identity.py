@@ -60,6 +60,11 @@ class Identity:
         """In the active organization, as our copy has it now. None without one: the user left, or has just joined."""
         return self.organization.membership if self.organization else None
 
+    @property
+    def org_plan(self) -> str | None:
+        """Slug of the plan that the active organization pays for, as our copy of Clerk Billing has it now."""
+        return self.organization.plan if self.organization else None
+
     def has(self, **demands: Unpack[Demands]) -> bool:
         """Clerk's `has()`: whether the session token grants all that is asked, in the active organization.
 

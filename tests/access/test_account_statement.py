@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from backend.access.policy import Policy, get_auth, require_auth
 from backend.database.engine import SET_UP_SESSION
 from backend.database.prepared_reads import PreparedRead
+from backend.services.clerk.billing import FIND_TOLD
 from backend.services.clerk.memberships import FIND_MEMBERSHIP
 from backend.services.users.accounts import FIND_BY_CLERK_ID, FIND_BY_KEY, FIND_BY_LEGACY_EMAIL, FIND_BY_LEGACY_ID
 from tests.support.clerk import Instance
@@ -39,6 +40,13 @@ SELECT 'orgmem_' || n, jsonb_build_object(
     'role', 'org:admin', 'organization', jsonb_build_object('id', 'org_' || n % 20),
     'public_user_data', jsonb_build_object('user_id', 'user_' || n % {MEMBERS // 3})
 ), now(), 'webhook' FROM generate_series(1, {MEMBERS}) n;
+INSERT INTO clerk.subscriptions (id, data, updated_at, source)
+SELECT 'csub_' || n, jsonb_build_object(
+    'items', '[]'::jsonb, 'payer', jsonb_build_object('user_id', 'user_' || n, 'organization_id', 'org_' || n)
+), now(), 'webhook' FROM generate_series(1, {MEMBERS}) n;
+INSERT INTO clerk.subscription_items (id, data, updated_at, source)
+SELECT replace(id, 'csub_', 'csub_item_'), data - 'items' || jsonb_build_object('subscription_id', id),
+    updated_at, source FROM clerk.subscriptions;
 ANALYZE
 """
 
@@ -68,6 +76,7 @@ READS = [
     pytest.param(FIND_BY_LEGACY_ID, ("777", "jti:888"), WITH_ENDED, id="legacy user_id"),
     pytest.param(FIND_BY_LEGACY_EMAIL, ("oLD@Example.com", "jti:888"), WITH_ENDED, id="legacy address"),
     pytest.param(FIND_MEMBERSHIP, ("user_777", "org_17"), {"organization_memberships"}, id="membership"),
+    pytest.param(FIND_TOLD, ("org_17",), {"subscriptions", "subscription_items"}, id="plan of an organization"),
 ]
 
 
@@ -86,7 +95,7 @@ class TestPlan:
         plan = explained[0]["Plan"]
         scans = [node for node in nodes(plan) if "Relation Name" in node]
         assert {node["Relation Name"] for node in scans} == tables
-        assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
+        assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
         assert plan["Actual Rows"] == 1
 
 
@@ -123,7 +132,7 @@ class TestStatements:
 
         def view() -> ResponseReturnValue:
             auth = get_auth()
-            return [auth.membership and auth.membership.role]
+            return [auth.membership and auth.membership.role, auth.org_plan, auth.org_plan]
 
         guard = require_auth(org_role="org:admin", stored=True)
         client = serve(app, Policy(stored=True), lambda _: guard(view))
@@ -131,4 +140,5 @@ class TestStatements:
         assert sorted((re.findall(r"FROM clerk\.(\w+)", one["query"]), one["calls"]) for one in found) == [
             ([], 10),
             (["organization_memberships"], 10),
+            (["subscriptions", "subscription_items"], 10),
         ]

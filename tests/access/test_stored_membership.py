@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from backend.access.policy import Policy, current_access, get_auth
 from backend.models.roles_plans_scopes import Scope
 from tests.conftest import Deliver
-from tests.support.billing import status
+from tests.support.billing import FUTURE, PAST, alone, item, listing, payer, status
 from tests.support.clerk import Instance
 from tests.support.database import Sql
 from tests.support.own_routes import USER, Person, demand, make_own_app, outcome, serve
@@ -206,7 +206,7 @@ def show() -> ResponseReturnValue:
     auth = get_auth()
     member = auth.membership
     told = member and [member.role, member.permissions, member.updated_at.timestamp()]
-    return {"membership": told}
+    return {"membership": told, "plan": auth.org_plan}
 
 
 class TestWhatIsStored:
@@ -225,4 +225,40 @@ class TestWhatIsStored:
         organization.tell(ADMIN, LATER, "created")
         others = (organization.token(ADMIN, NOW, org_id=OTHER), person.session(), person.legacy(), person.key(*Scope))
         for headers in others:
-            assert client.get("/here", headers=headers).get_json() == {"membership": None}
+            assert client.get("/here", headers=headers).get_json() == {"membership": None, "plan": None}
+
+    def plan(self, client: FlaskClient, organization: Organization) -> object:
+        return client.get("/here", headers=organization.token(MEMBER, NOW)).get_json()["plan"]
+
+    def test_plan(self, client: FlaskClient, organization: Organization, deliver: Deliver) -> None:
+        """Of any slug, by the rules that a user's plan follows; that one stays as it is."""
+        pays: dict[str, Any] = {"payer": payer(USER, ORGANIZATION)}
+        steps: tuple[tuple[dict[str, Any], str | None], ...] = (
+            ({"slug": "free_org"}, "free_org"),
+            ({"slug": "free_org", "status": "ended"}, None),
+            ({"slug": "team", "status": "upcoming"}, None),
+            ({"slug": "team", "status": "active"}, "team"),
+            ({"slug": "crew", "status": "active"}, "crew"),
+            ({"slug": "crew", "status": "canceled", "period_end": FUTURE}, "team"),
+            ({"slug": "team", "status": "past_due"}, "team"),
+            ({"slug": "team", "status": "ended"}, "crew"),
+            ({"slug": "crew", "status": "canceled", "period_end": PAST}, None),
+            ({"slug": "crew", "status": "active"}, "crew"),
+        )
+        assert self.plan(client, organization) is None
+        for at, (told, expected) in enumerate(steps, 1):
+            assert status(deliver("subscriptionItem.updated", alone(at=at, **told, **pays))) == "applied"
+            assert self.plan(client, organization) == expected, told
+        # A list says which items there are.
+        assert status(deliver("subscription.updated", listing(at=len(steps) + 1, **pays))) == "applied"
+        assert self.plan(client, organization) is None
+
+    def test_plan_of_whom(self, client: FlaskClient, organization: Organization, deliver: Deliver, sql: Sql) -> None:
+        deliver("subscription.created", listing(item("pro")))
+        deliver("subscription.created", listing(item("team"), id="csub_2", payer=payer(None, OTHER)))
+        assert self.plan(client, organization) is None
+        other = organization.token(MEMBER, NOW, org_id=OTHER)
+        assert client.get("/here", headers=other).get_json()["plan"] == "team"
+        assert sql.value("SELECT plan FROM subscriptions") == "pro"
+        organization.delete("organization", OTHER)
+        assert client.get("/here", headers=other).get_json()["plan"] is None

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select, text, update
 
 from backend.database.locks import lock_user
+from backend.database.prepared_reads import PreparedRead
 from backend.database.statements import Statement
 from backend.models import Subscription, User
 from backend.models.roles_plans_scopes import Plan
@@ -22,23 +23,27 @@ from backend.services.clerk.billing_payloads import GRANTING, OVER, STAGES, Item
 from backend.services.clerk.mirror.apply import WEBHOOK, Mirror, Outcome
 from backend.services.clerk.mirror.kinds import KINDS
 from backend.services.clerk.mirror.objects import Ties, write_objects
-from backend.services.clerk.payloads import MAX_AHEAD, to_instant
+from backend.services.clerk.payloads import MAX_AHEAD, now_ms, to_instant
 from backend.services.plans.catalogue import CLERK_SLUGS
 from backend.services.plans.subscriptions import change_plan
 
 # Times that lie ahead are not believed, so that the next event counts: an older release took whatever Clerk sent.
-_AT = """
-CASE WHEN updated_at > now() + :max_ahead THEN 0 ELSE round(extract(epoch FROM updated_at) * 1000)::bigint END AS at
+_AT = f"""
+CASE WHEN updated_at > now() + interval '{MAX_AHEAD.total_seconds()} s' THEN 0
+     ELSE round(extract(epoch FROM updated_at) * 1000)::bigint END AS at
 """
-SELECT_NEWEST_LIST = Statement(f"""
+_NEWEST_LIST = f"""
 SELECT id, status, jsonb_path_query_array(data, '$.items[*].id') AS items, {_AT} FROM clerk.subscriptions
 WHERE (user_id = :payer OR organization_id = :payer) AND deleted_at IS NULL ORDER BY at DESC, id DESC LIMIT 1
-""")  # noqa: S608 - all of it is ours
-SELECT_ITEMS = Statement(f"""
-SELECT id, subscription_id, coalesce(plan, '') AS plan, status,
-       (data ->> 'period_start')::bigint AS period_start, (data ->> 'period_end')::bigint AS period_end, {_AT}
-FROM clerk.subscription_items WHERE (user_id = :payer OR organization_id = :payer) AND deleted_at IS NULL
-""")  # noqa: S608 - all of it is ours
+"""  # noqa: S608 - all of it is ours
+_TOLD = f"""
+SELECT (SELECT to_jsonb(s) FROM ({_NEWEST_LIST}) s) AS listed, coalesce(jsonb_agg(i), '[]') AS items FROM (
+    SELECT id, subscription_id, coalesce(plan, '') AS plan, status,
+           (data ->> 'period_start')::bigint AS period_start, (data ->> 'period_end')::bigint AS period_end, {_AT}
+    FROM clerk.subscription_items WHERE (user_id = :payer OR organization_id = :payer) AND deleted_at IS NULL
+) i
+"""  # noqa: S608 - all of it is ours
+SELECT_NEWEST_LIST, SELECT_TOLD = Statement(_NEWEST_LIST), Statement(_TOLD)
 
 # A paid plan without the mark of Clerk was given by an admin, an operator or the older system. `now`: the database's,
 # as HAS_LAPSED has it, or the two could disagree on whether a plan has ended.
@@ -47,6 +52,17 @@ SELECT s.plan <> 'free' AND s.clerk_subscription_id IS NULL AND {HAS_LAPSED} IS 
        floor(extract(epoch FROM now()) * 1000)::bigint AS now
 FROM subscriptions s WHERE s.user_id = :user_id FOR NO KEY UPDATE
 """)  # noqa: S608 - all of it is ours
+
+
+class Told(NamedTuple):
+    """What Clerk said of what somebody pays for: the newest list, and each item. Times are Unix milliseconds."""
+
+    listed: dict[str, Any] | None
+    items: list[dict[str, Any]]
+
+
+# $1: Clerk id of who pays.
+FIND_TOLD: PreparedRead[Told] = PreparedRead(_TOLD.replace(":payer", "$1"), Told)
 
 
 class Term(NamedTuple):
@@ -85,7 +101,7 @@ def _write(connection: Connection, report: Report) -> bool:
             return False
         write_objects(connection, kind, items, WEBHOOK, Ties.WIN)
         return True
-    newest = SELECT_NEWEST_LIST.run(connection, payer=report.payer, max_ahead=MAX_AHEAD).first()
+    newest = SELECT_NEWEST_LIST.run(connection, payer=report.payer).first()
     current = [item for item in items if newest is None or item.updated_at >= newest.at or item.id in newest.items]
     return bool(write_objects(connection, kind, current, WEBHOOK, Ties.WIN))
 
@@ -146,16 +162,27 @@ def _payer(connection: Connection, user_id: int) -> str | None:
 
 def read_state(connection: Connection, payer: str | None) -> State | None:
     """All that Clerk Billing said that still counts of what a user or an organization pays for. `payer`: Clerk id."""
-    newest = SELECT_NEWEST_LIST.run(connection, payer=payer, max_ahead=MAX_AHEAD).first()
-    rows = SELECT_ITEMS.run(connection, payer=payer, max_ahead=MAX_AHEAD).all()
+    return _what_counts(Told._make(SELECT_TOLD.run(connection, payer=payer).one()))
+
+
+def _what_counts(told: Told) -> State | None:
+    newest, rows = told
     if newest is None and not rows:
         return None
-    listed_at = 0 if newest is None else newest.at
-    listed = set() if newest is None or newest.status in OVER else set(newest.items)
-    said = max([(row.at, row.subscription_id) for row in rows] + ([(newest.at, newest.id)] if newest else []))
+    listed_at = 0 if newest is None else newest["at"]
+    listed = set() if newest is None or newest["status"] in OVER else set(newest["items"])
+    said = max([(row["at"], row["subscription_id"]) for row in rows] + ([(listed_at, newest["id"])] if newest else []))
     items = {
-        row.id: Item(row.plan, row.status, row.at, row.period_start, row.period_end)
+        row["id"]: Item(row["plan"], row["status"], row["at"], row["period_start"], row["period_end"])
         for row in rows
-        if row.id in listed or row.at >= listed_at
+        if row["id"] in listed or row["at"] >= listed_at
     }
     return State(said[1], listed_at, items)
+
+
+def organization_plan(told: Told) -> str | None:
+    """Slug of the plan that an organization pays for and that is in force now. It may be any: see docs/plans.md."""
+    state, now = _what_counts(told), now_ms()
+    in_force = [item for item in state.items.values() if item.is_in_force(now)] if state else []
+    chosen = max(in_force, key=lambda item: (-STAGES.index(item.status), item.rank), default=None)
+    return chosen.plan or None if chosen else None
