@@ -1,5 +1,5 @@
-"""CPU the server spends on a request: bare Flask, /healthz, /auth/me by each credential, a webhook; and how fast 100,000
-users come in from Clerk. One run: the ratios hold.
+"""CPU the server spends on a request: bare Flask, /healthz, /auth/me by each credential, a webhook. And how fast
+100,000 users come in from Clerk. One run: the ratios hold.
 
 python -m benchmarks            the whole measurement, a few minutes
 python -m benchmarks --smoke    a few requests, to see that it works

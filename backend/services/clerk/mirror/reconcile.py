@@ -170,9 +170,9 @@ def _changed_after(updated_at: object, started_at: int) -> bool:
     return isinstance(updated_at, int) and updated_at > started_at
 
 
-def _delete(connection: Connection, kind: Kind, ids: Sequence[str]) -> None:
+def _delete(mirror: Mirror, connection: Connection, kind: Kind, ids: Sequence[str]) -> None:
     """As the events of deletion do, and in the audit trail."""
-    deleted = delete_page(connection, kind, ids, source="reconcile")
+    deleted = delete_page(mirror, connection, kind, ids, source="reconcile")
     if kind.name == "users":
         of_them = select(User.user_id).where(User.clerk_user_id.in_(deleted)).order_by(User.user_id)
         for user_id in connection.execute(of_them).scalars().all():
