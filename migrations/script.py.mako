@@ -3,7 +3,8 @@
 A revision is frozen history: literal text only, nothing imported from the models.
 On a live table: NOT NULL columns with a constant default, CHECK as NOT VALID and then VALIDATE, indexes
 CONCURRENTLY; the last two inside `without_blocking()`. It commits what comes before it, and a retry starts
-from the top, so write the statements before it as IF [NOT] EXISTS.
+from the top, so write the statements before it as IF [NOT] EXISTS. A view that reads a column which changes is dropped
+before, and made anew in the same transaction.
 """
 
 import sqlalchemy as sa

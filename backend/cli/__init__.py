@@ -7,11 +7,12 @@ from backend.cli.clerk import group as clerk
 from backend.cli.doctor import command as doctor
 from backend.cli.keys import group as keys
 from backend.cli.purge import command as purge
+from backend.cli.readonly_role import command as readonly_role
 from backend.cli.users import group as users
 from backend.cli.webhooks import group as webhooks
 
 
 def register_commands(app: Flask) -> None:
     """Add the commands."""
-    for command in (clerk, doctor, keys, purge, users, webhooks):
+    for command in (clerk, doctor, keys, purge, readonly_role, users, webhooks):
         app.cli.add_command(command)

@@ -15,5 +15,8 @@ from backend.models.usage_metrics import UsageMetrics as UsageMetrics
 from backend.models.user import User as User
 from backend.models.webhook_event import WebhookEvent as WebhookEvent
 
+# Made by migrations, for people who read by SQL.
+ADMIN_VIEWS = ("admin_users", "admin_organizations", "admin_usage", "admin_webhook_health", "admin_sync_drift")
+
 # The revision of the schema these tables need, or a later one: the head of migrations/ (a test compares).
-SCHEMA_REVISION = "016"
+SCHEMA_REVISION = "017"

@@ -4,7 +4,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, Uniqu
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.models.base import PERSONAL, Base
+from backend.models.base import PERSONAL, SECRET, Base
 
 # Of `api_keys`: neither revoked nor expired. As ix_api_keys_usable has it: a user's usable keys are counted with each
 # new one, whatever the number of those that have ended.
@@ -38,7 +38,9 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(info=PERSONAL, comment="What the owner calls it")
     prefix: Mapped[str] = mapped_column(comment="What the key begins with, API_KEY_PREFIX when it was made")
     last_four: Mapped[str] = mapped_column(comment="The last four characters, to tell keys apart")
-    key_hash: Mapped[str] = mapped_column(comment="HMAC-SHA256 of the key under API_KEY_PEPPER, hexadecimal")
+    key_hash: Mapped[str] = mapped_column(
+        info=SECRET, comment="HMAC-SHA256 of the key under API_KEY_PEPPER, hexadecimal"
+    )
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), comment="What the key may be used for")
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     expires_at: Mapped[datetime | None] = mapped_column(comment="Refused from here on; null: never expires")

@@ -21,6 +21,8 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 # Marks a column that holds personal data: it is erased with its user, unless the whole row goes.
 PERSONAL = {"personal": True}
+# Marks a column that lets nobody in, but that nobody needs to read either.
+SECRET = {"secret": True}
 
 
 class Base(DeclarativeBase):

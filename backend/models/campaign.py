@@ -43,6 +43,7 @@ class Campaign(Base):
     folded_name: Mapped[str] = mapped_column(
         Text(collation="C"),
         Computed("lower(left(name, 100))", persisted=True),
+        info=PERSONAL,
         comment="The name in lower case, to sort and search by",
     )
     description: Mapped[str | None] = mapped_column(info=PERSONAL, comment="At most 5,000 characters, with line breaks")

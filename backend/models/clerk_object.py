@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import DDL, Column, Computed, DateTime, Index, Table, Text, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from backend.models.base import PERSONAL, Base
+from backend.models.base import PERSONAL, SECRET, Base
 
 SCHEMA = "clerk"
 SOURCES = ("webhook", "inngest", "request", "backfill", "reconcile")
@@ -71,6 +71,8 @@ LOOKED_FOR: dict[str, dict[str, str]] = {
     },
     "waitlist_entries": {"email": "$.email_address", "status": "$.status"},
 }
+# Who somebody is, and not only by an id.
+PERSONAL_COLUMNS = {"email", "phone", "username", "first_name", "last_name", "external_id"}
 # Few values, or never searched alone.
 NOT_INDEXED = {"role", "status", "name", "first_name", "last_name"}
 
@@ -92,7 +94,8 @@ def _table(name: str) -> Table:
         Column(
             "data",
             JSONB(none_as_null=True),
-            info=PERSONAL if is_personal else {},
+            # Clerk's private metadata is in it.
+            info=PERSONAL | SECRET if is_personal else SECRET,
             comment="The object as Clerk last sent it; null once deleted",
         ),
         Column("updated_at", DateTime(timezone=True), nullable=False, comment="Clerk's time of this state"),
@@ -103,7 +106,13 @@ def _table(name: str) -> Table:
         Column("deleted_at", DateTime(timezone=True), comment="When we learned that Clerk deleted it; final"),
     )
     generated = (
-        Column(column, Text, Computed(_read(path), persisted=True), comment=MEANS[column])
+        Column(
+            column,
+            Text,
+            Computed(_read(path), persisted=True),
+            info=PERSONAL if column in PERSONAL_COLUMNS else {},
+            comment=MEANS[column],
+        )
         for column, path in LOOKED_FOR[name].items()
     )
     comment = f"What Clerk holds as {name.replace('_', ' ')}: our copy."

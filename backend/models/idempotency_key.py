@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.models.base import PERSONAL, Base
+from backend.models.base import PERSONAL, SECRET, Base
 
 
 class IdempotencyKey(Base):
@@ -22,7 +22,9 @@ class IdempotencyKey(Base):
     method: Mapped[str] = mapped_column(primary_key=True, comment="HTTP method")
     path: Mapped[str] = mapped_column(primary_key=True, comment="Path of the URL")
     key: Mapped[str] = mapped_column(primary_key=True, comment="Idempotency-Key of the request")
-    body_hash: Mapped[str] = mapped_column(comment="SHA-256 of the request's If-Match and body, hexadecimal")
+    body_hash: Mapped[str] = mapped_column(
+        info=SECRET, comment="SHA-256 of the request's If-Match and body, hexadecimal"
+    )
     status: Mapped[int] = mapped_column(comment="HTTP status of the answer, always 2xx")
     location: Mapped[str | None] = mapped_column(comment="Location of the answer")
     etag: Mapped[str | None] = mapped_column(comment="ETag of the answer")

@@ -21,7 +21,7 @@ PHONE = {"id": "idn_2", "phone_number": MARK, "verification": {"status": "verifi
 # What of other objects names the user.
 NAMED: dict[str, dict[str, Any]] = {
     "organizationMembership": {"public_user_data": {"user_id": USER, "identifier": MARK}},
-    "organizationInvitation": {"user_id": USER},
+    "organizationInvitation": {"user_id": USER, "email_address": f"{MARK}@example.com"},
     "subscription": listing(id="csub_1", payer=payer(USER)),
     "subscriptionItem": alone(payer=payer(USER)),
     "waitlistEntry": {"email_address": f"{MARK}@example.com"},

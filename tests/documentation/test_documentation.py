@@ -2,15 +2,20 @@
 
 import re
 import subprocess
+from contextlib import closing
 from itertools import takewhile
 
+import psycopg2
 import pytest
 
 from backend.errors import ErrorCode
+from backend.services.readonly_role import ROLE
 from config import PROJECT
 from tests.documentation.pages import PAGES, blocks, name_of
-from tests.support.database import Sql
+from tests.support.database import driver_url
+from tests.support.fixtures import MakeRole
 from tests.support.server import clean_environment
+from tests.support.tables import check_each
 
 # Run as a whole by tests/development (make run, then the printed line; campaigns taken out), tests/browser (Vite, the
 # page without a framework), tests/emulator (Express), test_flask_example (tar), or on the CI server (make test). ngrok
@@ -63,9 +68,29 @@ def test_command_exists(asked: tuple[str, ...], settings: dict[str, str]) -> Non
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("statement", [block.text for block in blocks("sql")])
-def test_statement_runs(sql: Sql, statement: str) -> None:
-    sql.rows(statement)
+@pytest.mark.usefixtures("filled")
+def test_statements_find_something(make_role: MakeRole, database_url: str) -> None:
+    """Those that only read, as whoever may only read. Each block by itself: what it changes is undone."""
+    result = make_role()
+    assert result.exit_code == 0, result.stderr
+    with closing(psycopg2.connect(driver_url(database_url))) as connection, connection.cursor() as cursor:
+
+        def judge(block: str) -> str:
+            statements = [statement for statement in block.split(";") if statement.strip()]
+            if all(statement.lstrip().startswith("SELECT") for statement in statements):
+                cursor.execute(f"SET ROLE {ROLE}")
+            try:
+                for statement in statements:
+                    cursor.execute(statement)
+                    if cursor.rowcount == 0:
+                        return f"nothing: {statement}"
+            except psycopg2.Error as error:
+                return str(error)
+            finally:
+                connection.rollback()
+            return "found"
+
+        check_each((block.text for block in blocks("sql")), judge, "found")
 
 
 def test_every_error_code_is_explained() -> None:

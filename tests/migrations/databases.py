@@ -31,7 +31,7 @@ CATALOG = """
         'DEFAULT ' || pg_get_expr(adbin, adrelid), 'COMMENT ' || col_description(attrelid, attnum))
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
         LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-    WHERE relkind = 'r' AND attnum > 0 AND NOT attisdropped AND {ours}
+    WHERE relkind IN ('r', 'v') AND attnum > 0 AND NOT attisdropped AND {ours}
     UNION ALL
     SELECT 'constraint', conrelid::regclass::text, conname::text,
         concat_ws(' ', pg_get_constraintdef(pg_constraint.oid), CASE WHEN NOT convalidated THEN 'UNCHECKED' END)
@@ -45,7 +45,11 @@ CATALOG = """
     UNION ALL
     SELECT 'table', pg_class.oid::regclass::text, '', obj_description(pg_class.oid)
     FROM pg_class
-    WHERE relkind = 'r' AND {ours}
+    WHERE relkind IN ('r', 'v') AND {ours}
+    UNION ALL
+    SELECT 'view', pg_class.oid::regclass::text, '', pg_get_viewdef(pg_class.oid)
+    FROM pg_class
+    WHERE relkind = 'v' AND {ours}
     ORDER BY 1, 2, 3
 """.format(ours="relnamespace::regnamespace::text IN ('public', 'clerk') AND relname <> 'alembic_version'")
 

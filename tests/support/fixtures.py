@@ -8,12 +8,14 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
+from click.testing import Result
 from flask import Flask
 from sqlalchemy import Connection, create_engine, make_url
 
 from backend.services.clerk.linking import LinkRules
 from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.webhooks.ledger import receive_event
+from backend.services.readonly_role import ROLE
 from tests.support.admins import add_user
 from tests.support.api_keys import KeyOwner
 from tests.support.attacks import Attacker
@@ -22,6 +24,7 @@ from tests.support.caller import Caller
 from tests.support.clerk import Instance, KeyServer
 from tests.support.commands import make_app
 from tests.support.database import Sql
+from tests.support.filled import fill
 from tests.support.purging import Purge
 from tests.support.server import Server, in_process, running_server
 from tests.support.specimen.base import migrate
@@ -85,6 +88,25 @@ def receive(database_url: str) -> Iterator[Receive]:
 
     yield take
     engine.dispose()
+
+
+@pytest.fixture
+def filled(server: Server, clerk: Instance, sql: Sql) -> Sql:
+    """The database as an admin finds it."""
+    fill(server, clerk, sql)
+    return sql
+
+
+MakeRole = Callable[[], Result]
+
+
+@pytest.fixture
+def make_role(app: Flask, sql: Sql) -> Iterator[MakeRole]:
+    """`flask readonly-role`. Afterwards there is no such role on the server."""
+    yield lambda: app.test_cli_runner().invoke(args=["readonly-role"])
+    if sql.rows("SELECT rolname FROM pg_roles WHERE rolname = %s", ROLE):
+        sql.rows(f"DROP OWNED BY {ROLE}")
+        sql.rows(f"DROP ROLE {ROLE}")
 
 
 @pytest.fixture

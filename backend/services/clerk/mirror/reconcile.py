@@ -152,7 +152,7 @@ class Reconciler:
         for start in range(0, len(gone), AT_ONCE):
             some = gone[start : start + AT_ONCE]
             if self._may_repair:
-                self._transact(partial(_delete, kind=kind, ids=some))
+                self._transact(partial(_delete, self._mirror, kind=kind, ids=some))
             self._note(kind, "extra", some, is_repaired=self._may_repair)
 
     def _note(self, kind: Kind, how: str, ids: Sequence[str], *, is_repaired: bool) -> None:
