@@ -30,8 +30,7 @@ VIEWS = {
             "refused_with": (
                 """CASE WHEN u.deleted_at IS NOT NULL THEN 'user-deleted' WHEN u.banned THEN 'user-banned'
                    WHEN u.deprovisioned THEN 'user-deprovisioned' WHEN NOT u.is_active THEN 'forbidden' END""",
-                "Error code of all requests: user-deleted, user-banned (at Clerk), user-deprovisioned (by the directory of a "
-                "company), forbidden (by us); null: none",
+                "Code of all requests: user-deleted, user-banned, user-deprovisioned, forbidden (off here); null: none",
             ),
             "locked": ("u.locked", "Sign-in locked at Clerk after failed attempts; live sessions go on"),
             "deprovisioned": ("u.deprovisioned", "Switched off by the identity provider of the user's company"),

@@ -50,7 +50,12 @@ TELL: list[tuple[str, dict[str, Any]]] = [
 
 def fill(server: Server, clerk: Instance, sql: Sql) -> None:
     """Ada is user 1, her API key the key 1."""
-    names = {"username": "countess", "first_name": "Augusta", "last_name": "Lovelace", "external_id": "legacy-7"}
+    names: dict[str, Any] = {
+        "username": "countess",
+        "first_name": "Augusta",
+        "last_name": "Lovelace",
+        "external_id": "legacy-7",
+    }
     phone = {"id": "idn_2", "phone_number": PHONE, "verification": VERIFIED}
     ada = user_data(ADA, email=ADDRESS, image_url="https://img.clerk.com/avatar", **names)
     ada |= {"phone_numbers": [phone], "primary_phone_number_id": "idn_2", "private_metadata": {"note": "hush"}}
