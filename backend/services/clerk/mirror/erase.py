@@ -20,7 +20,6 @@ from backend.services.clerk.webhooks.named_users import find_user_ids
 # is left: it goes with the next purge, and belongings, which may be another user's yet, with the first one after the
 # retention.
 ERASED_AT_ONCE = 10_000
-ERASED = "erased"
 MERGED = "user.merged"
 
 
@@ -64,8 +63,7 @@ def delete_rows(owned: Owned) -> TextClause:
 
 
 def without_personal_data(model: type[Base]) -> dict[str, Any]:
-    """What to set in a row that stays: nothing, the column's default, or a word where neither is possible."""
+    """What to set in a row that stays: nothing, or the column's default."""
     table: Table = model.__table__  # type: ignore[assignment] # every model here is a table
     personal = [column for column in table.c if column.info.get("personal")]
-    empty = {column.name: ERASED if column.server_default is None else text("DEFAULT") for column in personal}
-    return empty | {column.name: null() for column in personal if column.nullable}
+    return {column.name: null() if column.nullable else text("DEFAULT") for column in personal}
