@@ -32,6 +32,9 @@ FROM generate_series(1, {ROWS}) n;
 INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, revoked_at)
 SELECT 1 + n % 1000, 'n', 'sk_app', 'abcd', n, '{{x}}', now() - interval '90 d' + interval '1 s' * (n - {ROWS // 40})
 FROM generate_series(1, {ROWS // 4}) n;
+INSERT INTO sync_runs (command, kinds, started_at)
+SELECT 'backfill', '{{users}}', now() - interval '90 d' + interval '1 s' * (n - {ROWS // 40})
+FROM generate_series(1, {ROWS // 4}) n;
 INSERT INTO audit_events (action, source, occurred_at)
 SELECT 'x', 'cli', now() - interval '365 d' + interval '1 s' * (n - {ROWS // 40}) FROM generate_series(1, {ROWS // 4}) n
 """

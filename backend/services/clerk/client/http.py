@@ -84,21 +84,22 @@ class HttpClient(requests.Session):
         *,
         max_bytes: int,
         headers: Mapping[str, str] | None = None,
-        seconds: float = TIMEOUT_SECONDS,
+        seconds: float | None = None,
     ) -> object:
         """Send a request without a body; return the JSON of a 200 response. Raises FetchError.
 
         A GET is sent once more if its connection was closed before the response, because a kept one can end at any
         moment. A POST is not, because it may have arrived.
 
-        Reads at most `max_bytes`. The time limit is `seconds`, or what is left of the current request if that is less.
-        The gevent worker enforces it whatever takes the time. Elsewhere it covers connecting and the wait for the
+        Reads at most `max_bytes`. The time limit is `seconds`, by default 3, or what is left of the current request if that
+        is less. The gevent worker enforces it whatever takes the time. Elsewhere it covers connecting and the wait for the
         response together, and is checked between reads of the body; there these may take longer:
         * a server that drips the body: after the last check in time, one more read may take as long again;
         * a server that drips TLS or headers: the limit holds for each read, not for all of them;
         * looking up the name, which has no limit, and each address of the name, which has a whole one.
         """
         remaining = remaining_seconds()
+        seconds = TIMEOUT_SECONDS if seconds is None else seconds
         limit = seconds if remaining is None else min(remaining, seconds)
         ends_at = time.monotonic() + limit
         deadline = Deadline(seconds)
