@@ -65,6 +65,6 @@ def test_due(filled: Connection, statuses: list[str], due: int) -> None:
 def test_old_payloads(filled: Connection) -> None:
     rows = payloads()
     plan = explain(filled, rows.delete, {"kept": rows.kept, "limit": 20})
-    assert plan["Actual Rows"] == 20
-    assert "ix_webhook_events_kept" in json.dumps(plan)
+    *_, found = (node for node in nodes(plan) if node.get("Index Name") == "ix_webhook_events_kept")
+    assert found["Actual Rows"] == 20
     assert blocks(plan) < 30 * 20, json.dumps(plan, indent=1)
