@@ -91,9 +91,9 @@ class HttpClient(requests.Session):
         A GET is sent once more if its connection was closed before the response, because a kept one can end at any
         moment. A POST is not, because it may have arrived.
 
-        Reads at most `max_bytes`. The time limit is `seconds`, by default 3, or what is left of the current request if that
-        is less. The gevent worker enforces it whatever takes the time. Elsewhere it covers connecting and the wait for the
-        response together, and is checked between reads of the body; there these may take longer:
+        Reads at most `max_bytes`. The time limit is `seconds`, by default 3, or what is left of the current request if
+        that is less. The gevent worker enforces it whatever takes the time. Elsewhere it covers connecting and the wait
+        for the response together, and is checked between reads of the body; there these may take longer:
         * a server that drips the body: after the last check in time, one more read may take as long again;
         * a server that drips TLS or headers: the limit holds for each read, not for all of them;
         * looking up the name, which has no limit, and each address of the name, which has a whole one.
