@@ -310,14 +310,20 @@ class TestMergedAtClerk:
     def test_ids(self) -> None:
         told = {"type": "user.merged", "data": {"id": "user_1", "from": {"user_id": "user_2"}, "all": ["user_1", 3]}}
         assert find_user_ids(json.dumps(told)) == ["user_1", "user_2"]
-        for nothing in ("", "{", "null", '"user 1"', '{"user_3": "user_id?"}', "[" * 100_000):
+        for nothing in ("", "{", "null", '"user 1"', '{"user_3": "user_id?"}', "[" * 100_000, "[" * 980 + "]" * 980):
             assert find_user_ids(nothing) == []
 
-    def test_ids_outlive_the_user(self, database_url: str, deliver: Deliver, sql: Sql) -> None:
+    @pytest.mark.parametrize("is_deleted_first", [False, True])
+    def test_ids_outlive_the_user(
+        self, database_url: str, deliver: Deliver, sql: Sql, *, is_deleted_first: bool
+    ) -> None:
         user_id = add_user(sql, clerk_user_id="user_1")
         told = {"id": "user_1", "into": "user_2", "email": "ada@example.com"}
+        if is_deleted_first:
+            delete(deliver, "user_1")
         assert deliver("user.merged", told).json() == {"status": "ignored"}
-        delete(deliver, "user_1")
+        if not is_deleted_first:
+            delete(deliver, "user_1")
         kept = sql.value("SELECT payload FROM webhook_events WHERE type = 'user.merged'")
         assert "ada" not in kept
         engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg2"))

@@ -1,6 +1,5 @@
 """What happens when Clerk deletes a user: a tombstone without personal data, which nothing brings back."""
 
-import json
 from typing import Any
 
 from sqlalchemy import Connection, Table, TextClause, func, null, select, text, update
@@ -13,14 +12,13 @@ from backend.services.clerk.mirror.apply import WEBHOOK, Mirror, Outcome
 from backend.services.clerk.mirror.kinds import KINDS
 from backend.services.clerk.mirror.objects import delete_objects
 from backend.services.clerk.payloads import Subject, read_payload
-from backend.services.clerk.webhooks.named_users import find_user_ids
+from backend.services.clerk.webhooks.named_users import MERGED, without_all_but_ids
 
 # All that users write is their personal data. A stored response shows it, too. Of each table so many rows go with the
 # event: 600,000 take longer than a statement may, and so at each repetition. From the tombstone on nobody can read what
 # is left: it goes with the next purge, and belongings, which may be another user's yet, with the first one after the
 # retention.
 ERASED_AT_ONCE = 10_000
-MERGED = "user.merged"
 
 
 def delete_user(mirror: Mirror, connection: Connection, data: dict[str, Any], _as_of: int) -> Outcome:
@@ -47,11 +45,10 @@ def erase_user(mirror: Mirror, connection: Connection, clerk_user_id: str, sourc
         if owned.at_erasure is AtErasure.DELETE and not (owned.is_belonging and mirror.retention):
             connection.execute(delete_rows(owned), {"user_id": user_id, "limit": ERASED_AT_ONCE})
     kept = WebhookEvent.payload.is_not(None) & (WebhookEvent.subject_id == clerk_user_id)
-    # Clerk deletes who was merged: whom what belonged to them goes to is still to be told.
     merged = kept & (WebhookEvent.type == MERGED)
     for event in connection.execute(select(WebhookEvent.event_id, WebhookEvent.payload).where(merged)).all():
         named = update(WebhookEvent).where(WebhookEvent.event_id == event.event_id)
-        connection.execute(named.values(payload=json.dumps({"data": find_user_ids(event.payload)})))
+        connection.execute(named.values(payload=without_all_but_ids(event.payload)))
     personal = update(WebhookEvent).where(kept, WebhookEvent.type.is_distinct_from(MERGED))
     connection.execute(personal.values(without_personal_data(WebhookEvent)))
     return True

@@ -23,6 +23,7 @@ from backend.services.clerk.webhooks.events import (
     check_instance,
     read_event,
 )
+from backend.services.clerk.webhooks.named_users import MERGED, without_all_but_ids
 
 DUPLICATE = "duplicate"
 DEAD = "dead"
@@ -156,8 +157,8 @@ def _apply_once(connection: Connection, mirror: Mirror, row: Row, event: ClerkEv
         return DUPLICATE
     outcome = apply_event(mirror, connection, event)
     if outcome is not Outcome.APPLIED:
-        is_kept = not row.is_used and _may_keep(connection, row)
-        values = {"status": outcome.value, "payload": body.decode() if is_kept else None}
+        kept = None if row.is_used else _what_may_stay(connection, row, body.decode())
+        values = {"status": outcome.value, "payload": kept}
         connection.execute(update(WebhookEvent).where(WebhookEvent.event_id == row.event_id).values(values))
     return outcome.value
 
@@ -170,16 +171,20 @@ def _record_trouble(transact: Transact, row: Row, body: bytes, status: str, reas
     payload = body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
 
     def record(connection: Connection) -> str:
-        kept = payload if _may_keep(connection, row) else None
+        kept = _what_may_stay(connection, row, payload)
         trouble = {"status": status, "error": reason, "payload": kept, "max_attempts": MAX_ATTEMPTS}
         return RECORD_TROUBLE.run(connection, **row.values, **trouble).scalar() or DUPLICATE
 
     return transact(record, user=row.subject_id)
 
 
-def _may_keep(connection: Connection, row: Row) -> bool:
-    """Not what is for the eyes of one person, nor what would be personal data of a deleted user."""
-    return row.type not in SECRET_TYPES and not _is_deleted(connection, row.subject_id)
+def _what_may_stay(connection: Connection, row: Row, payload: str) -> str | None:
+    """Nothing that is for the eyes of one person, or personal data of a deleted user."""
+    if row.type in SECRET_TYPES:
+        return None
+    if not _is_deleted(connection, row.subject_id):
+        return payload
+    return without_all_but_ids(payload) if row.type == MERGED else None
 
 
 def _is_deleted(connection: Connection, clerk_user_id: str | None) -> bool:

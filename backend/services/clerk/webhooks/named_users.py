@@ -9,6 +9,8 @@ from sqlalchemy import Connection, select
 
 from backend.models import User
 
+# Clerk deletes who was merged: whom what belonged to them goes to is still to be told.
+MERGED = "user.merged"
 CLERK_USER_ID = re.compile("user_[A-Za-z0-9_]{1,250}")
 
 
@@ -23,10 +25,15 @@ class NamedUser(NamedTuple):
 def find_user_ids(payload: str) -> list[str]:
     """The Clerk ids of users that are values in the payload, each once, as they come; none where it is no JSON."""
     try:
-        told = json.loads(payload)
+        texts = list(_texts(json.loads(payload)))
     except (ValueError, RecursionError):
         return []
-    return list(dict.fromkeys(text for text in _texts(told) if CLERK_USER_ID.fullmatch(text)))
+    return list(dict.fromkeys(text for text in texts if CLERK_USER_ID.fullmatch(text)))
+
+
+def without_all_but_ids(payload: str) -> str:
+    """What may stay of a payload that is about a deleted user."""
+    return json.dumps({"data": find_user_ids(payload)})
 
 
 def read_named_users(connection: Connection, payload: str) -> list[NamedUser]:
