@@ -177,7 +177,12 @@ VIEWS = {
                     "repaired": "Of these, repaired by that run",
                 }.items()
             },
-            "drift": ("r.drift", "Differences that the run left, of all its kinds"),
+            "drift": (
+                """(SELECT n.missing + n.stale + n.extra + n.diverged - n.repaired
+                    FROM jsonb_to_record(r.counts -> k.kind) n
+                        (missing bigint, stale bigint, extra bigint, diverged bigint, repaired bigint))""",
+                "Differences of this kind that the run left; null: not compared yet, or switched off at Clerk",
+            ),
             "backfilled_at": (
                 """(SELECT max(b.finished_at) FROM sync_runs b
                     WHERE b.command = 'backfill' AND b.status = 'finished' AND k.kind = ANY (b.kinds))""",

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, NullPool, Row, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from backend.models import ADMIN_VIEWS
 from config import PROJECT
 from tests.support.server import clean_environment
 
@@ -101,6 +102,10 @@ class Database:
 
     def schema(self) -> Rows:
         return self.rows(CATALOG)
+
+    def tables(self) -> Rows:
+        """The schema without views, which no model makes."""
+        return [row for row in self.schema() if row[1] not in ADMIN_VIEWS]
 
     def fill_password_era(self) -> None:
         """A few hundred users at revision 002, some with the address of another one in other letters."""

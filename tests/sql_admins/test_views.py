@@ -43,14 +43,14 @@ class TestUsers:
 
     def test_refused_as_the_view_says(self, server: Server, clerk: Instance, sql: Sql) -> None:
         """Each state, alone and together with the others."""
-        states = list(product((None, "2026-01-01Z"), (False, True), (False, True)))
-        for number, (deleted_at, banned, is_active) in enumerate(states):
-            columns = {"deleted_at": deleted_at, "banned": banned, "is_active": is_active, "locked": bool(number % 2)}
-            add_user(sql, clerk_user_id=f"user_{number}", **columns)
+        states = list(product((None, "2026-01-01Z"), *[(False, True)] * 3))
+        for number, (deleted_at, banned, deprovisioned, is_active) in enumerate(states):
+            columns = {"deleted_at": deleted_at, "banned": banned, "deprovisioned": deprovisioned}
+            add_user(sql, clerk_user_id=f"user_{number}", is_active=is_active, locked=True, **columns)
         told = {row["clerk_user_id"]: row["refused_with"] for row in sql.rows("SELECT * FROM admin_users")}
         answers = {user: server.get("/auth/me", clerk.token(sub=user)).json().get("code") for user in told}
         assert answers == told
-        assert set(told.values()) == {None, "forbidden", "user-banned", "user-deleted"}
+        assert set(told.values()) == {None, "forbidden", "user-deprovisioned", "user-banned", "user-deleted"}
 
     def test_plan_that_has_lapsed(self, server: Server, clerk: Instance, sql: Sql) -> None:
         add_user(sql, clerk_user_id="user_1", plan="pro")
@@ -109,3 +109,20 @@ def test_webhook_health(filled: Sql) -> None:
     assert row["oldest_unresolved_at"] < row["last_received_at"]
     assert row["longest_delay"] is not None
     assert (rows[None]["received"], rows[None]["dead"], rows[None]["last_error"]) == (0, 1, "no JSON")
+
+
+def test_sync_drift(filled: Sql) -> None:
+    """The newest reconcile that finished, of each kind."""
+    filled.rows(
+        """
+        INSERT INTO sync_runs (command, kinds, status, finished_at, counts) VALUES
+            ('reconcile', '{roles}', 'finished', now(),
+             '{"roles": {"checked": 3, "missing": 0, "stale": 0, "extra": 0, "diverged": 0, "repaired": 0}}'),
+            ('reconcile', '{users}', 'stopped', now(), '{"users": {"checked": 0, "extra": 9}}'),
+            ('backfill', '{users}', 'finished', now(), '{"users": {"read": 9}}')
+        """
+    )
+    rows = filled.rows(
+        "SELECT kind, checked, missing, drift, backfilled_at IS NOT NULL FROM admin_sync_drift ORDER BY kind"
+    )
+    assert [tuple(row.values()) for row in rows] == [("roles", 3, 0, 0, False), ("users", 9, 2, 1, True)]

@@ -1,5 +1,6 @@
 """A database as an admin finds it: somebody of each state, an organization, events that went well and wrong."""
 
+import json
 from typing import Any
 
 import requests
@@ -70,6 +71,12 @@ def fill(server: Server, clerk: Instance, sql: Sql) -> None:
         _call(server, method, path, clerk.token(sub=ADA), json=body, headers={"Idempotency-Key": path})
     _call(server, "GET", "/auth/me", clerk.token(sub="user_2new"))
     add_user(sql, clerk_user_id=None, provisioned_by="legacy")
+    counts = {"checked": 9, "missing": 2, "stale": 1, "extra": 1, "diverged": 0, "repaired": 3}
+    sql.rows(
+        "INSERT INTO sync_runs (command, kinds, status, counts, drift, finished_at) "
+        "VALUES ('reconcile', '{users}', 'finished', %s, 1, now())",
+        json.dumps({"users": counts}),
+    )
     unknown = add_user(sql, clerk_user_id=UNKNOWN, provisioned_by="request", deleted_at="2026-01-01Z")
     sql.rows(
         "INSERT INTO audit_events (action, source, subject_user_id, details) VALUES "
