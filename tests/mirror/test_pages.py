@@ -114,6 +114,23 @@ class TestBilling:
         assert pages.delete("subscription_items", "csub_item_enterprise") == {"csub_item_enterprise"}
         assert sql.value("SELECT plan FROM subscriptions") == "free"
 
+    def test_nothing_is_left_at_clerk(self, pages: Pages, sql: Sql) -> None:
+        pages.apply("users", user_data(USER))
+        pages.apply("subscription_items", alone("pro", 5))
+        assert pages.delete("subscription_items", "csub_item_pro") == {"csub_item_pro"}
+        assert sql.row("SELECT plan, clerk_subscription_id FROM subscriptions") == {
+            "plan": "free",
+            "clerk_subscription_id": None,
+        }
+
+    def test_what_diverged_is_repaired(self, pages: Pages, sql: Sql) -> None:
+        """With one time, and the smaller at Clerk."""
+        pages.apply("users", user_data(USER))
+        pages.apply("subscription_items", alone("pro", 5))
+        sql.rows("UPDATE clerk.subscription_items SET data = jsonb_set(data, '{plan,slug}', '\"enterprise\"')")
+        assert pages.apply("subscription_items", alone("pro", 5), ties=Ties.WIN).newer == {"csub_item_pro"}
+        assert sql.value("SELECT plan FROM clerk.subscription_items") == "pro"
+
 
 def test_delete(pages: Pages, sql: Sql) -> None:
     pages.apply("users", *users(2))

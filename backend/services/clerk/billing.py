@@ -97,13 +97,13 @@ def _write(connection: Connection, report: Report) -> bool:
     """Bring the copy up to the report. False when nothing of it was newer."""
     kind, items = KINDS["subscription_items"], report.items
     if report.subscription is not None:
-        if not write_objects(connection, KINDS["subscriptions"], [report.subscription], WEBHOOK, Ties.WIN):
+        if not write_objects(connection, KINDS["subscriptions"], [report.subscription], WEBHOOK, Ties.LOSE):
             return False
-        write_objects(connection, kind, items, WEBHOOK, Ties.WIN)
+        write_objects(connection, kind, items, WEBHOOK, Ties.LOSE)
         return True
     newest = SELECT_NEWEST_LIST.run(connection, payer=report.payer).first()
     current = [item for item in items if newest is None or item.updated_at >= newest.at or item.id in newest.items]
-    return bool(write_objects(connection, kind, current, WEBHOOK, Ties.WIN))
+    return bool(write_objects(connection, kind, current, WEBHOOK, Ties.LOSE))
 
 
 def derive_term(state: State, now: int) -> Term:
@@ -154,6 +154,15 @@ def follow(connection: Connection, user_id: int) -> bool:
     }
     connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(values))
     return True
+
+
+def take_back(connection: Connection, user_id: int) -> None:
+    """End what Clerk gave a complete user of whom it has no subscription any more. What was given here stays."""
+    if connection.execute(LOCK_SUBSCRIPTION, {"user_id": user_id}).one().is_given_here:
+        return
+    change_plan(connection, SYNC, user_id, Plan.FREE)
+    values = {"status": "active", "period_end": None, "clerk_subscription_id": None, "updated_at": func.now()}
+    connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(values))
 
 
 def _payer(connection: Connection, user_id: int) -> str | None:

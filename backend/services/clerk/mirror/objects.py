@@ -79,16 +79,16 @@ def delete_objects(connection: Connection, kind: Kind, ids: Collection[str], sou
 
 _AT = "timestamptz 'epoch' + o.updated_at * interval '1 millisecond'"
 _STAGES = ", ".join(f"'{stage}'" for stage in STAGES)
-# Of two states of one millisecond: of an item the later stage counts, then the larger plan and the longer period; of a
-# list whichever is the larger, which the order of arrival does not change.
+# Of two states of one millisecond that events tell: of an item the later stage counts, then the larger plan and the
+# longer period; of a list whichever is the larger. The order of arrival changes none of that.
 _RANK = f"""
 (array_position(ARRAY[{_STAGES}], {{0}}.status), coalesce({{0}}.plan, ''),
  coalesce(({{0}}.data ->> 'period_start')::numeric, 0), ({{0}}.data ->> 'period_end') IS NULL,
  coalesce(({{0}}.data ->> 'period_end')::numeric, 0))
 """
 _TIES = {
-    "subscriptions": "excluded.data > held.data",
-    "subscription_items": f"{_RANK.format('excluded')} > {_RANK.format('held')}",
+    "subscriptions": "(:ties = 'win' OR excluded.data > held.data)",
+    "subscription_items": f"(:ties = 'win' OR {_RANK.format('excluded')} > {_RANK.format('held')})",
 }
 _TIE = "(:ties = 'win' OR (:ties = 'win where other' AND held.data IS DISTINCT FROM excluded.data))"
 # Scalar subqueries, not NOT EXISTS: that would be planned as a join, which reads whole tables while they are small, and

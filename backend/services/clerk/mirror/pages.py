@@ -150,4 +150,5 @@ def _follow(connection: Connection, payers: Sequence[str]) -> None:
         "SELECT user_id FROM users WHERE clerk_user_id = ANY (:payers) AND deleted_at IS NULL ORDER BY user_id"
     )
     for user_id in connection.execute(found, {"payers": list(payers)}).scalars().all() if payers else ():
-        billing.follow(connection, user_id)
+        if not billing.follow(connection, user_id):
+            billing.take_back(connection, user_id)
