@@ -318,3 +318,18 @@ class TestWebhooks:
         )
         sql.rows("UPDATE webhook_events SET payload = regexp_replace(payload, 'starter|team[^\"]*', 'pro', 'g')")
         assert "known by now" in doctor()["plans"]["says"]
+
+
+@pytest.mark.parametrize(
+    ("status", "drift", "state"), [("finished", 0, "ok"), ("finished", 3, "failed"), ("stopped", None, "failed")]
+)
+def test_drift(doctor: Doctor, sql: Sql, status: str, drift: int | None, state: str) -> None:
+    assert doctor()["drift"]["says"].startswith("not known")
+    sql.rows(
+        "INSERT INTO sync_runs (command, kinds, status, drift, error, finished_at) "
+        "VALUES ('reconcile', '{users}', %s, %s, 'an empty list', now() - interval '2 hours')",
+        *(status, drift),
+    )
+    found = doctor()["drift"]
+    assert found["state"] == state
+    assert "2 h ago" in found["says"]
