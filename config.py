@@ -23,6 +23,8 @@ from settings.types import (
     DatabaseUrl,
     Directory,
     HttpUrl,
+    InngestDev,
+    InngestEventKey,
     InstanceId,
     Issuers,
     LinkPrefix,
@@ -96,6 +98,10 @@ class Settings(BaseSettings):
     legacy_link_by_external_id: LinkPrefix = None
     deleted_user_retention_days: Annotated[int, Field(ge=0, le=3_650)] = 7
     audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+    inngest_event_key: InngestEventKey = SecretStr("")
+    inngest_dev: InngestDev = ""
+    outbox_url: HttpUrl = ""
+    outbox_secret: WebhookSecrets = ()
     cors_origins: Origins = ()
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     request_timeout: Annotated[float, Field(ge=0.5, le=300, allow_inf_nan=False)] = 10.0
@@ -169,6 +175,14 @@ class Settings(BaseSettings):
         return bool(self.legacy_jwt_secret.get_secret_value())
 
     @property
+    def inngest_event_url(self) -> str:
+        """Where Inngest takes events, with the key; empty where nobody asked for it."""
+        key = self.inngest_event_key.get_secret_value()
+        if self.inngest_dev:
+            return f"{self.inngest_dev.rstrip('/')}/e/{key or 'dev'}"
+        return f"https://inn.gs/e/{key}" if key else ""
+
+    @property
     def allowed_origins(self) -> tuple[str, ...]:
         if self.cors_origins or self.is_production:
             return self.cors_origins
@@ -185,6 +199,10 @@ class Settings(BaseSettings):
             )
         if not self.issuers:
             raise ConfigError("CLERK_ISSUER: set it (or CLERK_PUBLISHABLE_KEY), every token's issuer is checked")
+        if self.outbox_url and not self.outbox_secret:
+            raise ConfigError(
+                "OUTBOX_SECRET: missing, OUTBOX_URL needs it. Make one: echo whsec_$(openssl rand -base64 32)"
+            )
         if self.is_production:
             self._check_production()
         return self
@@ -206,10 +224,12 @@ class Settings(BaseSettings):
         for secret in self.clerk_webhook_secret:
             if webhook_secret_bytes(secret).startswith(LOCAL_CLERK_WEBHOOK_MARK):
                 raise ConfigError("CLERK_WEBHOOK_SECRET: belongs to the local Clerk instance, not for production")
-        if self.jwks_url and not self.jwks_url.startswith("https://"):
-            raise ConfigError("CLERK_JWKS_URL: must be https:// in production")
-        if not self.clerk_api_url.startswith("https://"):
-            raise ConfigError("CLERK_API_URL: must be https:// in production")
+        urls = {"CLERK_JWKS_URL": self.jwks_url, "CLERK_API_URL": self.clerk_api_url, "OUTBOX_URL": self.outbox_url}
+        for name, url in urls.items():
+            if url and not url.startswith("https://"):
+                raise ConfigError(f"{name}: must be https:// in production")
+        if self.inngest_dev:
+            raise ConfigError("INNGEST_DEV: Inngest's dev server signs nothing, not for production")
         if symmetric_secret_bytes(self.api_key_pepper) in {b"", DEVELOPMENT_PEPPER}:
             raise ConfigError("API_KEY_PEPPER: missing, production needs it. Make one: openssl rand -base64 32")
 

@@ -58,6 +58,7 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
     if services := _services(worker):
         services.request_counter.start()
         services.event_retries.start()
+        services.outbox_publisher.start()
     # What is loaded by now stays. To go through it took a full collection 50-80 ms amid requests, and the end of a
     # worker 0.4 s.
     gc.collect()

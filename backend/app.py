@@ -10,6 +10,7 @@ from backend.api.http.cors import origin_allower
 from backend.api.http.hooks import Counterfoil, announce_sunset, register_hooks
 from backend.cli import register_commands
 from backend.container import make_services
+from backend.workflows import load_workflows
 from config import Settings, load_settings
 
 MAX_BODY_BYTES = 1_048_576
@@ -19,9 +20,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Make the application. Raises ConfigError when a setting is missing or wrong."""
     settings = (settings or load_settings()).check_complete()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # At DEBUG it logs the path of each request, and Inngest has its key there.
+    logging.getLogger("urllib3").setLevel(logging.INFO)
     app = Counterfoil(__name__, static_folder=None)
     app.request_timeout = settings.request_timeout
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    load_workflows()
     make_services(app, settings)
     register_hooks(app, origin_allower(app, settings.allowed_origins))
     if settings.legacy_jwt_sunset:

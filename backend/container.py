@@ -21,6 +21,7 @@ from backend.database.prepared_reads import ReadConnection, ReadPool
 from backend.database.transactions import Database
 from backend.models import Base
 from backend.server.event_retries import EventRetries
+from backend.server.outbox_publisher import OutboxPublisher
 from backend.server.request_counter import RequestCounter
 from backend.services.api_keys.form import KeyForm
 from backend.services.clerk.client.backend_api import BackendApi
@@ -36,6 +37,9 @@ from backend.services.core.jwks import KeySource, PemKey, RemoteKeySet
 from backend.services.core.key_file import KeyFile
 from backend.services.core.public_keys import MAX_SET_BYTES
 from backend.services.encryption import Encryption
+from backend.services.outbox.announcements import ASKED, AppEvent
+from backend.services.outbox.deliveries import Destination
+from backend.services.outbox.destinations import Endpoint, Inngest, sign_up_functions
 from backend.services.readiness import Readiness
 from config import Settings
 
@@ -63,6 +67,7 @@ class Services:
     encryption: Encryption
     request_counter: RequestCounter
     event_retries: EventRetries
+    outbox_publisher: OutboxPublisher
     readiness: Readiness
     access: Access
 
@@ -70,7 +75,10 @@ class Services:
 def make_services(app: Flask, settings: Settings) -> Services:
     """Make them all, and bind them to the application. Connects to nothing yet."""
     connect = connector(settings.database_url.get_secret_value())
-    database = Database(_make_engine(app, settings, connect))
+    destinations = _make_destinations(settings)
+    asked = {event: [each.name for each in destinations if event in each.events] for event in AppEvent}
+    engine = _make_engine(app, settings, connect)
+    database = Database(engine.execution_options(**{ASKED: asked}) if destinations else engine)
     reads = ReadPool(connect, LOOKUPS, POOL_TIMEOUT_SECONDS)
     clerk = _make_clerk(settings)
     backend_api = BackendApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value())
@@ -102,11 +110,22 @@ def make_services(app: Flask, settings: Settings) -> Services:
         encryption=Encryption(settings.pepper),
         request_counter=request_counter,
         event_retries=EventRetries(database.transact, mirror, clerk),
+        outbox_publisher=OutboxPublisher(database.transact, destinations),
         readiness=Readiness(reads, database.transact, clerk.check_keys),
         access=access,
     )
     app.extensions[_EXTENSION] = services
     return services
+
+
+def _make_destinations(settings: Settings) -> list[Destination]:
+    destinations: list[Destination] = [*sign_up_functions()]
+    if settings.outbox_url:
+        secrets = [secret.get_secret_value() for secret in settings.outbox_secret]
+        destinations.append(Endpoint(settings.outbox_url, secrets))
+    if settings.inngest_event_url:
+        destinations.append(Inngest(settings.inngest_event_url))
+    return destinations
 
 
 def _make_clerk(settings: Settings) -> ClerkService:

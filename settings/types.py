@@ -20,6 +20,7 @@ from settings.weak_secrets import refuse_weak_secret
 
 MIN_RANDOM_BYTES = 16  # of what no RFC says a length for
 MAX_PREFIX_LENGTH = 20
+INNGEST_DEV_SERVER = "http://127.0.0.1:8288"
 
 
 def _split(value: object) -> object:
@@ -72,7 +73,9 @@ def _check_webhook_secret(secret: SecretStr) -> SecretStr:
     """The svix library would only notice at the first delivery."""
     key = webhook_secret_bytes(secret)
     if not key:
-        raise ValueError("must be whsec_ and base64, as the Clerk dashboard shows it")
+        raise ValueError(
+            "must be whsec_ and base64, as the Clerk dashboard shows it or openssl rand -base64 32 makes it"
+        )
     refuse_weak_secret(key, MIN_RANDOM_BYTES)
     return secret
 
@@ -96,6 +99,24 @@ def _check_sunset(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
         return f"{value}T00:00:00Z"
     return value
+
+
+def _check_event_key(secret: SecretStr) -> SecretStr:
+    """It is part of a URL."""
+    if not re.fullmatch(r"[\w.-]+", secret.get_secret_value(), re.ASCII):
+        raise ValueError("must be letters, digits, _ and -, as Inngest's dashboard shows it")
+    refuse_weak_secret(secret.get_secret_value().encode(), MIN_RANDOM_BYTES)
+    return secret
+
+
+def _read_inngest_dev(value: object) -> str:
+    """The URL of Inngest's dev server, empty for none."""
+    text = str(value).strip()
+    if text.lower() in {"false", "off", "no", "0"}:
+        return ""
+    if text.lower() in {"true", "on", "yes", "1"}:
+        return INNGEST_DEV_SERVER
+    return _check_http_url(text)
 
 
 def _read_link_prefix(value: object) -> str | None:
@@ -166,6 +187,8 @@ InstanceId = Annotated[str, AfterValidator(_check_instance_id)]
 ApiKeyPrefix = Annotated[str, AfterValidator(_check_api_key_prefix)]
 Sunset = Annotated[AwareDatetime, BeforeValidator(_check_sunset)]
 LinkPrefix = Annotated[str | None, BeforeValidator(_read_link_prefix)]
+InngestEventKey = Annotated[SecretStr, AfterValidator(_check_event_key)]
+InngestDev = Annotated[str, BeforeValidator(_read_inngest_dev)]
 PublishableKey = Annotated[str, AfterValidator(_check_publishable_key)]
 PublicKey = Annotated[str, AfterValidator(_clean_public_key)]
 # Lists are written with commas. NoDecode: pydantic-settings would expect JSON.

@@ -6,6 +6,7 @@ from backend.cli import user_moves  # noqa: F401 - adds its commands to those of
 from backend.cli.clerk import group as clerk
 from backend.cli.doctor import command as doctor
 from backend.cli.keys import group as keys
+from backend.cli.outbox import group as outbox
 from backend.cli.purge import command as purge
 from backend.cli.readonly_role import command as readonly_role
 from backend.cli.users import group as users
@@ -14,5 +15,5 @@ from backend.cli.webhooks import group as webhooks
 
 def register_commands(app: Flask) -> None:
     """Add the commands."""
-    for command in (clerk, doctor, keys, purge, readonly_role, users, webhooks):
+    for command in (clerk, doctor, keys, outbox, purge, readonly_role, users, webhooks):
         app.cli.add_command(command)

@@ -14,6 +14,7 @@ from backend.services.purge import (
     BATCH,
     GRACE,
     LEDGER_KEPT,
+    OUTBOX_KEPT,
     PAYLOADS_KEPT,
     Purgeable,
     count_rows,
@@ -38,6 +39,7 @@ revoked_sessions  expired {GRACE.days} day ago or earlier
 webhook_events    received {LEDGER_KEPT.days} days ago or earlier, but not dead or failed ones;
                   of ignored ones the payload {PAYLOADS_KEPT.days} days ago or earlier
 sync_runs         begun {LEDGER_KEPT.days} days ago or earlier
+outbox            sent {OUTBOX_KEPT.days} days ago or earlier
 audit_events      AUDIT_RETENTION_DAYS old or older
 
 Each {BATCH:,} rows are a transaction: stop it with Ctrl-C and run it again as you like, also while another one runs.

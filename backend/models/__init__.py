@@ -8,6 +8,7 @@ from backend.models.campaign import CampaignTag as CampaignTag
 from backend.models.campaign_template import CampaignTemplate as CampaignTemplate
 from backend.models.clerk_object import CLERK_TABLES as CLERK_TABLES
 from backend.models.idempotency_key import IdempotencyKey as IdempotencyKey
+from backend.models.outbox import OutboxEvent as OutboxEvent
 from backend.models.revoked_session import RevokedSession as RevokedSession
 from backend.models.subscription import Subscription as Subscription
 from backend.models.sync_run import SyncRun as SyncRun
@@ -19,4 +20,4 @@ from backend.models.webhook_event import WebhookEvent as WebhookEvent
 ADMIN_VIEWS = ("admin_users", "admin_organizations", "admin_usage", "admin_webhook_health", "admin_sync_drift")
 
 # The revision of the schema these tables need, or a later one: the head of migrations/ (a test compares).
-SCHEMA_REVISION = "017"
+SCHEMA_REVISION = "018"

@@ -15,6 +15,8 @@ GRACE = timedelta(days=1)
 # Svix keeps an event for 90 days, and a person can send it again from the dashboard: so long the ledger knows it. Later
 # it would do no harm either: an old profile, session or subscription is stale, and a tombstone stays.
 LEDGER_KEPT = timedelta(days=90)
+# Far longer than a sign-up counts as new (announcements.py: RECENT): so long it is remembered that it was announced.
+OUTBOX_KEPT = timedelta(days=30)
 # So long an event that was ignored for want of what its type does can be applied.
 PAYLOADS_KEPT = timedelta(days=30)
 OLD_PAYLOADS = "webhook_events t WHERE status = 'ignored' AND payload IS NOT NULL AND received_at <= now() - :kept"
@@ -83,6 +85,7 @@ def find_purgeable(audit_kept: timedelta, retention: timedelta) -> list[Purgeabl
         by_age("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
         by_age("sync_runs", "started_at", LEDGER_KEPT),
         payloads(),
+        by_age("outbox", "settled_at", OUTBOX_KEPT, only="status = 'sent'"),
         by_age("audit_events", "occurred_at", audit_kept),
     ]
 

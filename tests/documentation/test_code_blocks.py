@@ -107,8 +107,10 @@ class TestPython:
         assert (payout.status_code, payout.get_json()["code"]) == (503, "clerk-unavailable")
 
     def test_view_for_an_organization(self, app: Flask, clerk: Instance, sql: Sql) -> None:  # noqa: ARG002 - a new user
-        """The others of that page are added to a copy by tests/development/test_new_resource.py."""
-        *_, block = blocks("python", "docs/make-it-yours.md")
+        """Of the others some are added to a copy by tests/development/test_new_resource.py, and those about events are
+        run by tests/outbox/test_documentation.py.
+        """
+        (block,) = (each for each in blocks("python", "docs/make-it-yours.md") if "org:reports:delete" in each.text)
         names: dict[str, Any] = {"__name__": "reports"}
         exec(block.text, names)
         app.register_blueprint(names["blueprint"], url_prefix="/reports")

@@ -156,6 +156,7 @@ def refusal(answer: requests.Response) -> tuple[int, str]:
 class Delivery:
     headers: dict[str, str]
     body: bytes
+    path: str = ""
 
     @property
     def event(self) -> dict[str, Any]:
@@ -185,6 +186,7 @@ class Receiver:
         self.forged: list[Delivery] = []
         self.answers: list[int] = []  # one a delivery, then 200
         self.redirect_to = ""
+        self.retry_after = ""
         self.held_subjects: set[str] = set()  # whom alone `hold` holds up; nobody means everybody
         self.hold = threading.Event()
         self.hold.set()
@@ -232,10 +234,12 @@ class Receiver:
                 body = self.rfile.read(length)
                 if len(body) < length:
                     return  # the emulator was stopped amid sending it
-                status = receiver._take(Delivery({k.lower(): v for k, v in self.headers.items()}, body))
+                status = receiver._take(Delivery({k.lower(): v for k, v in self.headers.items()}, body, self.path))
                 self.send_response(status)
                 if receiver.redirect_to:
                     self.send_header("Location", receiver.redirect_to)
+                if receiver.retry_after:
+                    self.send_header("Retry-After", receiver.retry_after)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

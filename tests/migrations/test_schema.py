@@ -21,7 +21,7 @@ NOT_BY_COLUMN = {
     *("ix_users_last_name", "ix_users_phone", "ix_users_role", "ix_users_switched_off", "ix_webhook_events_unresolved"),
     *("ix_subscriptions_paid", "uq_audit_events_impersonated_session", "ix_campaigns_status"),
     *("ix_campaigns_name", "ix_api_keys_usable", "ix_api_keys_ended", "ix_api_keys_ended_of_user"),
-    "ix_webhook_events_kept",
+    *("ix_webhook_events_kept", "ix_outbox_pending", "ix_outbox_unsent"),
 }
 
 

@@ -29,6 +29,10 @@ INSERT INTO webhook_events (event_id, source, status, received_at)
 SELECT 'msg_' || n, 'svix', CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'applied' END,
        now() - interval '90 d' + interval '1 s' * (n - {ROWS // 10})
 FROM generate_series(1, {ROWS}) n;
+INSERT INTO outbox (event_id, destination, type, data, status, settled_at)
+SELECT 'evt_' || n, 'url', 'x', '{{}}', CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'sent' END,
+       now() - interval '30 d' + interval '1 s' * (n - {ROWS // 40})
+FROM generate_series(1, {ROWS // 4}) n;
 INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, revoked_at)
 SELECT 1 + n % 1000, 'n', 'sk_app', 'abcd', n, '{{x}}', now() - interval '90 d' + interval '1 s' * (n - {ROWS // 40})
 FROM generate_series(1, {ROWS // 4}) n;

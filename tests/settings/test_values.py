@@ -103,6 +103,13 @@ WRONG: dict[str, list[str]] = {
     "LEGACY_LINK_BY_EMAIL": ["maybe", SECRET],
     "DELETED_USER_RETENTION_DAYS": ["-1", "3651", "1.5", "a week", SECRET],
     "AUDIT_RETENTION_DAYS": ["0", "-1", "36501", "a year", SECRET],
+    "INNGEST_EVENT_KEY": ["two words", "a/b", "é", f"{SECRET}?x"],
+    "INNGEST_DEV": ["maybe", "localhost:8288", "ftp://h", SECRET],
+    "OUTBOX_URL": ["ftp://h/events", "app.example.com/events", SECRET, "https://", "http://["],
+    "OUTBOX_SECRET": [
+        *(SECRET, f"whsec_{SECRET}!", "whsec_", "whsec_" + base64.b64encode(b"x" * 15).decode()),
+        *(f"{INSTANCE.webhook_secret},{SECRET}", f"whsec_{PUBLISHED_FOR_WEBHOOKS}"),
+    ],
     "LEGACY_LINK_BY_EXTERNAL_ID": [*("ture", "enabled", "legacy", "legacy :", ":" * 65, "é:"), SECRET],
     "TRUSTED_PROXIES": ["-1", "11", "all", SECRET],
     "REQUEST_TIMEOUT": ["0", "-1", "0.4", "301", "nan", "inf", SECRET],
@@ -180,6 +187,9 @@ UNFIT = (
     ("CLERK_SECRET_KEY", {"CLERK_SECRET_KEY": LOCAL_CLERK_SECRET_PREFIX + SECRET}),
     ("CLERK_JWKS_URL", {"CLERK_JWKS_URL": "http://clerk.example.com/.well-known/jwks.json"}),
     ("CLERK_API_URL", {"CLERK_API_URL": "http://api.clerk.example"}),
+    ("INNGEST_DEV", {"INNGEST_DEV": "true"}),
+    ("OUTBOX_SECRET", {"OUTBOX_URL": "https://app.example.com/events"}),
+    ("OUTBOX_URL", {"OUTBOX_URL": "http://app.example.com/events", "OUTBOX_SECRET": LIVE.webhook_secret}),
     ("API_KEY_PEPPER", {"API_KEY_PEPPER": ""}),
     ("API_KEY_PEPPER", {"API_KEY_PEPPER": DEVELOPMENT_PEPPER.decode()}),
 )
@@ -316,7 +326,7 @@ class TestSecrets:
 
 
 # How settings spell a secret: as text or base64, or as Svix or Clerk do.
-SPELLINGS = (["{text}", "base64:{base64}"], ["whsec_{base64}"], ["sk_test_{text}"])
+SPELLINGS = (["{text}", "base64:{base64}"], ["{text}"], ["whsec_{base64}"], ["sk_test_{text}"])
 
 
 def _spell(form: str, key: bytes) -> str:

@@ -18,6 +18,8 @@ ADD = {
     "idempotency_keys": "INSERT INTO idempotency_keys "
     "(user_id, method, path, key, body_hash, status, body, expires_at) "
     "SELECT {owner}, 'POST', '/x', gen_random_uuid(), 'x', 201, '', {then}",
+    "outbox": "INSERT INTO outbox (event_id, destination, type, data, status, settled_at) "
+    "SELECT gen_random_uuid(), 'url', 'app/user.updated', '{{}}', 'sent', {then}",
     "revoked_sessions": "INSERT INTO revoked_sessions (session_id, expires_at) SELECT gen_random_uuid(), {then}",
     "sync_runs": "INSERT INTO sync_runs (command, kinds, started_at) SELECT 'backfill', '{{users}}', {then}",
     "webhook_events": "INSERT INTO webhook_events (event_id, source, status, received_at) "
@@ -30,6 +32,7 @@ LIMITS = {
     "revoked_sessions": "1 day",
     "webhook_events": "90 days",
     "sync_runs": "90 days",
+    "outbox": "30 days",
     "audit_events": "365 days",
 }
 LONG_AGO = "2 years"

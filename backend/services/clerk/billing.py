@@ -24,6 +24,7 @@ from backend.services.clerk.mirror.apply import WEBHOOK, Mirror, Outcome
 from backend.services.clerk.mirror.kinds import KINDS
 from backend.services.clerk.mirror.objects import Ties, write_objects
 from backend.services.clerk.payloads import MAX_AHEAD, now_ms, to_instant
+from backend.services.outbox.announcements import AppEvent, announce, announce_user
 from backend.services.plans.catalogue import CLERK_SLUGS
 from backend.services.plans.subscriptions import change_plan
 
@@ -82,7 +83,10 @@ def apply(mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: i
     report = read_report(data, as_of, is_list=is_list)
     lock_user(connection, report.payer)
     if not report.is_of_user:
-        return Outcome.of(_write(connection, report))
+        is_news = _write(connection, report)
+        if is_news:
+            announce(connection, AppEvent.SUBSCRIPTION_CHANGED, {"organization_id": report.payer})
+        return Outcome.of(is_news)
     mirror.ensure_user(connection, report.payer)
     # As changes of admins do: the user's row first, then its subscription.
     live = select(User.user_id).where(User.clerk_user_id == report.payer, User.deleted_at.is_(None))
@@ -143,7 +147,7 @@ def follow(connection: Connection, user_id: int) -> bool:
     is_free = term.plan is Plan.FREE
     if is_free and row.is_given_here:
         return True
-    change_plan(connection, SYNC, user_id, term.plan)
+    is_other_plan = change_plan(connection, SYNC, user_id, term.plan)
     # stripe_customer_id is of the time before Clerk Billing: it is kept whatever happens here.
     values = {
         "status": term.status,
@@ -153,6 +157,8 @@ def follow(connection: Connection, user_id: int) -> bool:
         "updated_at": func.now(),
     }
     connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(values))
+    if not is_other_plan:  # that was announced
+        announce_user(connection, AppEvent.SUBSCRIPTION_CHANGED, user_id)
     return True
 
 

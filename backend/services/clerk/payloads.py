@@ -204,6 +204,12 @@ class ClerkUser(Payload):
     def object(self) -> ClerkObject:
         return self._object
 
+    @property
+    def signed_up_at(self) -> int:
+        """When the user was made at Clerk, in Unix milliseconds. Where that cannot be read, long ago."""
+        at = self._object.data.get("created_at")
+        return at if isinstance(at, int) else 0
+
     @cached_property
     def columns(self) -> dict[str, Any]:
         """What Clerk owns of a row in `users`."""

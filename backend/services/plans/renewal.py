@@ -8,6 +8,7 @@ from backend.models.subscription import HAS_LAPSED
 from backend.services import audit
 from backend.services.audit import Action, Actor
 from backend.services.clerk import billing
+from backend.services.outbox.announcements import AppEvent, announce_user
 from backend.services.plans.subscriptions import change_plan
 from backend.services.users.accounts import complete_user
 
@@ -36,6 +37,7 @@ def set_plan(connection: Connection, actor: Actor, user_id: int, plan: Plan) -> 
     is_reset = connection.execute(reset.values(term)).rowcount > 0
     if is_reset and not is_new:
         audit.record(connection, actor, Action.USER_PLAN_CHANGED, user_id, **{"from": plan, "to": plan})
+        announce_user(connection, AppEvent.SUBSCRIPTION_CHANGED, user_id)
 
 
 def settle(connection: Connection, user_id: int) -> None:

@@ -11,6 +11,7 @@ from backend.models.usage_metrics import MONTH_START
 from backend.resources import quotas
 from backend.services import audit
 from backend.services.audit import Action, Actor
+from backend.services.outbox.announcements import AppEvent, announce_user
 from backend.services.plans.catalogue import PLANS, TOKENS_BY_PLAN
 
 
@@ -55,6 +56,7 @@ def change_plan(connection: Connection, actor: Actor, user_id: int, plan: Plan) 
     limits = {"old": PLANS[old].tokens_a_month, "new": PLANS[plan].tokens_a_month}
     connection.execute(SET_TOKENS_LIMIT, limits | {"user_id": user_id})
     audit.record(connection, actor, Action.USER_PLAN_CHANGED, user_id, **{"from": old, "to": plan})
+    announce_user(connection, AppEvent.SUBSCRIPTION_CHANGED, user_id)
     return True
 
 

@@ -20,6 +20,7 @@ from backend.services.clerk.client.http import FetchError
 from backend.services.clerk.mirror.apply import Mirror, lock_profile
 from backend.services.clerk.mirror.objects import Ties
 from backend.services.clerk.payloads import ClerkUser, Unprocessable, read_user
+from backend.services.outbox.announcements import AppEvent, announce, ids_of_user
 from backend.services.plans.renewal import set_plan
 from backend.services.plans.subscriptions import PLAN_NOW, TOKENS_LIMIT_NOW
 from backend.services.users.accounts import JOINED, Account, account_columns, read_account
@@ -118,6 +119,7 @@ def change_user(connection: Connection, actor: Actor, user_id: int, changes: Cha
     if changed:
         written = update(User).where(User.user_id == user_id)
         connection.execute(written.values(changed | {"updated_at": func.now()}))
+        announce(connection, AppEvent.USER_UPDATED, ids_of_user(user_id, user.clerk_user_id))
 
 
 def set_banned(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select, update
 from backend.database.rows import columns_of, read_row
 from backend.errors import AppError, ErrorCode
 from backend.models import User
+from backend.services.outbox.announcements import AppEvent, announce_user
 
 
 class OwnProfile(NamedTuple):
@@ -35,4 +36,6 @@ def change_profile(connection: Connection, user_id: int, changes: Mapping[str, A
         return old
     written = update(User).where(User.user_id == user_id)
     written = written.values(new._asdict() | {"updated_at": func.now()})
-    return new._replace(updated_at=connection.execute(written.returning(User.updated_at)).scalar_one())
+    changed = new._replace(updated_at=connection.execute(written.returning(User.updated_at)).scalar_one())
+    announce_user(connection, AppEvent.USER_UPDATED, user_id)
+    return changed

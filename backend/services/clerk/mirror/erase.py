@@ -13,6 +13,7 @@ from backend.services.clerk.mirror.kinds import KINDS
 from backend.services.clerk.mirror.objects import delete_objects
 from backend.services.clerk.payloads import Subject, read_payload
 from backend.services.clerk.webhooks.named_users import MERGED, without_all_but_ids
+from backend.services.outbox.announcements import AppEvent, announce, ids_of_user
 
 # All that users write is their personal data. A stored response shows it, too. Of each table so many rows go with the
 # event: 600,000 take longer than a statement may, and so at each repetition. From the tombstone on nobody can read what
@@ -39,6 +40,7 @@ def erase_user(mirror: Mirror, connection: Connection, clerk_user_id: str, sourc
     user_id = connection.execute(erased.returning(User.user_id)).scalar()
     if user_id is None:
         return False
+    announce(connection, AppEvent.USER_DELETED, ids_of_user(user_id, clerk_user_id))
     canceled = {"status": "canceled", "updated_at": func.now()}
     connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(canceled))
     for owned in OWNED:

@@ -14,6 +14,11 @@ from backend.database.statements import Statement
 from backend.services.clerk.billing_payloads import STAGES
 from backend.services.clerk.mirror.kinds import KINDS, Kind
 from backend.services.clerk.payloads import MAX_AHEAD, ClerkObject, Identifier, Past, Payload, read_payload
+from backend.services.outbox.announcements import AppEvent, announce_memberships
+
+MEMBERSHIPS = "organization_memberships"
+# What goes with what is deleted: the column that leads there.
+MEMBERSHIPS_OF = {MEMBERSHIPS: "id", "users": "user_id", "organizations": "organization_id"}
 
 
 class Ties(StrEnum):
@@ -48,8 +53,13 @@ def write_objects(
     """
     if not objects:
         return frozenset()
-    written = UPSERTS[kind.name].run(connection, **parameters(kind, objects, source, ties))
-    return frozenset(written.scalars())
+    written = UPSERTS[kind.name].run(connection, **parameters(kind, objects, source, ties)).all()
+    if kind.name == MEMBERSHIPS:
+        created = [row.id for row in written if row.is_created]
+        announce_memberships(connection, AppEvent.MEMBERSHIP_CREATED, "id", created)
+        updated = [row.id for row in written if not row.is_created]
+        announce_memberships(connection, AppEvent.MEMBERSHIP_UPDATED, "id", updated)
+    return frozenset(row.id for row in written)
 
 
 def parameters(kind: Kind, objects: Iterable[ClerkObject], source: str, ties: Ties) -> dict[str, object]:
@@ -71,6 +81,8 @@ def delete_objects(connection: Connection, kind: Kind, ids: Collection[str], sou
     """Make tombstones, also of what was never seen, and of all that belongs to it; return what had none before."""
     if kind.name == "users":
         ADDRESSED.run(connection, ids=list(ids), source=source)
+    if whose := MEMBERSHIPS_OF.get(kind.name):
+        announce_memberships(connection, AppEvent.MEMBERSHIP_DELETED, whose, ids)
     deleted = frozenset(DELETES[kind.name].run(connection, ids=list(ids), source=source).scalars())
     if deleted and kind.name in BELONGINGS:
         BELONGINGS[kind.name].run(connection, ids=list(deleted), source=source)
@@ -129,7 +141,7 @@ def _upsert(kind: Kind) -> Statement:
         held.updated_at < excluded.updated_at OR held.updated_at > now() + :max_ahead::interval
         OR (held.updated_at = excluded.updated_at AND {_TIES.get(kind.name, _TIE)})
     )
-    RETURNING id
+    RETURNING id, xmax = 0 AS is_created
     """)  # noqa: S608 - all of it is ours
 
 

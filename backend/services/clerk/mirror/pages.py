@@ -15,6 +15,7 @@ from backend.services.clerk.mirror.kinds import KINDS, Kind
 from backend.services.clerk.mirror.objects import Ties, delete_objects, read_object, write_objects
 from backend.services.clerk.mirror.projection import address_to_lock, write_rows
 from backend.services.clerk.payloads import ClerkObject, Unprocessable, read_user
+from backend.services.outbox.announcements import AppEvent, announce
 
 T = TypeVar("T")
 
@@ -111,7 +112,7 @@ def _apply_users(page: _Page, objects: Sequence[dict[str, Any]]) -> Written:
     newer = page.write([user.object for user in users.values()])
     news = [user for name, user in users.items() if name in newer]
     contested = page.mirror.find_contested(connection, news)
-    write_rows(connection, [user.columns for user in news if user.clerk_user_id not in contested], "backfill")
+    write_rows(connection, [user for user in news if user.clerk_user_id not in contested], "backfill")
     for name in sorted(contested):
         page.mirror.apply_user(connection, users[name], ties=Ties.WIN, source=page.source)
     return Written(newer, unusable)
@@ -129,6 +130,8 @@ def _apply_billing(page: _Page, objects: Sequence[dict[str, Any]]) -> Written:
     else:
         newer = page.write([item for report in reports.values() for item in report.items])
     _follow(page.connection, sorted({reports[name].payer for name in newer if reports[name].is_of_user}))
+    organizations = sorted({reports[name].payer for name in newer if not reports[name].is_of_user})
+    announce(page.connection, AppEvent.SUBSCRIPTION_CHANGED, *({"organization_id": each} for each in organizations))
     return Written(newer, unusable)
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql
 
 from backend.database.locks import LOCK
@@ -19,6 +19,7 @@ from backend.services.clerk.linking import Link, LinkRules, LockedUser
 from backend.services.clerk.mirror.kinds import KINDS
 from backend.services.clerk.mirror.objects import UPSERTS, Ties, parameters
 from backend.services.clerk.payloads import ClerkUser
+from backend.services.outbox.announcements import ASKED, announce_profiles
 from backend.services.users.accounts import completing
 
 OWNED_BY_CLERK = [column.name for column in User.__table__.c if column.info.get("clerk")]
@@ -69,9 +70,9 @@ WITH live AS (
     INSERT INTO users AS u (clerk_user_id, {_OWNED}, provisioned_by)
     SELECT clerk_user_id, {_OWNED}, :provisioned_by::text FROM jsonb_to_recordset(:users::jsonb) AS given ({_GIVEN})
     ON CONFLICT (clerk_user_id) DO UPDATE SET {_NEWEST}, updated_at = now() WHERE u.deleted_at IS NULL
-    RETURNING user_id
+    RETURNING user_id, clerk_user_id
 ), {completing("live")}
-SELECT user_id FROM live
+SELECT user_id, clerk_user_id FROM live
 """)  # noqa: S608 - all of it is ours
 
 
@@ -111,7 +112,7 @@ def project_user(
         if isinstance(decision, Link):
             decision = linking.link(connection, user.clerk_user_id, decision)
     email_verified = user.profile.email_verified and _may_hold_email(connection, user, rows)
-    (user_id,) = write_rows(connection, [user.columns | {"email_verified": email_verified}], provisioned_by)
+    (user_id,) = write_rows(connection, [user], provisioned_by, email_verified=email_verified)
     if decision is not None:
         linking.record(connection, user.clerk_user_id, user_id, decision)
 
@@ -130,12 +131,28 @@ def find_contested(connection: Connection, users: Collection[ClerkUser], rules: 
     return twice | set(found.scalars())
 
 
-def write_rows(connection: Connection, users: Iterable[dict[str, Any]], provisioned_by: str) -> list[int]:
+def write_rows(
+    connection: Connection, users: Collection[ClerkUser], provisioned_by: str, **others: object
+) -> list[int]:
     """Insert or update users and make them complete; return the user_id of each, in no order.
 
-    `users`: their columns that Clerk owns, of those whose rows are locked or are nobody's concern.
+    `users`: those whose rows are locked or are nobody's concern. `others`: columns that are not as Clerk has them.
     """
-    return list(PROJECT.run(connection, users=to_rows(users), provisioned_by=provisioned_by).scalars())
+    rows = to_rows(user.columns | others for user in users)
+    known = find_known(connection, users)
+    written = PROJECT.run(connection, users=rows, provisioned_by=provisioned_by).all()
+    if known is not None:
+        announce_profiles(connection, written, known, {user.clerk_user_id: user.signed_up_at for user in users})
+    return [row.user_id for row in written]
+
+
+def find_known(connection: Connection, users: Iterable[ClerkUser]) -> frozenset[str] | None:
+    """The Clerk ids of those whose profile is here already. None where nobody asked for events."""
+    if not connection.get_execution_options().get(ASKED):
+        return None
+    ids = [user.clerk_user_id for user in users]
+    known = select(User.clerk_user_id).where(User.clerk_user_id.in_(ids), User.clerk_updated_at.is_not(None))
+    return frozenset(str(each) for each in connection.execute(known).scalars())
 
 
 def to_rows(users: Iterable[dict[str, Any]]) -> str:

@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
 from backend.services.clerk import billing, sessions
 from backend.services.clerk.mirror.apply import Mirror, Outcome, apply_object, apply_profile, delete_object
@@ -68,6 +70,8 @@ EVENT_TYPES: Mapping[str, Apply] = {
     **_objects(KINDS["waitlist_entries"]),
 }
 _KINDS = {kind.event: kind for kind in KINDS.values()}
+# What the application itself does, by type: see on_event().
+_HANDLERS: defaultdict[str, list["EventHandler"]] = defaultdict(list)
 
 
 class ClerkEvent(NamedTuple):
@@ -86,9 +90,50 @@ class ClerkEvent(NamedTuple):
 
 def apply_event(mirror: Mirror, connection: Connection, event: ClerkEvent) -> Outcome:
     """Bring our copy up to what the event says, whichever way it came. Raises Unprocessable for what stays wrong."""
-    if event.type not in EVENT_TYPES:
-        return Outcome.IGNORED
-    return EVENT_TYPES[event.type](mirror, connection, event.data, event.as_of)
+    apply = EVENT_TYPES.get(event.type)
+    outcome = Outcome.IGNORED if apply is None else apply(mirror, connection, event.data, event.as_of)
+    handlers = _HANDLERS.get(event.type, ())
+    for handler in handlers:
+        _handle(handler, connection, event)
+    return Outcome.APPLIED if handlers and outcome is Outcome.IGNORED else outcome
+
+
+EventHandler = Callable[[Connection, ClerkEvent], None]
+H = TypeVar("H", bound=EventHandler)
+
+
+class HandlerError(Exception):
+    """A handler of the application failed. The text names it and the kind of error."""
+
+
+def on_event(*types: str) -> Callable[[H], H]:
+    """Let a function run with each event of these types, known to us or not, in the transaction of the event.
+
+    It runs after our copy was brought up to the event, also when that was newer already. What it raises undoes all of
+    it: the event is failed, and sent again. It may run again with the same event, so whatever it does it does through
+    the connection.
+    """
+    if wrong := [each for each in types if not EVENT_TYPE.fullmatch(each)] or not types:
+        raise ValueError(f"on_event takes types of Clerk's events, like user.created: {wrong}")
+
+    def register(handler: H) -> H:
+        for each in types:
+            _HANDLERS[each].append(handler)
+        return handler
+
+    return register
+
+
+def _handle(handler: EventHandler, connection: Connection, event: ClerkEvent) -> None:
+    """Raises HandlerError, and what the database raises while it is away."""
+    try:
+        handler(connection, event)
+    except (OperationalError, InterfaceError, InternalError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not the event's fault
+        # What the database says of a statement repeats its values.
+        cause = None if isinstance(error, DBAPIError) else error
+        raise HandlerError(f"{type(error).__name__} in {handler.__module__}.{handler.__qualname__}") from cause
 
 
 def read_event(body: bytes, signed_at: int) -> ClerkEvent:

@@ -19,6 +19,7 @@ from backend.services.clerk.webhooks.events import (
     EVENT_TYPES,
     SECRET_TYPES,
     ClerkEvent,
+    HandlerError,
     apply_event,
     check_instance,
     read_event,
@@ -138,7 +139,8 @@ def receive_event(
     except Exception as error:  # noqa: BLE001 - it is logged, and the event is kept
         # A bug of ours must not lose the event: it is kept, and Svix delivers it again after the fix.
         _log_fault(event_id, error)
-        status = _record_trouble(transact, row, body, FAILED, type(error).__name__)
+        reason = str(error) if isinstance(error, HandlerError) else type(error).__name__
+        status = _record_trouble(transact, row, body, FAILED, reason)
     log.info("Event %s (%s): %s.", event_id, row.type or "unreadable", status)
     return status
 
