@@ -19,20 +19,24 @@ from sqlalchemy.exc import ArgumentError
 
 from backend.services.core.clerk_keys import frontend_api_host
 from settings.types import (
+    Address,
     ApiKeyPrefix,
     DatabaseUrl,
     Directory,
     HttpUrl,
     InngestDev,
     InngestEventKey,
+    InngestSigningKey,
     InstanceId,
     Issuers,
     LinkPrefix,
+    Origin,
     Origins,
     Pepper,
     PublicKey,
     PublishableKey,
     SecretKey,
+    SmtpUrl,
     Sunset,
     SymmetricSecret,
     Texts,
@@ -99,9 +103,13 @@ class Settings(BaseSettings):
     deleted_user_retention_days: Annotated[int, Field(ge=0, le=3_650)] = 7
     audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 365
     inngest_event_key: InngestEventKey = SecretStr("")
+    inngest_signing_key: InngestSigningKey = SecretStr("")
     inngest_dev: InngestDev = ""
+    inngest_serve_origin: Origin = ""
     outbox_url: HttpUrl = ""
     outbox_secret: WebhookSecrets = ()
+    smtp_url: SmtpUrl = SecretStr("")
+    mail_from: Address = ""
     cors_origins: Origins = ()
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     request_timeout: Annotated[float, Field(ge=0.5, le=300, allow_inf_nan=False)] = 10.0
@@ -175,6 +183,10 @@ class Settings(BaseSettings):
         return bool(self.legacy_jwt_secret.get_secret_value())
 
     @property
+    def uses_inngest(self) -> bool:
+        return bool(self.inngest_signing_key.get_secret_value() or self.inngest_dev)
+
+    @property
     def inngest_event_url(self) -> str:
         """Where Inngest takes events, with the key; empty where nobody asked for it."""
         key = self.inngest_event_key.get_secret_value()
@@ -203,6 +215,9 @@ class Settings(BaseSettings):
             raise ConfigError(
                 "OUTBOX_SECRET: missing, OUTBOX_URL needs it. Make one: echo whsec_$(openssl rand -base64 32)"
             )
+        self._check_inngest()
+        if self.smtp_url.get_secret_value() and not self.mail_from:
+            raise ConfigError("MAIL_FROM: set it, SMTP_URL needs it")
         if self.is_production:
             self._check_production()
         return self
@@ -213,6 +228,17 @@ class Settings(BaseSettings):
         if self.clerk_publishable_key.startswith("pk_live_"):
             return "CLERK_PUBLISHABLE_KEY"
         return "CLERK_SECRET_KEY" if self.clerk_secret_key.get_secret_value().startswith("sk_live_") else ""
+
+    def _check_inngest(self) -> None:
+        if self.inngest_signing_key.get_secret_value() and not self.inngest_serve_origin:
+            # Otherwise the address to call would be read from the Host header of whoever asks.
+            raise ConfigError("INNGEST_SERVE_ORIGIN: set it, INNGEST_SIGNING_KEY needs it")
+        if not self.is_production:
+            return
+        if self.inngest_dev:
+            raise ConfigError("INNGEST_DEV: Inngest's dev server signs nothing, not for production")
+        if self.inngest_serve_origin and not self.inngest_serve_origin.startswith("https://"):
+            raise ConfigError("INNGEST_SERVE_ORIGIN: must be https:// in production")
 
     def _check_production(self) -> None:
         if not self.clerk_webhook_secret:

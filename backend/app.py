@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from backend.api import register_routes
 from backend.api.http.cors import origin_allower
 from backend.api.http.hooks import Counterfoil, announce_sunset, register_hooks
+from backend.api.inngest import SETTINGS as INNGEST
 from backend.cli import register_commands
 from backend.container import make_services
 from backend.workflows import load_workflows
@@ -30,6 +31,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     register_hooks(app, origin_allower(app, settings.allowed_origins))
     if settings.legacy_jwt_sunset:
         announce_sunset(app, settings.legacy_jwt_sunset)
+    if settings.uses_inngest:
+        app.extensions[INNGEST] = settings
     register_routes(app)
     register_commands(app)
     if settings.trusted_proxies:

@@ -37,15 +37,17 @@ from backend.services.core.jwks import KeySource, PemKey, RemoteKeySet
 from backend.services.core.key_file import KeyFile
 from backend.services.core.public_keys import MAX_SET_BYTES
 from backend.services.encryption import Encryption
+from backend.services.mail import Mailer, MailFolder, SmtpServer
 from backend.services.outbox.announcements import ASKED, AppEvent
 from backend.services.outbox.deliveries import Destination
 from backend.services.outbox.destinations import Endpoint, Inngest, sign_up_functions
 from backend.services.readiness import Readiness
-from config import Settings
+from config import PROJECT, Settings
 
 T = TypeVar("T")
 
 _EXTENSION = "counterfoil"
+MAIL_FOLDER = PROJECT / ".local" / "mail"
 
 # Flask-SQLAlchemy makes the engine, and gives `flask shell` a session over our tables (`db.session`).
 db = SQLAlchemy(metadata=Base.metadata)
@@ -65,6 +67,7 @@ class Services:
     webhook_verifier: WebhookVerifier | None
     key_form: KeyForm
     encryption: Encryption
+    mailer: Mailer | None
     request_counter: RequestCounter
     event_retries: EventRetries
     outbox_publisher: OutboxPublisher
@@ -108,6 +111,7 @@ def make_services(app: Flask, settings: Settings) -> Services:
         webhook_verifier=WebhookVerifier(secrets) if secrets else None,
         key_form=key_form,
         encryption=Encryption(settings.pepper),
+        mailer=_make_mailer(settings),
         request_counter=request_counter,
         event_retries=EventRetries(database.transact, mirror, clerk),
         outbox_publisher=OutboxPublisher(database.transact, destinations),
@@ -141,6 +145,12 @@ def _make_clerk(settings: Settings) -> ClerkService:
         allow_missing_azp=settings.clerk_missing_azp == "allow",
     )
     return ClerkService(keys, rules, settings.clerk_instance_id)
+
+
+def _make_mailer(settings: Settings) -> Mailer | None:
+    if url := settings.smtp_url.get_secret_value():
+        return SmtpServer(url, settings.mail_from)
+    return None if settings.is_production else MailFolder(MAIL_FOLDER, settings.mail_from or "hello@example.com")
 
 
 def _make_engine(app: Flask, settings: Settings, connect: Callable[[], ReadConnection]) -> Engine:

@@ -101,6 +101,15 @@ def _check_sunset(value: object) -> object:
     return value
 
 
+def _check_inngest_signing_key(secret: SecretStr) -> SecretStr:
+    """Inngest's library would only notice when it is asked to register the functions."""
+    match = re.fullmatch(r"(?:signkey-\w+-)?((?:[0-9a-f]{2})+)", secret.get_secret_value(), re.ASCII)
+    if not match:
+        raise ValueError("must be signkey-… and hexadecimal digits, as Inngest's dashboard shows it")
+    refuse_weak_secret(bytes.fromhex(match[1]), MIN_RANDOM_BYTES)
+    return secret
+
+
 def _check_event_key(secret: SecretStr) -> SecretStr:
     """It is part of a URL."""
     if not re.fullmatch(r"[\w.-]+", secret.get_secret_value(), re.ASCII):
@@ -117,6 +126,25 @@ def _read_inngest_dev(value: object) -> str:
     if text.lower() in {"true", "on", "yes", "1"}:
         return INNGEST_DEV_SERVER
     return _check_http_url(text)
+
+
+def _check_smtp_url(secret: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        is_complete = parts.scheme in {"smtp", "smtps"} and parts.hostname and (parts.port or 1)
+    except ValueError:
+        is_complete = False
+    if not is_complete or parts.path.strip("/") or parts.query:
+        raise ValueError("must be smtp://user:password@host:587 or smtps://user:password@host:465")
+    if bool(parts.username) != bool(parts.password):
+        raise ValueError("has a user without a password, or the other way round")
+    return secret
+
+
+def _check_address(address: str) -> str:
+    if not re.fullmatch(r"[^\s@<>,]+@[^\s@<>,]+", address, re.ASCII):
+        raise ValueError("must be one e-mail address, like hello@example.com")
+    return address
 
 
 def _read_link_prefix(value: object) -> str | None:
@@ -187,8 +215,12 @@ InstanceId = Annotated[str, AfterValidator(_check_instance_id)]
 ApiKeyPrefix = Annotated[str, AfterValidator(_check_api_key_prefix)]
 Sunset = Annotated[AwareDatetime, BeforeValidator(_check_sunset)]
 LinkPrefix = Annotated[str | None, BeforeValidator(_read_link_prefix)]
+InngestSigningKey = Annotated[SecretStr, AfterValidator(_check_inngest_signing_key)]
 InngestEventKey = Annotated[SecretStr, AfterValidator(_check_event_key)]
 InngestDev = Annotated[str, BeforeValidator(_read_inngest_dev)]
+Origin = Annotated[str, AfterValidator(_check_origin), AfterValidator(_check_http_url)]
+SmtpUrl = Annotated[SecretStr, AfterValidator(_check_smtp_url)]
+Address = Annotated[str, AfterValidator(_check_address)]
 PublishableKey = Annotated[str, AfterValidator(_check_publishable_key)]
 PublicKey = Annotated[str, AfterValidator(_clean_public_key)]
 # Lists are written with commas. NoDecode: pydantic-settings would expect JSON.

@@ -10,6 +10,7 @@ from backend.api.auth.auth import blueprint as auth
 from backend.api.campaigns import blueprint as campaigns
 from backend.api.health import blueprint as health
 from backend.api.http.parsing import IdConverter
+from backend.api.inngest import blueprint as inngest
 from backend.api.openapi import blueprint as openapi
 from backend.api.sessions import blueprint as sessions
 from backend.api.site import blueprint as site
@@ -49,8 +50,9 @@ ROUTES = (
     Route(templates, "/api/templates", CAMPAIGNS),
     Route(usage, "/api/tokens", Policy(read=Scope.TOKENS_READ, write=Scope.TOKENS_SPEND)),
     Route(users, "/api/users", Policy(role=Role.ADMIN, session_only=True, impersonation=False)),
-    # The signature is the credential of a webhook.
+    # The signature is the credential of a webhook, and of a call of Inngest.
     Route(webhooks, "/api/webhooks", PUBLIC),
+    Route(inngest, "/api/inngest", PUBLIC),
 )
 
 

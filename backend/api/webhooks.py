@@ -5,7 +5,7 @@ from threading import BoundedSemaphore
 from flask import Blueprint, current_app, request
 
 from backend.api.http.operation import operation
-from backend.api.http.parsing import MAX_JSON_BYTES, is_encoded, read_bytes
+from backend.api.http.parsing import is_encoded, read_large_bytes
 from backend.container import current_services
 from backend.database.transactions import TooManyAtOnce
 from backend.errors import AppError, ErrorCode
@@ -50,7 +50,7 @@ def receive() -> ReceivedOut:
     headers = {name: request.headers.get(name, "") for name in HEADERS}
     values = verifier.check_headers(headers)  # before a body is read: 1 MiB for anybody who asks would be dear
     # Verified as it was sent: parsed and written again it would differ from what was signed.
-    body = _read_event()
+    body = read_large_bytes(current_app.config["MAX_CONTENT_LENGTH"], large_events)
     event_id = verifier.verify(body, headers)
     try:
         status = receive_event(
@@ -67,16 +67,3 @@ def receive() -> ReceivedOut:
     if status == FAILED:
         raise AppError(ErrorCode.WEBHOOK_FAILED, "The event could not be applied. It is kept; send it again.")
     return ReceivedOut(status=status)
-
-
-def _read_event() -> bytes:
-    """The body as it was sent. Raises AppError: 429 while too many large ones are read, and what read_bytes does."""
-    limit: int = current_app.config["MAX_CONTENT_LENGTH"]
-    if request.content_length is not None and request.content_length <= MAX_JSON_BYTES:
-        return read_bytes(limit)
-    if not large_events.acquire(blocking=False):
-        raise AppError(ErrorCode.RATE_LIMITED, "Too many large events at once. Send it again.", retry_after=1)
-    try:
-        return read_bytes(limit)
-    finally:
-        large_events.release()

@@ -24,6 +24,7 @@ class Action(StrEnum):
     USER_RELINKED = "user.relinked"
     USER_LINKED = "user.linked"
     USER_LINK_REFUSED = "user.link_refused"
+    USER_WELCOMED = "user.welcomed"
     API_KEY_CREATED = "api_key.created"
     API_KEY_ROTATED = "api_key.rotated"
     API_KEY_REVOKED = "api_key.revoked"

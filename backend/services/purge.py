@@ -1,11 +1,14 @@
 """How long rows are kept that nothing needs any more, and what deletes them, a batch at a time."""
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import Connection, TextClause, text
 
 from backend.database.locks import delete_unlocked
+from backend.database.transactions import Transact
 from backend.resources import OWNED, AtErasure, Owned
 
 # A few ms each: nobody waits long for a row, and whoever stops it loses no more than one batch.
@@ -98,3 +101,14 @@ def count_rows(connection: Connection, rows: Purgeable) -> int:
 def delete_batch(connection: Connection, rows: Purgeable) -> int:
     """Delete at most BATCH of these rows, return how many. 0: none is left, or others hold them."""
     return connection.execute(rows.delete, {"kept": rows.kept, "limit": BATCH}).rowcount
+
+
+def delete_until(transact: Transact, audit_kept: timedelta, retention: timedelta, ends_at: float) -> int:
+    """Delete batch after batch until this time of the monotonic clock. Returns how many rows; 0: none is left."""
+    deleted = 0
+    for rows in find_purgeable(audit_kept, retention):
+        while batch := transact(partial(delete_batch, rows=rows)):
+            deleted += batch
+            if time.monotonic() >= ends_at:
+                return deleted
+    return deleted

@@ -35,7 +35,8 @@ TESTED = {
     "json": "compared",
     "text": "no code",
 }
-RUN_WITH_NODE = {"docs/campaigns.md", EMULATOR} & {name_of(page) for page in PAGES}
+# tests/inngest runs both blocks of its page.
+RUN_WITH_NODE = {"docs/campaigns.md", "docs/inngest.md", EMULATOR} & {name_of(page) for page in PAGES}
 USUAL_EMULATOR = "http://localhost:5555"
 
 # Shown to whom: the responses that the pages show as JSON, in their order.
@@ -88,6 +89,7 @@ class TestPython:
         assert {block.page for block in blocks("python")} == {
             "README.md",
             "docs/access.md",
+            "docs/inngest.md",
             "docs/make-it-yours.md",
             EMULATOR,
         }

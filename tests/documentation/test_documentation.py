@@ -18,10 +18,11 @@ from tests.support.server import clean_environment
 from tests.support.tables import check_each
 
 # Run as a whole by tests/development (make run, then the printed line; campaigns taken out), tests/browser (Vite, the
-# page without a framework), tests/emulator (Express), test_flask_example (tar), or on the CI server (make test). ngrok
-# and the public address need the internet.
+# page without a framework), tests/emulator (Express), test_flask_example (tar), or on the CI server (make test). ngrok,
+# the public address and Inngest's dev server need the internet.
 RUN_ELSEWHERE = (
     *("curl", "ngrok http 8000", "cd ", "npm ", "python3 -m http.server", "python3 -m venv", "tar ", "export ", "rm "),
+    "npx inngest-cli",
 )
 CRON_TIMES = re.compile(r"(?:(?:[0-9]{1,2}|\*) ){5}cd \S+ && ")
 LONGEST_LINE = 120

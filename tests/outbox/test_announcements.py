@@ -1,6 +1,7 @@
 """What is announced, whatever brought the change: ids only, written with it, and nothing where nobody asked."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
 

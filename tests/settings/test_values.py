@@ -103,14 +103,21 @@ WRONG: dict[str, list[str]] = {
     "LEGACY_LINK_BY_EMAIL": ["maybe", SECRET],
     "DELETED_USER_RETENTION_DAYS": ["-1", "3651", "1.5", "a week", SECRET],
     "AUDIT_RETENTION_DAYS": ["0", "-1", "36501", "a year", SECRET],
-    "INNGEST_EVENT_KEY": ["two words", "a/b", "é", f"{SECRET}?x"],
-    "INNGEST_DEV": ["maybe", "localhost:8288", "ftp://h", SECRET],
     "OUTBOX_URL": ["ftp://h/events", "app.example.com/events", SECRET, "https://", "http://["],
     "OUTBOX_SECRET": [
         *(SECRET, f"whsec_{SECRET}!", "whsec_", "whsec_" + base64.b64encode(b"x" * 15).decode()),
         *(f"{INSTANCE.webhook_secret},{SECRET}", f"whsec_{PUBLISHED_FOR_WEBHOOKS}"),
     ],
     "LEGACY_LINK_BY_EXTERNAL_ID": [*("ture", "enabled", "legacy", "legacy :", ":" * 65, "é:"), SECRET],
+    "INNGEST_SIGNING_KEY": ["signkey-prod-", f"signkey-prod-{SECRET}", "a" * 33, "signkey-prod-" + "0f" * 15, SECRET],
+    "INNGEST_EVENT_KEY": ["a b", "a/b", "é" * 20, f"{SECRET}?"],
+    "INNGEST_DEV": ["ture", "127.0.0.1:8288", "ftp://h", SECRET],
+    "INNGEST_SERVE_ORIGIN": [*("api.example.com", "https://api.example.com/", "ftp://h", "*", "null"), SECRET],
+    "SMTP_URL": [
+        *("mail.example.com", "http://mail.example.com", "smtp://", "smtp://u@h", f"smtp://u:{SECRET}@h/path"),
+        *(f"smtp://u:{SECRET}@h:port", SECRET),
+    ],
+    "MAIL_FROM": ["example.org", "a@b, c@d", "A <a@b>", "a @b", SECRET],
     "TRUSTED_PROXIES": ["-1", "11", "all", SECRET],
     "REQUEST_TIMEOUT": ["0", "-1", "0.4", "301", "nan", "inf", SECRET],
     "LOG_LEVEL": ["loud", "debug", "TRACE", SECRET],
@@ -190,6 +197,7 @@ UNFIT = (
     ("INNGEST_DEV", {"INNGEST_DEV": "true"}),
     ("OUTBOX_SECRET", {"OUTBOX_URL": "https://app.example.com/events"}),
     ("OUTBOX_URL", {"OUTBOX_URL": "http://app.example.com/events", "OUTBOX_SECRET": LIVE.webhook_secret}),
+    ("INNGEST_SERVE_ORIGIN", {"INNGEST_SERVE_ORIGIN": "http://api.example.com"}),
     ("API_KEY_PEPPER", {"API_KEY_PEPPER": ""}),
     ("API_KEY_PEPPER", {"API_KEY_PEPPER": DEVELOPMENT_PEPPER.decode()}),
 )
@@ -224,6 +232,17 @@ class TestForgottenEnv:
 class TestIncomplete:
     def test_no_clerk_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert _refusal(monkeypatch).startswith("CLERK_PUBLISHABLE_KEY: ")
+
+    @pytest.mark.parametrize(
+        ("named", "missing"),
+        [
+            ({"INNGEST_SIGNING_KEY": secrets.token_hex(32)}, "INNGEST_SERVE_ORIGIN"),
+            ({"SMTP_URL": "smtp://h"}, "MAIL_FROM"),
+        ],
+    )
+    def test_one_that_another_needs(self, monkeypatch: pytest.MonkeyPatch, named: dict[str, str], missing: str) -> None:
+        good = {"CLERK_JWT_KEY": INSTANCE.pem, "CLERK_ISSUER": INSTANCE.issuer}
+        assert _refusal(monkeypatch, **good | named).startswith(f"{missing}: ")
 
     def test_no_issuer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert _refusal(monkeypatch, CLERK_JWT_KEY=INSTANCE.pem).startswith("CLERK_ISSUER: ")
@@ -325,12 +344,15 @@ class TestSecrets:
             assert secret not in text
 
 
-# How settings spell a secret: as text or base64, or as Svix or Clerk do.
-SPELLINGS = (["{text}", "base64:{base64}"], ["{text}"], ["whsec_{base64}"], ["sk_test_{text}"])
+# How settings spell a secret: as text or base64, or as Svix, Clerk or Inngest do.
+SPELLINGS = (
+    *(["{text}", "base64:{base64}"], ["{text}"], ["whsec_{base64}"], ["sk_test_{text}"]),
+    ["{hex}", "signkey-test-{hex}"],
+)
 
 
 def _spell(form: str, key: bytes) -> str:
-    return form.format(text=key.decode("latin-1"), base64=base64.b64encode(key).decode())
+    return form.format(text=key.decode("latin-1"), base64=base64.b64encode(key).decode(), hex=key.hex())
 
 
 WEAK = (
@@ -339,11 +361,11 @@ WEAK = (
     *(published.encode() for published in PUBLISHED),
     base64.b64decode(PUBLISHED_FOR_WEBHOOKS),
 )
-# PostgreSQL judges the password in its URL.
+# Whoever takes these judges them: PostgreSQL and a mail server the password in their URL, Inngest its own key.
 SECRETS = [
     name.upper()
     for name, field in Settings.model_fields.items()
-    if "SecretStr" in repr(field.annotation) and name != "database_url"
+    if "SecretStr" in repr(field.annotation) and name not in {"database_url", "smtp_url", "inngest_event_key"}
 ]
 
 

@@ -98,11 +98,12 @@ def api_document(app: Flask) -> dict[str, Any]:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, schemas, components)
     queries = {one.operation.query.__name__ for one in found if one.operation.query}
     modules = {blueprint.name: blueprint.import_name for blueprint in app.blueprints.values()}
+    tags = sorted({one.tag for one in found})
     return {
         "openapi": "3.1.0",
         "info": INFO,
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": _about(sys.modules[modules[name]])} for name in sorted(modules)],
+        "tags": [{"name": tag, "description": _about(sys.modules[modules[tag]])} for tag in tags],
         "paths": paths,
         "components": {
             # A query is described in the parameters, member by member.

@@ -1,6 +1,7 @@
 """Reading what a request brings, strictly: unknown members, wrong types and broken JSON are refused, never echoed."""
 
 import re
+from threading import BoundedSemaphore
 
 from flask import request
 from pydantic import BaseModel, ValidationError
@@ -47,6 +48,21 @@ def read_bytes(limit: int) -> bytes:
     if len(body) > limit:
         raise AppError(ErrorCode.PAYLOAD_TOO_LARGE, f"A body has at most {limit} bytes here.")
     return body
+
+
+def read_large_bytes(limit: int, at_once: BoundedSemaphore) -> bytes:
+    """As read_bytes, of a body that anybody may send. `at_once`: how many may be read that are larger than most.
+
+    Raises AppError: 429 while there are so many.
+    """
+    if request.content_length is not None and request.content_length <= MAX_JSON_BYTES:
+        return read_bytes(limit)
+    if not at_once.acquire(blocking=False):
+        raise AppError(ErrorCode.RATE_LIMITED, "Too many large bodies at once. Send it again.", retry_after=1)
+    try:
+        return read_bytes(limit)
+    finally:
+        at_once.release()
 
 
 def read_body(model: type[Input]) -> Input:

@@ -20,7 +20,7 @@ from backend.models.roles_plans_scopes import Plan
 from backend.models.subscription import HAS_LAPSED
 from backend.services.audit import SYNC
 from backend.services.clerk.billing_payloads import GRANTING, OVER, STAGES, Item, Report, State, read_report
-from backend.services.clerk.mirror.apply import WEBHOOK, Mirror, Outcome
+from backend.services.clerk.mirror.apply import Mirror, Outcome
 from backend.services.clerk.mirror.kinds import KINDS
 from backend.services.clerk.mirror.objects import Ties, write_objects
 from backend.services.clerk.payloads import MAX_AHEAD, now_ms, to_instant
@@ -83,7 +83,7 @@ def apply(mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: i
     report = read_report(data, as_of, is_list=is_list)
     lock_user(connection, report.payer)
     if not report.is_of_user:
-        is_news = _write(connection, report)
+        is_news = _write(connection, report, mirror.source)
         if is_news:
             announce(connection, AppEvent.SUBSCRIPTION_CHANGED, {"organization_id": report.payer})
         return Outcome.of(is_news)
@@ -91,23 +91,23 @@ def apply(mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: i
     # As changes of admins do: the user's row first, then its subscription.
     live = select(User.user_id).where(User.clerk_user_id == report.payer, User.deleted_at.is_(None))
     user_id = connection.execute(live.with_for_update(key_share=True)).scalar()
-    if user_id is None or not _write(connection, report):
+    if user_id is None or not _write(connection, report, mirror.source):
         return Outcome.STALE
     follow(connection, user_id)
     return Outcome.APPLIED
 
 
-def _write(connection: Connection, report: Report) -> bool:
+def _write(connection: Connection, report: Report, source: str) -> bool:
     """Bring the copy up to the report. False when nothing of it was newer."""
     kind, items = KINDS["subscription_items"], report.items
     if report.subscription is not None:
-        if not write_objects(connection, KINDS["subscriptions"], [report.subscription], WEBHOOK, Ties.LOSE):
+        if not write_objects(connection, KINDS["subscriptions"], [report.subscription], source, Ties.LOSE):
             return False
-        write_objects(connection, kind, items, WEBHOOK, Ties.LOSE)
+        write_objects(connection, kind, items, source, Ties.LOSE)
         return True
     newest = SELECT_NEWEST_LIST.run(connection, payer=report.payer).first()
     current = [item for item in items if newest is None or item.updated_at >= newest.at or item.id in newest.items]
-    return bool(write_objects(connection, kind, current, WEBHOOK, Ties.LOSE))
+    return bool(write_objects(connection, kind, current, source, Ties.LOSE))
 
 
 def derive_term(state: State, now: int) -> Term:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Collection
+from copy import copy
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Self
@@ -32,7 +33,12 @@ class Outcome(StrEnum):
 
 
 class Mirror:
-    """Keeps our copy of Clerk's users, by one set of rules. One an application."""
+    """Keeps our copy of Clerk's users, by one set of rules. One an application.
+
+    `source`: by which way that came which it is told now.
+    """
+
+    source = WEBHOOK
 
     def __init__(self, link_rules: LinkRules, retention: timedelta) -> None:
         """`link_rules`: when a legacy row becomes a new user's. `retention`: how long what belonged to a deleted user
@@ -41,9 +47,15 @@ class Mirror:
         self._link_rules = link_rules
         self.retention = retention
 
-    def apply_user(self, connection: Connection, user: ClerkUser, *, ties: Ties, source: str = WEBHOOK) -> bool:
+    def told_by(self, source: str) -> Self:
+        """The same, of what came by `source`."""
+        told = copy(self)
+        told.source = source
+        return told
+
+    def apply_user(self, connection: Connection, user: ClerkUser, *, ties: Ties, source: str | None = None) -> bool:
         """Insert or update the user and make it complete. False when our copy is newer, or the user is deleted."""
-        rows = lock_rows(connection, user, self._link_rules, source, ties)
+        rows = lock_rows(connection, user, self._link_rules, source or self.source, ties)
         if rows is None:
             return False
         project_user(connection, user, rows, self._link_rules, "webhook")
@@ -76,17 +88,17 @@ def apply_profile(mirror: Mirror, connection: Connection, data: dict[str, Any], 
 
 
 def apply_object(
-    _mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: int, *, kind: Kind, ties: Ties
+    mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: int, *, kind: Kind, ties: Ties
 ) -> Outcome:
     told = read_object(data, as_of)
     lock_owners(connection, kind, told)
-    return Outcome.of(bool(write_objects(connection, kind, [told], WEBHOOK, ties)))
+    return Outcome.of(bool(write_objects(connection, kind, [told], mirror.source, ties)))
 
 
-def delete_object(_mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: int, *, kind: Kind) -> Outcome:
+def delete_object(mirror: Mirror, connection: Connection, data: dict[str, Any], as_of: int, *, kind: Kind) -> Outcome:
     told = read_object(data, as_of)
     lock_owners(connection, kind, told)
-    return Outcome.of(bool(delete_objects(connection, kind, [told.id], WEBHOOK)))
+    return Outcome.of(bool(delete_objects(connection, kind, [told.id], mirror.source)))
 
 
 def lock_owners(connection: Connection, kind: Kind, told: ClerkObject) -> None:

@@ -23,7 +23,7 @@ ERASED_AT_ONCE = 10_000
 
 
 def delete_user(mirror: Mirror, connection: Connection, data: dict[str, Any], _as_of: int) -> Outcome:
-    return Outcome.of(erase_user(mirror, connection, read_payload(Subject, data).id))
+    return Outcome.of(erase_user(mirror, connection, read_payload(Subject, data).id, mirror.source))
 
 
 def erase_user(mirror: Mirror, connection: Connection, clerk_user_id: str, source: str = WEBHOOK) -> bool:

@@ -13,7 +13,7 @@ from backend.database.rows import columns_of, read_row
 from backend.database.statements import PreparedStatement, Statement
 from backend.database.transactions import Transact, UnknownOutcomeError, describe_fault
 from backend.models import User, WebhookEvent
-from backend.services.clerk.mirror.apply import Mirror, Outcome
+from backend.services.clerk.mirror.apply import WEBHOOK, Mirror, Outcome
 from backend.services.clerk.payloads import Unprocessable
 from backend.services.clerk.webhooks.events import (
     EVENT_TYPES,
@@ -33,6 +33,8 @@ UNRESOLVED = (FAILED, DEAD)
 # Svix tries 8 times in 28 hours. The last of them is told 200: the event waits in the ledger for a fix and a resend.
 MAX_ATTEMPTS = 8
 NEWEST_SHOWN = 20
+# What the copy calls the ways that the ledger knows.
+COPIED_BY = {"svix": WEBHOOK, "inngest": "inngest"}
 
 # Of what is there already: what could not be applied, and what was ignored as long as nothing was done with its type.
 # The payload of the latter is there until it is too old for that.
@@ -130,7 +132,8 @@ def receive_event(
         event = read_event(body, signed_at)
         row = Row(event_id, source, event.type, event.subject_id, event.occurred_at)
         check_instance(event, instance_ids)
-        status = transact(lambda connection: _apply_once(connection, mirror, row, event, body), user=event.subject_id)
+        told = mirror.told_by(COPIED_BY[source])
+        status = transact(lambda connection: _apply_once(connection, told, row, event, body), user=event.subject_id)
     except (OperationalError, InterfaceError, InternalError, PoolTimeout, UnknownOutcomeError):
         raise
     except (Unprocessable, DataError) as error:
