@@ -1,6 +1,7 @@
 """The sample workflow and the schedules, step by step; and a workflow that is there because its file is."""
 
 import email.policy
+import json
 import socketserver
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from backend.services import purge
 from backend.workflows.inngest import find_workflows, schedules
 from tests.documentation.pages import blocks
 from tests.support.admins import add_user
+from tests.support.clerk import now_ms, user_data
 from tests.support.commands import make_app
 from tests.support.database import Sql
 from tests.support.inngest import SETTINGS, Inngest, inngest_event
@@ -179,6 +181,18 @@ class TestSchedules:
         assert answer.json() == {"done": done}
         assert steps_of(taken) == [("StepRun", "part 1", done), ("StepRun", "part 2", 0)]
         assert sql.value("SELECT count(*) FROM webhook_events") == 0
+
+    def test_replay(self, inngest: Inngest, sql: Sql) -> None:
+        payload = json.dumps({"type": "user.created", "data": user_data("user_1"), "timestamp": now_ms()})
+        sql.rows(
+            "INSERT INTO webhook_events (event_id, source, type, status, payload) "
+            "VALUES ('msg_1', 'svix', 'user.created', 'failed', %s)",
+            payload,
+        )
+        answer, _ = inngest.run("webhooks-replay", inngest_event("inngest/scheduled.timer", {}))
+        assert answer.json() == {"done": 0}
+        assert sql.value("SELECT status FROM webhook_events") == "applied"
+        assert sql.user("user_1")["deleted_at"] is None
 
     def test_in_parts(self, inngest: Inngest, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each is a call of its own, which ends before the worker gives it up."""

@@ -13,7 +13,8 @@ import inngest
 from backend.container import Services, current_services
 from backend.services import purge
 from backend.services.clerk.webhooks.ledger import FAILED
-from backend.services.clerk.webhooks.replay import EventFilter, replay_all
+from backend.services.clerk.webhooks.list import EventFilter
+from backend.services.clerk.webhooks.replay import replay_all
 from backend.workflows.inngest import workflow
 
 # Of one call. The worker gives a request up after REQUEST_TIMEOUT, 10 s by default; one batch more still has time.
@@ -38,10 +39,7 @@ def _replay(services: Services, ends_at: float) -> int:
 
 
 # By the names of the commands: when (UTC), and what.
-SCHEDULES: dict[str, tuple[str, Work]] = {
-    "purge": ("17 3 * * *", _purge),
-    "webhooks-replay": ("37 * * * *", _replay),
-}
+SCHEDULES: dict[str, tuple[str, Work]] = {"purge": ("17 3 * * *", _purge), "webhooks-replay": ("37 * * * *", _replay)}
 
 
 def _schedule(name: str, cron: str, work: Work) -> None:
