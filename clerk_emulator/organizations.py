@@ -72,7 +72,7 @@ def claims(db: sqlite3.Connection, organization_id: str | None, user_id: str) ->
     ).fetchone()
     if row is None:
         return {}
-    features, permissions = roles.token_claims(roles.find(db, row["role"]))
+    features, permissions = roles.token_claims(roles.find(db, row["role"]).permissions)
     organization = {"id": row["id"], "rol": row["role"].removeprefix("org:"), "slg": row["slug"]}
     return features | {"o": organization | permissions}
 

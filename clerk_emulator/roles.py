@@ -6,7 +6,7 @@ makes in Clerk's dashboard or with the Backend API.
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -166,14 +166,14 @@ def _tell(change: Change, verb: str, role: Role) -> Role:
     return role
 
 
-def token_claims(role: Role) -> tuple[dict[str, str], dict[str, str]]:
-    """Encode the role as version 2 tokens do; return what belongs beside the claim `o`, and what belongs into it.
+def token_claims(permissions: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Encode permissions as version 2 tokens do; return what belongs beside the claim `o`, and what belongs into it.
 
     `fea` names the features, `per` what can be done to one, and bit i of a feature's mask in `fpm` grants the i-th of
     `per`. Clerk leaves its own permissions out.
     """
     granted: dict[str, list[str]] = {}
-    for permission in role.permissions:
+    for permission in permissions:
         if not permission.startswith(SYSTEM_PREFIX):
             _, feature, name = permission.split(":")
             granted.setdefault(feature, []).append(name)

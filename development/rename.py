@@ -1,7 +1,8 @@
 """`python -m development.rename NAME`: give the application another name, everywhere it stands.
 
-The same command with the old name takes it back, byte for byte. What is written as bytes (b"…") is key material: the
-key that encrypts stored responses follows from it, so it keeps its name, and so does whom LICENSE names.
+The same command with the old name takes it back, byte for byte. The folder of the test kit is renamed with it, by `git
+mv`. What is written as bytes (b"…") is key material: the key that encrypts stored responses follows from it, so it
+keeps its name, and so does whom LICENSE names.
 """
 
 import re
@@ -43,14 +44,19 @@ def rename(project: Path, new: str) -> str:
     """
     texts = {path: text for path in _files(project) if (text := _read(path)) is not None}
     old = _name_of(project)
-    if any(new.lower().encode() in KEY_MATERIAL.sub(b"", text).lower() for text in texts.values()):
+    kit, new_kit = (project / f"{name.lower()}_testing" for name in (old, new))
+    if new_kit.exists() or any(new.lower().encode() in KEY_MATERIAL.sub(b"", text).lower() for text in texts.values()):
         raise RenameError(f"{new} stands in the project already, so it could not be taken back. Choose another name.")
     renamed = {path: _renamed(text, old, new) for path, text in texts.items()}
+    if kit.is_dir():
+        subprocess.run(["git", "mv", kit, new_kit], cwd=project, check=True)
     for path, text in renamed.items():
         if text != texts[path]:
-            path.write_bytes(text)
-    # A shorter or longer name breaks lines elsewhere. The project is always formatted, so this is undone as well.
-    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", "--no-cache"], cwd=project, check=True)
+            (new_kit / path.relative_to(kit) if path.is_relative_to(kit) else path).write_bytes(text)
+    # A shorter or longer name breaks lines elsewhere, and an import stands where the alphabet has it. The project is
+    # always formatted, so this is undone as well.
+    for form in (("check", "--select", "I", "--fix"), ("format",)):
+        subprocess.run([sys.executable, "-m", "ruff", *form, "--quiet", "--no-cache"], cwd=project, check=True)
     return old
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ import requests
 from flask import Flask
 
 from development.database import temporary_server
-from tests.emulator.harness import EmulatorProcess, Receiver
-from tests.support.clerk import Instance, event
+from tests.support.clerk import Instance
 from tests.support.commands import make_app
 from tests.support.database import Sql, migrated_database
 from tests.support.scheduling import ByFile
 from tests.support.server import PROJECT, Server, running_server
+from tests.support.traffic import post_event
 
-pytest_plugins = ["tests.support.fixtures"]
+pytest_plugins = ["counterfoil_testing.fixtures", "tests.support.fixtures"]
 
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 
@@ -58,19 +58,9 @@ def database_url(postgres_url: str, worker_id: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def clerk() -> Instance:
-    return Instance()
-
-
-@pytest.fixture(scope="session")
 def settings(database_url: str, clerk: Instance) -> dict[str, str]:
     """The settings of `server`: keys by PEM, webhooks on. Copy and change them for another server."""
-    return {
-        "DATABASE_URL": database_url,
-        "CLERK_JWT_KEY": clerk.pem,
-        "CLERK_ISSUER": clerk.issuer,
-        "CLERK_WEBHOOK_SECRET": clerk.webhook_secret,
-    }
+    return {"DATABASE_URL": database_url, **clerk.settings}
 
 
 @pytest.fixture(scope="session")
@@ -105,24 +95,7 @@ Deliver = Callable[..., requests.Response]
 @pytest.fixture
 def deliver(server: Server, clerk: Instance, sql: Sql) -> Deliver:  # noqa: ARG001 - the tables are to be empty
     """Post a signed webhook: `deliver("user.created", data)`, with `event_id=` to repeat one."""
-
-    def post(kind: str, data: object, *, event_id: str | None = None) -> requests.Response:
-        body = event(kind, data, instance_id=clerk.kid)
-        return server.request(
-            "POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body, event_id=event_id)
-        )
-
-    return post
-
-
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    """Clerk's Backend API: the local instance. Its webhooks go nowhere: a request's effect is there with its answer."""
-    with closing(Receiver()) as nobody:
-        emulator = EmulatorProcess(tmp_path_factory.mktemp("emulator") / "state", nobody.url)
-        emulator.start()
-        yield emulator
-        emulator.stop()
+    return partial(post_event, server, clerk)
 
 
 @pytest.fixture(scope="session")

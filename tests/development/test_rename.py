@@ -49,9 +49,12 @@ def test_there_and_back(project: Path) -> None:
     there = rename(project, NEW)
     assert there.returncode == 0, there.stderr
     left = [
-        name for name, text in files(project).items() if OLD.lower().encode() in KEEPS_ITS_NAME.sub(b"", text).lower()
+        name
+        for name, text in files(project).items()
+        if OLD.lower().encode() in name.lower().encode() + KEEPS_ITS_NAME.sub(b"", text).lower()
     ]
     assert left == []
+    assert run(project, f"{NEW.lower()}_testing.fixtures").returncode == 0, "the kit's imports name it otherwise"
     described = run(project, "development.describe_api")
     assert f'"title": "{NEW}"' in described.stdout, described.stderr
     assert run(project, "ruff", "check", "--no-cache").returncode == 0

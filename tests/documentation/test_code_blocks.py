@@ -91,6 +91,7 @@ class TestPython:
             "docs/access.md",
             "docs/inngest.md",
             "docs/make-it-yours.md",
+            "docs/testing.md",
             EMULATOR,
         }
 

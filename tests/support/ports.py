@@ -1,17 +1,5 @@
-"""Ports on which nobody listens."""
+"""Ports on which nobody listens, from the kit that other tests take too."""
 
-import socket
-from contextlib import ExitStack
+from counterfoil_testing.ports import free_port, free_ports
 
-
-def free_ports(count: int) -> list[int]:
-    """Different ones."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-def free_port() -> int:
-    return free_ports(1)[0]
+__all__ = ["free_port", "free_ports"]

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from config import PROJECT
 
-DEVELOPMENT = ("tests/", "benchmarks/", "clerk_emulator/", "development/", "frontend/", "requirements-dev")
+DEVELOPMENT = (
+    "tests/",
+    "benchmarks/",
+    "clerk_emulator/",
+    "counterfoil_testing/",
+    "development/",
+    "frontend/",
+    "requirements-dev",
+)
 
 
 def copy_project(folder: Path, *, without: tuple[str, ...] = ("tests/",)) -> None:

@@ -7,17 +7,17 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from io import BytesIO
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import requests
 from flask import Flask
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import HTTPAdapter
 
 from config import setting_names
-from tests.support.ports import free_port
+from counterfoil_testing.application import Application
+from counterfoil_testing.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 30
@@ -30,29 +30,11 @@ def clean_environment(**settings: str) -> dict[str, str]:
 
 
 @dataclass
-class Server:
+class Server(Application):
     """A running gunicorn."""
 
-    url: str
     process: subprocess.Popen[bytes]
     log: Path
-    http: requests.Session = field(default_factory=requests.Session)
-
-    def get(self, path: str, token: str | None = None, **options: Any) -> requests.Response:
-        return self.request("GET", path, token, **options)
-
-    def request(self, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
-        headers = dict(options.pop("headers", {}))
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        return self.http.request(
-            method,
-            self.url + path,
-            headers=headers,
-            allow_redirects=False,
-            timeout=options.pop("timeout", 30),
-            **options,
-        )
 
     def hang_up(self) -> None:
         """Close idle connections: a worker that ends waits 5 s for each.
@@ -82,33 +64,10 @@ class Server:
         return [int(pid) for pid in children]
 
 
-class InProcess(BaseAdapter):
-    """Gives the requests of a session to an application in this process."""
-
-    def __init__(self, app: Flask) -> None:
-        super().__init__()
-        self._client = app.test_client(use_cookies=False)
-
-    def send(self, request: requests.PreparedRequest, **_options: Any) -> requests.Response:  # type: ignore[override]
-        headers = [
-            (name, value.decode("latin-1") if isinstance(value, bytes) else value)
-            for name, value in request.headers.items()
-        ]
-        told = self._client.open(request.path_url, method=request.method, headers=headers, data=request.body)
-        answer = requests.Response()
-        answer.status_code, answer.request = told.status_code, request
-        answer.headers.update(told.headers)
-        answer.raw = BytesIO(told.data)
-        return answer
-
-    def close(self) -> None:
-        return
-
-
 def in_process(app: Flask) -> Server:
-    session = requests.Session()
-    session.mount("http://localhost", InProcess(app))
-    return Server("http://localhost", cast("subprocess.Popen[bytes]", None), Path(os.devnull), session)
+    application = Application.in_process(app)
+    nothing = cast("subprocess.Popen[bytes]", None)
+    return Server(application.url, nothing, Path(os.devnull), connect=application.connect)
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tests.support.clerk import Instance, event
+from counterfoil_testing.webhooks import post_body, post_event
 from tests.support.server import Server
+
+__all__ = ["connect", "exchange", "get_me", "in_parallel", "post_body", "post_event", "raw_request"]
 
 T = TypeVar("T")
 
@@ -26,25 +28,6 @@ def in_parallel(jobs: Iterable[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         return list(pool.map(run, jobs))
-
-
-def post_event(
-    server: Server, clerk: Instance, kind: str, data: object, *, event_id: str | None = None, timeout: float = 30
-) -> requests.Response:
-    """A signed delivery over a connection of its own, as `deliver` over a shared one: threads may call it."""
-    return post_body(server, clerk, event(kind, data, instance_id=clerk.kid), event_id=event_id, timeout=timeout)
-
-
-def post_body(
-    server: Server, clerk: Instance, body: bytes, *, event_id: str | None = None, timeout: float = 30
-) -> requests.Response:
-    return requests.post(
-        f"{server.url}/api/webhooks",
-        data=body,
-        headers=clerk.webhook_headers(body, event_id=event_id),
-        timeout=timeout,
-        allow_redirects=False,
-    )
 
 
 def get_me(server: Server, token: str, *, timeout: float = 30) -> requests.Response:

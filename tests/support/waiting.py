@@ -1,11 +1,5 @@
-"""Waiting for what another process or thread does."""
+"""Waiting for what another process or thread does, from the kit that other tests take too."""
 
-import time
-from collections.abc import Callable
+from counterfoil_testing.waiting import wait_for
 
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        time.sleep(0.02)
+__all__ = ["wait_for"]
