@@ -5,6 +5,7 @@ import pytest
 from tests.support.caller import is_problem, is_same_refusal
 from tests.support.campaigns import Owner, check_counts
 from tests.support.clerk import Instance, event
+from tests.support.commands import make_app
 from tests.support.database import Sql
 from tests.support.rows import all_rows
 
@@ -84,8 +85,10 @@ class TestRestore:
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_nothing_stays_of_a_deleted_user(owner: Owner, stranger: Owner, clerk: Instance, sql: Sql, late: bool) -> None:
-    """Campaigns, templates and stored answers are personal data."""
+def test_nothing_stays_of_a_deleted_user(
+    owner: Owner, stranger: Owner, clerk: Instance, settings: dict[str, str], sql: Sql, late: bool
+) -> None:
+    """Campaigns, templates and stored answers are personal data. The first two wait for a merge or a restore."""
     templates = Owner(owner.server, clerk, path="/api/templates")
     mark = "nobody-else-says-this"
     templates.create(key="k", name=mark, description=mark, tags=[mark])
@@ -96,6 +99,9 @@ def test_nothing_stays_of_a_deleted_user(owner: Owner, stranger: Owner, clerk: I
     body = event("user.deleted", {"id": "user_1", "deleted": True, "object": "user"})
     headers = clerk.webhook_headers(body)
     assert owner.server.request("POST", "/api/webhooks", data=body, headers=headers).ok
+    assert sql.rows("SELECT * FROM idempotency_keys WHERE user_id = 1") == []
+    sql.rows("UPDATE users SET deleted_at = now() - interval '8 days' WHERE clerk_user_id = 'user_1'")
+    assert make_app(settings).test_cli_runner().invoke(args=["purge"]).exit_code == 0
     other = sql.user("user_2")["user_id"]
     for table in ("campaigns", "campaign_tags", "idempotency_keys"):
         assert {row["user_id"] for row in sql.rows(f"SELECT user_id FROM {table}")} == {other}, table
