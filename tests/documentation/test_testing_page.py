@@ -9,7 +9,7 @@ from tests.documentation.pages import blocks
 from tests.support.database import Sql
 from tests.support.server import clean_environment
 
-EXAMPLES = 3
+EXAMPLES = 4
 
 
 def test_examples(tmp_path: Path, database_url: str, sql: Sql) -> None:
@@ -17,7 +17,7 @@ def test_examples(tmp_path: Path, database_url: str, sql: Sql) -> None:
     (tmp_path / "conftest.py").write_text(conftest)
     for number, example in enumerate(examples):
         (tmp_path / f"test_{number}.py").write_text(example)
-    defaults = ("-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", str(tmp_path))
+    defaults = ("-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path))
     result = subprocess.run(
         [sys.executable, "-m", "pytest", *defaults],
         cwd=tmp_path,
@@ -28,5 +28,5 @@ def test_examples(tmp_path: Path, database_url: str, sql: Sql) -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"{EXAMPLES} passed" in result.stdout
-    made = sql.rows("SELECT clerk_user_id FROM users WHERE clerk_user_id IN ('user_ada', 'user_grace')")
-    assert len(made) == 2
+    made = sql.rows("SELECT clerk_user_id FROM users WHERE clerk_user_id IN ('user_ada', 'user_grace', 'user_hedy')")
+    assert len(made) == 3
