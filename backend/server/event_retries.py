@@ -47,8 +47,9 @@ class EventRetries:
 
         Raises AppError while it is not known which Clerk instance counts; SQLAlchemyError, psycopg2.Error.
         """
-        self._clerk.check_keys()
         due = self._transact(lambda connection: take_due(connection, self._statuses, self._running, TAKEN_AT_ONCE))
+        if due:  # else nobody is asked for keys: a look every 10 s would fetch them for no request
+            self._clerk.check_keys()
         for event in due:
             replay(self._transact, self._mirror, event, self._clerk.instance_ids)
         if len(due) < TAKEN_AT_ONCE:

@@ -104,7 +104,7 @@ def _lock_both(connection: Connection, source: int, into: int, retention: timede
 
 
 def _move(connection: Connection, actor: Actor, action: Action, source: int, into: int) -> Moved:
-    # It locks these two users only, and an operator waits: 600,000 campaigns take longer than a statement may.
+    # It locks these two users only, and an operator waits: 600,000 rows take longer than a statement may.
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     plan = _move_plan(connection, actor, source, into)
     belongings = [owned for owned in OWNED if owned.is_belonging]

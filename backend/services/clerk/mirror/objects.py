@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from backend.database.statements import Statement
-from backend.services.clerk.billing_payloads import STAGES
+from backend.services.clerk.billing_payloads import OVER, STAGES
 from backend.services.clerk.mirror.kinds import KINDS, Kind
 from backend.services.clerk.payloads import MAX_AHEAD, ClerkObject, Identifier, Past, Payload, read_payload
 from backend.services.outbox.announcements import AppEvent, announce_memberships
@@ -92,14 +92,15 @@ def delete_objects(connection: Connection, kind: Kind, ids: Collection[str], sou
 _AT = "timestamptz 'epoch' + o.updated_at * interval '1 millisecond'"
 _STAGES = ", ".join(f"'{stage}'" for stage in STAGES)
 # Of two states of one millisecond that events tell: of an item the later stage counts, then the larger plan and the
-# longer period; of a list whichever is the larger. The order of arrival changes none of that.
+# longer period; of two lists one that is over, then whichever is the larger. The order of arrival changes none of that.
 _RANK = f"""
 (array_position(ARRAY[{_STAGES}], {{0}}.status), coalesce({{0}}.plan, ''),
  coalesce(({{0}}.data ->> 'period_start')::numeric, 0), ({{0}}.data ->> 'period_end') IS NULL,
  coalesce(({{0}}.data ->> 'period_end')::numeric, 0))
 """
+_LIST_RANK = f"({{0}}.status IN ({', '.join(repr(stage) for stage in sorted(OVER))}), {{0}}.data -> 'items')"
 _TIES = {
-    "subscriptions": "(:ties = 'win' OR excluded.data > held.data)",
+    "subscriptions": f"(:ties = 'win' OR {_LIST_RANK.format('excluded')} > {_LIST_RANK.format('held')})",
     "subscription_items": f"(:ties = 'win' OR {_RANK.format('excluded')} > {_RANK.format('held')})",
 }
 _TIE = "(:ties = 'win' OR (:ties = 'win where other' AND held.data IS DISTINCT FROM excluded.data))"
