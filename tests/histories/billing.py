@@ -50,9 +50,15 @@ class Event(NamedTuple):
     def data(self) -> dict[str, Any]:
         own: dict[str, Any] = {"payer": payer(self.sub)}
         if self.is_list:
+            own["id"] = subscription_of(self.sub)
             return listing(*(item(**one.data()) for one in self.items), at=self.at, **own)
         (only,) = self.items
-        return alone(**only.data(), **own)
+        return alone(**only.data(), **own, subscription_id=subscription_of(self.sub))
+
+
+def subscription_of(sub: str) -> str:
+    """Ids at Clerk are of one object, whoever pays."""
+    return f"csub_{sub}"
 
 
 class Term(NamedTuple):
@@ -75,7 +81,7 @@ class Shop:
         self.at += 1
         if self.living is not None:
             self._say(self.living._replace(status="ended"))
-        self._say(Item(f"csub_item_{self.at}", plan, "active", self.at, None))
+        self._say(Item(f"csub_item_{self.sub}_{self.at}", plan, "active", self.at, None))
 
     def move(self, status: str, *, is_over: bool) -> None:
         """What Clerk does with the living item. `is_over`: a canceled one has come to its end."""

@@ -31,7 +31,9 @@ personal,
        s.plan, s.status, s.period_end IS NOT NULL AS has_end, s.clerk_subscription_id IS NOT NULL AS is_managed,
        m.tokens_used, m.tokens_limit,
        (SELECT count(*) FROM api_keys k WHERE k.user_id = u.user_id) AS keys,
-       EXISTS (SELECT FROM clerk.subscription_items i WHERE i.user_id = u.clerk_user_id) AS is_billed,
+       u.deleted_at IS NOT NULL AND EXISTS (
+           SELECT FROM clerk.subscription_items i WHERE i.user_id = u.clerk_user_id
+       ) AS is_still_billed,
        (SELECT count(*) FROM idempotency_keys i WHERE i.user_id = u.user_id AND i.key LIKE 'key-%') AS answers
 FROM users u LEFT JOIN subscriptions s USING (user_id) LEFT JOIN usage_metrics m USING (user_id)
 """
@@ -212,6 +214,6 @@ def row_of(person: Person) -> dict[str, Any]:
         "tokens_used": person.tokens_used if person.is_here else None,
         "tokens_limit": person.tokens_limit if person.is_here else None,
         "keys": len(person.keys),
-        "is_billed": any(event.items for event in person.shop.arrived) and not person.is_deleted,
+        "is_still_billed": False,
         "answers": len(person.answers),
     }

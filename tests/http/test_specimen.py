@@ -1,12 +1,14 @@
 """Specimens are made, listed, changed and deleted, within the plan, by their owner alone; and go with their user."""
 
+from pathlib import Path
+
 from syrupy.assertion import SnapshotAssertion
 
 from tests.support.answers import Recorder, as_json
 from tests.support.caller import Caller, is_problem
 from tests.support.clerk import Instance, event
 from tests.support.database import Sql
-from tests.support.server import Server
+from tests.support.server import Server, running_server
 
 
 def test_whole_life(specimen_server: Server, clerk: Instance, sql: Sql) -> None:
@@ -31,10 +33,15 @@ def test_whole_life(specimen_server: Server, clerk: Instance, sql: Sql) -> None:
     assert sql.value("SELECT count(*) FROM specimens") == 1
 
 
-def test_goes_with_its_user(specimen_server: Server, clerk: Instance, sql: Sql) -> None:
+def test_goes_with_its_user(
+    specimen_server: Server, settings: dict[str, str], clerk: Instance, sql: Sql, tmp_path: Path
+) -> None:
+    """At once, where nothing is to wait for a merge."""
     Caller(specimen_server, clerk, "user_1", "/api/specimens").call("POST", json={"name": "one"})
     body = event("user.deleted", {"id": "user_1", "object": "user", "deleted": True}, instance_id=clerk.kid)
-    told = specimen_server.request("POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body))
+    at_once = settings | {"DELETED_USER_RETENTION_DAYS": "0"}
+    with running_server(tmp_path, at_once, app="tests.support.specimen.wsgi:app") as server:
+        told = server.request("POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body))
     assert told.json() == {"status": "applied"}
     assert sql.value("SELECT count(*) FROM specimens") == 0
 

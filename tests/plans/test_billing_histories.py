@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from backend.models.roles_plans_scopes import Plan
 from backend.services.plans.catalogue import PLANS
-from tests.histories.billing import RANKS, Event, Shop
-from tests.support.billing import SUBSCRIPTION, USER
+from tests.histories.billing import RANKS, Event, Shop, subscription_of
+from tests.support.billing import USER
 from tests.support.clerk import user_data
 from tests.support.database import Sql
 from tests.support.fixtures import Receive
@@ -85,6 +85,6 @@ def test_history(sql: Sql, receive: Receive, received: list[Arrival]) -> None:
             "plan": plan,
             "status": told,
             "has_end": has_end,
-            "clerk_subscription_id": SUBSCRIPTION if plan != "free" else None,
+            "clerk_subscription_id": subscription_of(USER) if plan != "free" else None,
             "tokens_limit": PLANS[Plan(plan)].tokens_a_month,
         }

@@ -47,8 +47,9 @@ def linking(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 def specimen_server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The application with the tests' own resource, at /api/specimens."""
     migrate(settings["DATABASE_URL"])
-    own = {**settings, "DELETED_USER_RETENTION_DAYS": "0"}
-    with running_server(tmp_path_factory.mktemp("specimen"), own, app="tests.support.specimen.wsgi:app") as running:
+    with running_server(
+        tmp_path_factory.mktemp("specimen"), settings, app="tests.support.specimen.wsgi:app"
+    ) as running:
         yield running
 
 
