@@ -1,6 +1,5 @@
 """Reads that each request pays: prepared by PostgreSQL, one round trip each, outside any transaction."""
 
-import hashlib
 import re
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
@@ -9,7 +8,7 @@ import psycopg2
 import psycopg2.extensions
 
 from backend.database.fair_semaphore import FairSemaphore
-from backend.database.statements import UNLIKE_LAST_TIME
+from backend.database.statements import UNLIKE_LAST_TIME, name_prepared
 from backend.deadline import DatabaseTimeout
 
 R = TypeVar("R")
@@ -31,8 +30,7 @@ class PreparedRead(Generic[R]):
             fields = row._fields if row is rows[-1] else row._fields[:-1]
             self.parts.insert(0, (row._make, slice(len(self.names), len(self.names) + len(fields))))
             self.names += fields
-        # Named by its text: through PgBouncer two versions of this application may share a server connection.
-        name = f"counterfoil_{hashlib.sha256(query.encode()).hexdigest()[:16]}"
+        name = name_prepared(query)
         parameters = len(set(re.findall(r"\$\d", query)))
         types, places = (f"({', '.join([word] * parameters)})" if parameters else "" for word in ("text", "%s"))
         execute = f"EXECUTE {name}{places}"

@@ -64,10 +64,14 @@ class _Step:
         names = list(dict.fromkeys(_PARAMETER.findall(sql)))
         places = {name: f"${number}" for number, name in enumerate(names, 1)}
         numbered = _PARAMETER.sub(lambda match: places[match[1]], sql.replace("%", "%%"))
-        # Named by its text: through PgBouncer two versions of this application may share a server connection.
-        self.name = f"counterfoil_{hashlib.sha256(sql.encode()).hexdigest()[:16]}"
+        self.name = name_prepared(sql)
         self.execute = _to_driver(f"EXECUTE {self.name}({', '.join(f':{name}' for name in names)})")
         self.prepare = f"PREPARE {self.name} AS {numbered}; {self.execute}"
+
+
+def name_prepared(sql: str) -> str:
+    """By its text: through PgBouncer two versions of this application may share a server connection."""
+    return f"counterfoil_{hashlib.sha256(sql.encode()).hexdigest()[:16]}"
 
 
 def _to_driver(sql: str) -> str:
