@@ -145,7 +145,7 @@ def set_banned(
     def follow(connection: Connection) -> UserRecord:
         lock_profile(connection, changed)
         _lock_user(connection, actor, User.clerk_user_id == user.clerk_user_id)
-        mirror.apply_user(connection, changed, ties=Ties.WIN, source="request")
+        mirror.told_by("request").apply_user(connection, changed, ties=Ties.WIN)
         own = select(User.user_id).where(User.clerk_user_id == user.clerk_user_id)
         found = connection.execute(own).scalar_one()
         # Compared with what was here before Clerk was asked: its webhook may have been faster than its response.

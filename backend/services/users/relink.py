@@ -67,7 +67,7 @@ def relink_user(mirror: Mirror, connection: Connection, actor: Actor, user_id: i
     connection.execute(FORGET, {"id": old})
     copy = FIND_COPY.run(connection, id=clerk_user_id).first()
     if copy is not None:
-        mirror.apply_user(connection, read_user(copy.data), ties=Ties.WIN, source=copy.source)
+        mirror.told_by(copy.source).apply_user(connection, read_user(copy.data), ties=Ties.WIN)
     moved = {"from": old, "to": clerk_user_id, "replaced_user_id": next(iter(rows), None)}
     audit.record(connection, actor, Action.USER_RELINKED, user_id, **moved)
     return True

@@ -53,9 +53,9 @@ class Mirror:
         told.source = source
         return told
 
-    def apply_user(self, connection: Connection, user: ClerkUser, *, ties: Ties, source: str | None = None) -> bool:
+    def apply_user(self, connection: Connection, user: ClerkUser, *, ties: Ties) -> bool:
         """Insert or update the user and make it complete. False when our copy is newer, or the user is deleted."""
-        rows = lock_rows(connection, user, self._link_rules, source or self.source, ties)
+        rows = lock_rows(connection, user, self._link_rules, self.source, ties)
         if rows is None:
             return False
         project_user(connection, user, rows, self._link_rules, "webhook")
@@ -102,7 +102,12 @@ def delete_object(mirror: Mirror, connection: Connection, data: dict[str, Any], 
 
 
 def lock_owners(connection: Connection, kind: Kind, told: ClerkObject) -> None:
-    """Let nobody delete meanwhile whom the object belongs to. Always the user first."""
-    owners = [owner for owner in (kind.owner_of(told.data), kind.organization_of(told.data)) if owner]
-    for owner in owners or [told.id]:
+    """Let nobody delete meanwhile whom the object belongs to."""
+    for owner in owners_of(kind, told):
         lock_user(connection, owner)
+
+
+def owners_of(kind: Kind, told: ClerkObject) -> list[str]:
+    """The Clerk ids of whom the object belongs to, always the user first; its own where it belongs to nobody."""
+    owners = (kind.owner_of(told.data), kind.organization_of(told.data))
+    return [owner for owner in owners if owner] or [told.id]

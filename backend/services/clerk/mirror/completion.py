@@ -55,7 +55,7 @@ class Completion:
     ) -> None:
         self._transact = transact
         self._api = api
-        self._mirror = mirror
+        self._mirror = mirror.told_by("request")
         self._clerk = clerk
         self._clock = clock
         self._next: OrderedDict[str, _Next] = OrderedDict()
@@ -96,8 +96,7 @@ class Completion:
             return
         if user is not None and user.clerk_user_id == clerk_user_id:
             self._transact(
-                lambda connection: self._mirror.apply_user(connection, user, ties=Ties.WIN, source="request"),
-                user=clerk_user_id,
+                lambda connection: self._mirror.apply_user(connection, user, ties=Ties.WIN), user=clerk_user_id
             )
         elif is_unknown and self._transact(
             lambda connection: _erase_unknown(self._mirror, connection, clerk_user_id), user=clerk_user_id

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from backend.database.locks import delete_unlocked, lock_user
 from backend.models import Base, Subscription, User, WebhookEvent
 from backend.resources import OWNED, AtErasure, Owned
-from backend.services.clerk.mirror.apply import WEBHOOK, Mirror, Outcome
+from backend.services.clerk.mirror.apply import Mirror, Outcome
 from backend.services.clerk.mirror.kinds import KINDS
 from backend.services.clerk.mirror.objects import delete_objects
 from backend.services.clerk.payloads import Subject, read_payload
@@ -23,13 +23,13 @@ ERASED_AT_ONCE = 10_000
 
 
 def delete_user(mirror: Mirror, connection: Connection, data: dict[str, Any], _as_of: int) -> Outcome:
-    return Outcome.of(erase_user(mirror, connection, read_payload(Subject, data).id, mirror.source))
+    return Outcome.of(erase_user(mirror, connection, read_payload(Subject, data).id))
 
 
-def erase_user(mirror: Mirror, connection: Connection, clerk_user_id: str, source: str = WEBHOOK) -> bool:
+def erase_user(mirror: Mirror, connection: Connection, clerk_user_id: str) -> bool:
     """Make a tombstone of the user, also of one that was never seen. False when there was one already."""
     lock_user(connection, clerk_user_id)
-    delete_objects(connection, KINDS["users"], [clerk_user_id], source)
+    delete_objects(connection, KINDS["users"], [clerk_user_id], mirror.source)
     deleted = {"deleted_at": func.now(), "is_active": False}
     made = insert(User).values(deleted | {"clerk_user_id": clerk_user_id, "provisioned_by": "webhook"})
     erased = made.on_conflict_do_update(

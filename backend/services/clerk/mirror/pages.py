@@ -9,7 +9,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from backend.database.locks import lock_users
 from backend.services.clerk import billing
 from backend.services.clerk.billing_payloads import read_report
-from backend.services.clerk.mirror.apply import Mirror
+from backend.services.clerk.mirror.apply import Mirror, owners_of
 from backend.services.clerk.mirror.erase import erase_user
 from backend.services.clerk.mirror.kinds import KINDS, Kind
 from backend.services.clerk.mirror.objects import Ties, delete_objects, read_object, write_objects
@@ -44,7 +44,7 @@ def apply_page(
     An object that cannot be used keeps no other away. `ties`: see Ties; Ties.WIN repairs what follows from the copy.
     """
     apply = _apply_users if kind.name == "users" else _apply_billing if kind.name in BILLING else _apply_others
-    page = _Page(mirror, connection, kind, source, as_of, ties)
+    page = _Page(mirror.told_by(source), connection, kind, as_of, ties)
     try:
         with connection.begin_nested():
             return apply(page, objects)
@@ -69,7 +69,8 @@ def delete_page(
 ) -> frozenset[str]:
     """As the events of deletion do; return those that were live here."""
     if kind.name == "users":
-        return frozenset(each for each in sorted(ids) if erase_user(mirror, connection, each, source))
+        told = mirror.told_by(source)
+        return frozenset(each for each in sorted(ids) if erase_user(told, connection, each))
     lock_users(connection, ids, ())
     payers = _payers(connection, kind, ids) if kind.name in BILLING else []
     deleted = delete_objects(connection, kind, ids, source)
@@ -81,12 +82,11 @@ class _Page(NamedTuple):
     mirror: Mirror
     connection: Connection
     kind: Kind
-    source: str
     as_of: int
     ties: Ties
 
     def write(self, objects: Collection[ClerkObject]) -> frozenset[str]:
-        return write_objects(self.connection, self.kind, objects, self.source, self.ties)
+        return write_objects(self.connection, self.kind, objects, self.mirror.source, self.ties)
 
 
 def _read(
@@ -114,7 +114,7 @@ def _apply_users(page: _Page, objects: Sequence[dict[str, Any]]) -> Written:
     contested = page.mirror.find_contested(connection, news)
     write_rows(connection, [user for user in news if user.clerk_user_id not in contested], "backfill")
     for name in sorted(contested):
-        page.mirror.apply_user(connection, users[name], ties=Ties.WIN, source=page.source)
+        page.mirror.apply_user(connection, users[name], ties=Ties.WIN)
     return Written(newer, unusable)
 
 
@@ -126,7 +126,7 @@ def _apply_billing(page: _Page, objects: Sequence[dict[str, Any]]) -> Written:
     if is_list:
         newer = page.write([report.subscription for report in reports.values() if report.subscription])
         items = [item for name in newer for item in reports[name].items]
-        write_objects(page.connection, KINDS["subscription_items"], items, page.source, page.ties)
+        write_objects(page.connection, KINDS["subscription_items"], items, page.mirror.source, page.ties)
     else:
         newer = page.write([item for report in reports.values() for item in report.items])
     _follow(page.connection, sorted({reports[name].payer for name in newer if reports[name].is_of_user}))
@@ -137,9 +137,7 @@ def _apply_billing(page: _Page, objects: Sequence[dict[str, Any]]) -> Written:
 
 def _apply_others(page: _Page, objects: Sequence[dict[str, Any]]) -> Written:
     told, unusable = _read(objects, lambda data: read_object(data, page.as_of))
-    owners = {owner for each in told.values() for owner in (page.kind.owner_of(each.data) or each.id,)}
-    organizations = {owner for each in told.values() if (owner := page.kind.organization_of(each.data))}
-    lock_users(page.connection, owners | organizations, ())
+    lock_users(page.connection, {owner for each in told.values() for owner in owners_of(page.kind, each)}, ())
     return Written(page.write(list(told.values())), unusable)
 
 
