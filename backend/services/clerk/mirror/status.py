@@ -19,7 +19,7 @@ class Table(NamedTuple):
 
 
 class LastRuns(NamedTuple):
-    """By command, its last run that came to an end: run_id, status, drift, finished_at, age (in seconds)."""
+    """By command, its last run that came to an end: run_id, status, drift, error, finished_at, age (in seconds)."""
 
     by_command: dict[str, dict[str, Any]] | None
 
@@ -27,7 +27,7 @@ class LastRuns(NamedTuple):
 LAST_RUNS = PreparedRead[LastRuns](
     """
     SELECT jsonb_object_agg(command, to_jsonb(r)) AS by_command FROM (
-        SELECT DISTINCT ON (command) command, run_id, status, drift, finished_at,
+        SELECT DISTINCT ON (command) command, run_id, status, drift, error, finished_at,
                round(extract(epoch FROM now() - finished_at)) AS age
         FROM sync_runs WHERE finished_at IS NOT NULL AND command IN ('backfill', 'reconcile')
         ORDER BY command, finished_at DESC
