@@ -15,7 +15,8 @@ from backend.container import current_services
 from backend.models import User
 from backend.services.clerk.mirror.apply import Outcome
 from backend.services.clerk.webhooks.ledger import UNRESOLVED
-from backend.services.clerk.webhooks.list import EventFilter, ListedEvent, find_ids, list_events, read_payload_of
+from backend.services.clerk.webhooks.list import EventFilter, ListedEvent, list_events, read_payload_of
+from backend.services.clerk.webhooks.named_users import find_ids, read_named_users
 from backend.services.clerk.webhooks.replay import REPLAYABLE, count_kept, replay_all
 
 MOST = 10_000
@@ -64,7 +65,11 @@ def show(event_id: str, *, with_payload: bool) -> None:
         return
     if ids := find_ids(payload):
         click.echo()
-        print_table(list(ids.items()))
+        print_table(ids)
+    users = transact(partial(read_named_users, payload=payload))
+    if here := [(each.clerk_user_id, f"user {each.user_id}", each.is_deleted) for each in users if each.user_id]:
+        click.echo()
+        print_table([(*known, "deleted" if is_deleted else "live") for *known, is_deleted in here])
     if with_payload:
         click.echo(f"\n{printable(payload)}")
 

@@ -315,7 +315,7 @@ class TestMergedAtClerk:
 
     @pytest.mark.parametrize("is_deleted_first", [False, True])
     def test_ids_outlive_the_user(
-        self, database_url: str, deliver: Deliver, sql: Sql, *, is_deleted_first: bool
+        self, app: Flask, database_url: str, deliver: Deliver, sql: Sql, *, is_deleted_first: bool
     ) -> None:
         user_id = add_user(sql, clerk_user_id="user_1")
         told = {"id": "user_1", "into": "user_2", "email": "ada@example.com"}
@@ -333,3 +333,7 @@ class TestMergedAtClerk:
                 NamedUser("user_2", None, is_deleted=False),
             ]
         engine.dispose()
+        event_id = sql.value("SELECT event_id FROM webhook_events WHERE type = 'user.merged'")
+        shown = app.test_cli_runner().invoke(args=["webhooks", "show", event_id]).stdout
+        assert re.search(rf"^user_1 +user {user_id} +deleted$", shown, re.MULTILINE)
+        assert re.search(r" user_2$", shown, re.MULTILINE)

@@ -1,8 +1,5 @@
 """The ledger as an operator reads it."""
 
-import json
-import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,10 +7,6 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from backend.database.rows import columns_of, read_row
 from backend.models import WebhookEvent
-
-# Clerk's ids. `external_id` is none, and may be an address.
-_IS_ID = re.compile(r"(?!external_id$)([a-z_]+_)?ids?")
-_ID = re.compile(r"[a-z]+_[A-Za-z0-9_]{1,100}")
 
 
 class EventFilter(NamedTuple):
@@ -69,25 +62,3 @@ def list_events(connection: Connection, events: EventFilter, limit: int) -> list
 
 def read_payload_of(connection: Connection, event_id: str) -> str | None:
     return connection.execute(select(WebhookEvent.payload).where(WebhookEvent.event_id == event_id)).scalar()
-
-
-def find_ids(payload: str) -> dict[str, str]:
-    """Clerk's ids in the body of an event, by the way to each, as `data.user.id`. They say whom it is about, no more.
-
-    Empty where the body cannot be read.
-    """
-    try:
-        return dict(_walk(json.loads(payload), ""))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _walk(value: object, name: str, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for member, inner in value.items():
-            yield from _walk(inner, member, f"{path}.{member}" if path else member)
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _walk(inner, name, f"{path}.{number}")
-    elif isinstance(value, str) and _IS_ID.fullmatch(name) and _ID.fullmatch(value):
-        yield path, value

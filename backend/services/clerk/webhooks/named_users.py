@@ -1,4 +1,4 @@
-"""Which users a kept event names, whatever its form: `user.merged` is in no specification."""
+"""Whom and what a kept event names, whatever its form: `user.merged` is in no specification."""
 
 import json
 import re
@@ -12,6 +12,9 @@ from backend.models import User
 # Clerk deletes who was merged: whom what belonged to them goes to is still to be told.
 MERGED = "user.merged"
 CLERK_USER_ID = re.compile("user_[A-Za-z0-9_]{1,250}")
+# Clerk's ids. `external_id` is none, and may be an address.
+_IS_ID = re.compile(r"(?!external_id$)([a-z_]+_)?ids?")
+_ID = re.compile(r"[a-z]+_[A-Za-z0-9_]{1,100}")
 
 
 class NamedUser(NamedTuple):
@@ -22,13 +25,21 @@ class NamedUser(NamedTuple):
     is_deleted: bool
 
 
-def find_user_ids(payload: str) -> list[str]:
-    """The Clerk ids of users that are values in the payload, each once, as they come; none where it is no JSON."""
+def find_ids(payload: str) -> list[tuple[str, str]]:
+    """Clerk's ids in the body of an event, as they come, each with the way to it, as `data.user.id`: members that are
+    named as ids, and those of users whatever they are called. They say whom it is about, no more.
+
+    Empty where the body cannot be read.
+    """
     try:
-        texts = list(_texts(json.loads(payload)))
+        return list(_walk(json.loads(payload), ""))
     except (ValueError, RecursionError):
         return []
-    return list(dict.fromkeys(text for text in texts if CLERK_USER_ID.fullmatch(text)))
+
+
+def find_user_ids(payload: str) -> list[str]:
+    """The Clerk ids of users in it, each once, as they come."""
+    return list(dict.fromkeys(each for _, each in find_ids(payload) if CLERK_USER_ID.fullmatch(each)))
 
 
 def without_all_but_ids(payload: str) -> str:
@@ -49,8 +60,14 @@ def read_named_users(connection: Connection, payload: str) -> list[NamedUser]:
     ]
 
 
-def _texts(told: object) -> Iterator[str]:
-    if isinstance(told, str):
-        yield told
-    for part in told.values() if isinstance(told, dict) else told if isinstance(told, list) else ():
-        yield from _texts(part)
+def _walk(value: object, name: str, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for member, inner in value.items():
+            yield from _walk(inner, member, f"{path}.{member}" if path else member)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _walk(inner, name, f"{path}.{number}")
+    elif isinstance(value, str) and (
+        CLERK_USER_ID.fullmatch(value) or (_IS_ID.fullmatch(name) and _ID.fullmatch(value))
+    ):
+        yield path, value
