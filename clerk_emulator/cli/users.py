@@ -123,9 +123,7 @@ def deprovision(emulator: EmulatorClient, email: str) -> None:
     Example:
       flask --app clerk_emulator deprovision ada@example.com
     """
-    user = emulator.require_user(email)
-    emulator.call("POST", f"/emulator/users/{user['id']}/deprovision")
-    click.echo(f"deprovisioned {user['id']}")
+    _act(emulator, email, "deprovision", "deprovisioned", under="/emulator")
 
 
 @click.command("merge")
@@ -159,9 +157,9 @@ def delete(emulator: EmulatorClient, email: str) -> None:
     click.echo(f"deleted {user['id']}")
 
 
-def _act(emulator: EmulatorClient, email: str, action: str, done: str) -> None:
+def _act(emulator: EmulatorClient, email: str, action: str, done: str, *, under: str = "/v1") -> None:
     user = emulator.require_user(email)
-    emulator.call("POST", f"/v1/users/{user['id']}/{action}")
+    emulator.call("POST", f"{under}/users/{user['id']}/{action}")
     click.echo(f"{done} {user['id']}")
 
 
