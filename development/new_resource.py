@@ -58,6 +58,7 @@ def _renamed(text: str, one: str, many: str) -> str:
         f"{PACKAGE}.resource": "backend.resources",
         f"{PACKAGE}.schema": f"backend.schemas.{one}",
         f"{PACKAGE}.service": f"backend.services.{many}",
+        f', app="{PACKAGE}.wsgi:app"': "",
         "specimen_server": "server",
         "SPECIMENS": many.upper(),
         "Specimens": classes_name,

@@ -40,8 +40,8 @@ def test_goes_with_its_user(
     Caller(specimen_server, clerk, "user_1", "/api/specimens").call("POST", json={"name": "one"})
     body = event("user.deleted", {"id": "user_1", "object": "user", "deleted": True}, instance_id=clerk.kid)
     at_once = settings | {"DELETED_USER_RETENTION_DAYS": "0"}
-    with running_server(tmp_path, at_once, app="tests.support.specimen.wsgi:app") as server:
-        told = server.request("POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body))
+    with running_server(tmp_path, at_once, app="tests.support.specimen.wsgi:app") as other:
+        told = other.request("POST", "/api/webhooks", data=body, headers=clerk.webhook_headers(body))
     assert told.json() == {"status": "applied"}
     assert sql.value("SELECT count(*) FROM specimens") == 0
 
