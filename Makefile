@@ -43,5 +43,6 @@ client: setup ## write the TypeScript client's types anew (frontend/; needs Node
 	@$(BIN)/python -m development.generate_client
 
 lock: setup ## write requirements*.txt anew from requirements*.in
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	for name in requirements requirements-tracing requirements-dev; do \
+		$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header $$name.in -o $$name.txt || exit 1; \
+	done
