@@ -3,7 +3,17 @@
 import re
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from backend.models.base import ID
 from backend.schemas.fields import Omittable
@@ -21,6 +31,11 @@ class Nothing(Input):
 
 class AtLeastOne(Input):
     """Of the members, at least one is named."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        # Not in json_schema_extra: a subclass that has one for its examples would take its place.
+        return handler(core) | {"minProperties": 1}
 
     @model_validator(mode="after")
     def _check_members(self) -> Self:

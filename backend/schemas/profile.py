@@ -63,7 +63,7 @@ Links = Annotated[
 class ProfileIn(AtLeastOne):
     """At least one member; null clears it. Texts are stored as they are: whoever shows them escapes them."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"bio": "I count things."}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"bio": "I count things."}]})
 
     bio: Bio | None = None
     website: Website | None = None

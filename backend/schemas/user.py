@@ -35,7 +35,7 @@ class UserQuery(PageQuery):
 class UserChanges(AtLeastOne):
     """At least one member."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"plan": Plan.PRO}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"plan": Plan.PRO}]})
 
     role: Omittable[Role] = None
     plan: Omittable[Plan] = None

@@ -21,17 +21,12 @@ from tests.emulator.harness import EmulatorProcess
 from tests.support.admins import add_user
 from tests.support.clerk import Instance
 from tests.support.database import Sql
+from tests.support.outcomes import MADE_BY
 from tests.support.server import Server, running_server
 
 Case = schemathesis.Case[Any]
 Call = Callable[[Case], None]
 
-# Where the rows are made that the ids of a path name.
-MADE_AT: dict[str, tuple[str, dict[str, Any]]] = {
-    "campaign_id": ("/api/campaigns", {"name": "x", "channel": "sms"}),
-    "template_id": ("/api/templates", {"name": "x", "channel": "sms"}),
-    "key_id": ("/api/keys", {"name": "x", "scopes": ["profile:read"]}),
-}
 # Nobody but Clerk can sign one.
 NEVER_GOOD = ["POST /api/webhooks"]
 
@@ -56,12 +51,12 @@ class Caller:
                 case.path_parameters[name] = there[name]
         return case.call_and_validate(base_url=self.server.url, headers=self._headers(case.path)).status_code
 
-    def make(self, name: str) -> int:
-        """A row that the id `name` in a path can name."""
+    def make(self, name: str, path: str) -> int:
+        """A row that the id `name` in `path` can name."""
         if name == "user_id":
             return self.bob
-        path, body = MADE_AT[name]
-        made = self.server.request("POST", path, json=body, headers=self._headers(path))
+        route = MADE_BY[path.partition("/{")[0]]
+        made = self.server.request("POST", route.path, json=route.body, headers=self._headers(route.path))
         assert made.status_code == 201, made.text
         made_id: int = made.json()[name]
         return made_id
@@ -104,7 +99,7 @@ def call(caller: Caller, request: pytest.FixtureRequest) -> Iterator[Call]:
     def record(case: Case) -> None:
         label = case.operation.label
         if label not in there:
-            there[label] = {name: caller.make(name) for name in re.findall(r"\{(\w+)\}", case.path)}
+            there[label] = {name: caller.make(name, case.path) for name in re.findall(r"\{(\w+)\}", case.path)}
         status = caller.send(case, there[label])
         if case.method == case.operation.method.upper():  # it tries other methods too
             statuses.setdefault(label, []).append(status)
