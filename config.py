@@ -4,20 +4,19 @@ A wrong value stops the start with one line that names the key and never shows i
 here: in development, files of `make run` under `.local/` say where its database and Clerk instance are.
 """
 
-import os
-import socket
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from backend.services.core.clerk_keys import frontend_api_host
+from settings.base import EnvironmentSettings
+from settings.checks import find_faults
+from settings.development import DEVELOPMENT_PEPPER, LOCAL_CLERK_HOST
+from settings.keys import symmetric_secret_bytes
+from settings.local_database import local_database_url
 from settings.types import (
     Address,
     ApiKeyPrefix,
@@ -41,17 +40,11 @@ from settings.types import (
     SymmetricSecret,
     Texts,
     WebhookSecrets,
-    symmetric_secret_bytes,
-    webhook_secret_bytes,
 )
 
 PROJECT = Path(__file__).parent
 LOCAL_DATABASE = PROJECT / ".local" / "postgres" / "database.env"
 LOCAL_CLERK_KEYS = PROJECT / ".local" / "clerk" / "keys.env"
-LOCAL_CLERK_HOST = "emulator.localhost.clerk.accounts.dev"
-LOCAL_CLERK_SECRET_PREFIX = "sk_test_emulator_"  # noqa: S105 - a public marker, not a secret
-LOCAL_CLERK_WEBHOOK_MARK = b"counterfoil-emulator:"
-DEVELOPMENT_PEPPER = b"counterfoil development pepper"
 DEVELOPMENT_ORIGINS = ("http://localhost:5173", "http://localhost:8000")
 
 
@@ -62,16 +55,8 @@ class ConfigError(SystemExit):
     """
 
 
-class Settings(BaseSettings):
-    """The settings of one process. An empty value counts as not set, in the environment and in `.env`."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        env_ignore_empty=True,
-        hide_input_in_errors=True,
-        validate_default=False,  # the empty defaults mean: not set
-    )
+class Settings(EnvironmentSettings):
+    """The settings of one process."""
 
     env: Literal["development", "production"] = "development"
     database_url: DatabaseUrl = SecretStr("")
@@ -114,22 +99,6 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     request_timeout: Annotated[float, Field(ge=0.5, le=300, allow_inf_nan=False)] = 10.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings names the parameters
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment before `.env`. A variable that is there and empty also hides its line of `.env`."""
-        if isinstance(dotenv_settings, DotEnvSettingsSource):
-            hidden = {name.lower() for name, value in os.environ.items() if not value}
-            lines = dotenv_settings.env_vars.items()
-            dotenv_settings.env_vars = {name: value for name, value in lines if name not in hidden}
-        return init_settings, env_settings, dotenv_settings
 
     @property
     def is_production(self) -> bool:
@@ -201,63 +170,10 @@ class Settings(BaseSettings):
         return DEVELOPMENT_ORIGINS
 
     def check_complete(self) -> Self:
-        """Refuse to serve half-configured. Raises ConfigError; migrations need only the database and skip it."""
-        if not self.is_production and (name := self._live_key):
-            raise ConfigError(f"ENV: must be production, because {name} is of a live Clerk instance (_live_)")
-        if not self.has_clerk_keys:
-            raise ConfigError(
-                "CLERK_PUBLISHABLE_KEY: no Clerk key is set. Set it or CLERK_JWT_KEY, "
-                "or use `make run`, which starts a local Clerk instance"
-            )
-        if not self.issuers:
-            raise ConfigError("CLERK_ISSUER: set it (or CLERK_PUBLISHABLE_KEY), every token's issuer is checked")
-        if self.outbox_url and not self.outbox_secret:
-            raise ConfigError(
-                "OUTBOX_SECRET: missing, OUTBOX_URL needs it. Make one: echo whsec_$(openssl rand -base64 32)"
-            )
-        self._check_inngest()
-        if self.smtp_url.get_secret_value() and not self.mail_from:
-            raise ConfigError("MAIL_FROM: set it, SMTP_URL needs it")
-        if self.is_production:
-            self._check_production()
+        """Refuse to serve half-configured. Raises ConfigError with a line for each fault."""
+        if faults := list(find_faults(self)):
+            raise ConfigError("\n".join(faults))
         return self
-
-    @property
-    def _live_key(self) -> str:
-        """The name of a setting with a key of real users. A forgotten ENV would serve them as in development."""
-        if self.clerk_publishable_key.startswith("pk_live_"):
-            return "CLERK_PUBLISHABLE_KEY"
-        return "CLERK_SECRET_KEY" if self.clerk_secret_key.get_secret_value().startswith("sk_live_") else ""
-
-    def _check_inngest(self) -> None:
-        if self.inngest_signing_key.get_secret_value() and not self.inngest_serve_origin:
-            # Otherwise the address to call would be read from the Host header of whoever asks.
-            raise ConfigError("INNGEST_SERVE_ORIGIN: set it, INNGEST_SIGNING_KEY needs it")
-        if not self.is_production:
-            return
-        if self.inngest_dev:
-            raise ConfigError("INNGEST_DEV: Inngest's dev server signs nothing, not for production")
-        if self.inngest_serve_origin and not self.inngest_serve_origin.startswith("https://"):
-            raise ConfigError("INNGEST_SERVE_ORIGIN: must be https:// in production")
-
-    def _check_production(self) -> None:
-        if not self.clerk_webhook_secret:
-            raise ConfigError("CLERK_WEBHOOK_SECRET: missing, production needs it")
-        if any(LOCAL_CLERK_HOST in text for text in (*self.issuers, self.jwks_url)):
-            raise ConfigError("CLERK_PUBLISHABLE_KEY: belongs to the local Clerk instance, not for production")
-        if self.clerk_secret_key.get_secret_value().startswith(LOCAL_CLERK_SECRET_PREFIX):
-            raise ConfigError("CLERK_SECRET_KEY: belongs to the local Clerk instance, not for production")
-        for secret in self.clerk_webhook_secret:
-            if webhook_secret_bytes(secret).startswith(LOCAL_CLERK_WEBHOOK_MARK):
-                raise ConfigError("CLERK_WEBHOOK_SECRET: belongs to the local Clerk instance, not for production")
-        urls = {"CLERK_JWKS_URL": self.jwks_url, "CLERK_API_URL": self.clerk_api_url, "OUTBOX_URL": self.outbox_url}
-        for name, url in urls.items():
-            if url and not url.startswith("https://"):
-                raise ConfigError(f"{name}: must be https:// in production")
-        if self.inngest_dev:
-            raise ConfigError("INNGEST_DEV: Inngest's dev server signs nothing, not for production")
-        if symmetric_secret_bytes(self.api_key_pepper) in {b"", DEVELOPMENT_PEPPER}:
-            raise ConfigError("API_KEY_PEPPER: missing, production needs it. Make one: openssl rand -base64 32")
 
 
 @cache
@@ -276,7 +192,12 @@ def load_settings() -> Settings:
     if not settings.has_clerk_keys and LOCAL_CLERK_KEYS.exists():
         settings = read_settings(dot_env, LOCAL_CLERK_KEYS)
     if not settings.database_url.get_secret_value():
-        settings = settings.model_copy(update={"database_url": _local_database_url()})
+        url = local_database_url(LOCAL_DATABASE)
+        if not url:
+            raise ConfigError(
+                "DATABASE_URL: not set, and no `make run` serves a database here. Start `make run`, or set DATABASE_URL"
+            )
+        settings = settings.model_copy(update={"database_url": SecretStr(url)})
     return settings
 
 
@@ -300,21 +221,3 @@ def setting_names() -> list[str]:
 def _explain(fault: dict[str, Any]) -> str:
     key = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
-
-
-def _local_database_url() -> SecretStr:
-    """The database of a running `make run`. Raises ConfigError when there is none.
-
-    The file alone proves nothing: it stays after a crash of the machine. So its socket is tried.
-    """
-    try:
-        url = dotenv_values(LOCAL_DATABASE)["DATABASE_URL"] or ""
-        place = make_url(url).query
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(5)
-            connection.connect(f"{place['host']}/.s.PGSQL.{place['port']}")
-    except (OSError, KeyError, ArgumentError):
-        raise ConfigError(
-            "DATABASE_URL: not set, and no `make run` serves a database here. Start `make run`, or set DATABASE_URL"
-        ) from None
-    return SecretStr(url)

@@ -22,8 +22,8 @@ from backend.services.api_keys.form import KeyForm
 from benchmarks.load import CONNECTIONS, cpu_seconds, run
 from benchmarks.sync import measure_sync, report_sync
 from benchmarks.webhooks import measure_webhooks
-from config import DEVELOPMENT_PEPPER
 from development.database import server_pid, temporary_server
+from settings.development import DEVELOPMENT_PEPPER
 from tests.support.clerk import Instance
 from tests.support.database import Sql, migrate
 from tests.support.server import Server, running_server

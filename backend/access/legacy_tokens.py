@@ -12,7 +12,7 @@ from backend.models.revoked_session import REVOKED_JTI
 from backend.services.legacy_tokens import LegacyClaims, LegacyRules, verify_legacy
 from backend.services.users.accounts import FIND_BY_LEGACY_EMAIL, FIND_BY_LEGACY_ID, Account
 from config import Settings
-from settings.types import symmetric_secret_bytes
+from settings.keys import symmetric_secret_bytes
 
 
 class LegacyTokens:

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, make_url
 
 from backend.services.api_keys.form import KeyForm
 from backend.services.api_keys.keys import note_use
-from config import DEVELOPMENT_PEPPER
+from settings.development import DEVELOPMENT_PEPPER
 from tests.support.api_keys import KeyOwner
 from tests.support.attacks import PATH, check_refusal, forge, send_raw
 from tests.support.clerk import Instance, KeyServer

@@ -14,9 +14,9 @@ import requests
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
-from config import LOCAL_CLERK_HOST
 from development import clerk_proxy
 from development.clerk_proxy import MAX_BODY_BYTES, ClerkProxy
+from settings.development import LOCAL_CLERK_HOST
 from tests.development.clerk_upstream import BUNDLE, STALLED_SECONDS, running_upstream
 from tests.support.clerk import Instance
 from tests.support.database import Sql

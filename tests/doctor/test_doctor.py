@@ -15,7 +15,8 @@ from flask import Flask
 from backend.services.clerk.webhooks.events import EVENT_TYPES
 from backend.services.core.key_file import KeyFile
 from backend.services.doctor.checks import CHECKS
-from config import LOCAL_CLERK_WEBHOOK_MARK, setting_names
+from config import setting_names
+from settings.development import LOCAL_CLERK_WEBHOOK_MARK
 from tests.emulator.harness import EmulatorProcess
 from tests.support.admins import add_user
 from tests.support.billing import alone, listing

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from config import LOCAL_CLERK_HOST
+from settings.development import LOCAL_CLERK_HOST
 from tests.support.clerk import Instance
 from tests.support.commands import make_app
 from tests.support.server import Server

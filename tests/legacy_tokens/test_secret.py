@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from settings import weak_secrets
-from settings.types import symmetric_secret_bytes
+from settings.keys import symmetric_secret_bytes
 from tests.legacy_tokens.old_application import as_base64, secret_refusal
 
 # The same in each process: pytest-xdist compares the names of the tests, and these are part of some.

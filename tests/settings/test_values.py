@@ -15,15 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 import config
-from config import (
+from config import ConfigError, Settings, load_settings, setting_names
+from settings.development import (
     DEVELOPMENT_PEPPER,
     LOCAL_CLERK_HOST,
     LOCAL_CLERK_SECRET_PREFIX,
     LOCAL_CLERK_WEBHOOK_MARK,
-    ConfigError,
-    Settings,
-    load_settings,
-    setting_names,
 )
 from settings.weak_secrets import PUBLISHED
 from tests.support.clerk import Instance

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from backend.access.policy import PUBLIC, Policy, get_auth, policies_of, require_auth
 from backend.models.roles_plans_scopes import Scope
 from backend.services.api_keys.form import KeyForm
-from config import DEVELOPMENT_PEPPER
+from settings.development import DEVELOPMENT_PEPPER
 from tests.support.admins import add_user
 from tests.support.clerk import Instance
 from tests.support.clerk_api import SECRET_KEY

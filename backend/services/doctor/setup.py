@@ -8,8 +8,9 @@ from dotenv import dotenv_values
 
 from backend.services.doctor.finding import Finding, Subject, failed, off, ok
 from backend.version import VERSION
-from config import LOCAL_CLERK_WEBHOOK_MARK, PROJECT, setting_names
-from settings.types import webhook_secret_bytes
+from config import PROJECT, setting_names
+from settings.development import LOCAL_CLERK_WEBHOOK_MARK
+from settings.keys import webhook_secret_bytes
 
 # CLERK_SECERT_KEY is that near to CLERK_SECRET_KEY, and CLERK_API_KEY farther from CLERK_API_URL.
 LIKENESS = 0.9
