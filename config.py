@@ -20,17 +20,21 @@ from settings.local_database import local_database_url
 from settings.types import (
     Address,
     ApiKeyPrefix,
+    ApiUrl,
+    ClaimName,
     DatabaseUrl,
     Directory,
+    HttpOrigin,
     HttpUrl,
     InngestDev,
     InngestEventKey,
     InngestSigningKey,
     InstanceId,
     Issuers,
+    JwksUrl,
     LinkPrefix,
-    Origin,
     Origins,
+    Parties,
     Pepper,
     PublicKey,
     PublishableKey,
@@ -38,6 +42,7 @@ from settings.types import (
     SmtpUrl,
     Sunset,
     SymmetricSecret,
+    Text,
     Texts,
     WebhookSecrets,
 )
@@ -66,11 +71,11 @@ class Settings(EnvironmentSettings):
         default=(), validation_alias=AliasChoices("CLERK_WEBHOOK_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET")
     )
     clerk_jwt_key: PublicKey = Field(default="", validation_alias=AliasChoices("CLERK_JWT_KEY", "JWT_KEY"))
-    clerk_jwks_url: HttpUrl = ""
+    clerk_jwks_url: JwksUrl = ""
     clerk_issuer: Issuers = ()
     clerk_instance_id: InstanceId = ""
-    clerk_api_url: HttpUrl = "https://api.clerk.com"
-    clerk_authorized_parties: Origins = ()
+    clerk_api_url: ApiUrl = "https://api.clerk.com"
+    clerk_authorized_parties: Parties = ()
     clerk_missing_azp: Literal["reject", "allow"] = "reject"
     clerk_audience: Texts = ()
     clerk_jwks_ttl: Annotated[int, Field(ge=0, le=86_400)] = 3_600
@@ -78,9 +83,9 @@ class Settings(EnvironmentSettings):
     api_key_prefix: ApiKeyPrefix = "sk_app"
     api_key_pepper: Pepper = SecretStr("")
     legacy_jwt_secret: SymmetricSecret = SecretStr("")
-    legacy_jwt_issuer: str = ""
-    legacy_jwt_audience: str = ""
-    legacy_jwt_email_claim: str = ""
+    legacy_jwt_issuer: Text = ""
+    legacy_jwt_audience: Text = ""
+    legacy_jwt_email_claim: ClaimName = ""
     legacy_jwt_max_age: Annotated[int, Field(ge=60, le=31_536_000)] = 2_592_000
     legacy_jwt_sunset: Sunset | None = None
     legacy_link_by_email: bool = True
@@ -90,7 +95,7 @@ class Settings(EnvironmentSettings):
     inngest_event_key: InngestEventKey = SecretStr("")
     inngest_signing_key: InngestSigningKey = SecretStr("")
     inngest_dev: InngestDev = ""
-    inngest_serve_origin: Origin = ""
+    inngest_serve_origin: HttpOrigin = ""
     outbox_url: HttpUrl = ""
     outbox_secret: WebhookSecrets = ()
     smtp_url: SmtpUrl = SecretStr("")
@@ -141,6 +146,11 @@ class Settings(EnvironmentSettings):
         if self.clerk_jwks_url or not self.frontend_api_host:
             return self.clerk_jwks_url
         return f"https://{self.frontend_api_host}/.well-known/jwks.json"
+
+    @property
+    def authorized_parties(self) -> tuple[str, ...]:
+        """The origins whose tokens count; none for any."""
+        return () if self.clerk_authorized_parties == ("*",) else self.clerk_authorized_parties
 
     @property
     def pepper(self) -> bytes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar, cast
 
 from flask import Flask, current_app, g
@@ -25,7 +24,6 @@ from backend.server.outbox_publisher import OutboxPublisher
 from backend.server.request_counter import RequestCounter
 from backend.services.api_keys.form import KeyForm
 from backend.services.clerk.client.backend_api import BackendApi
-from backend.services.clerk.client.http import get_json
 from backend.services.clerk.linking import LinkRules
 from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.mirror.completion import Completion
@@ -33,9 +31,8 @@ from backend.services.clerk.sessions import LiveSessions
 from backend.services.clerk.webhooks.signature import WebhookVerifier
 from backend.services.core.claims import ClaimRules
 from backend.services.core.clerk_service import ClerkService
-from backend.services.core.jwks import KeySource, PemKey, RemoteKeySet
+from backend.services.core.jwks import Fetch, KeySource, PemKey, RemoteKeySet
 from backend.services.core.key_file import KeyFile
-from backend.services.core.public_keys import MAX_SET_BYTES
 from backend.services.encryption import Encryption
 from backend.services.mail import Mailer, MailFolder, SmtpServer
 from backend.services.outbox.announcements import ASKED, AppEvent
@@ -83,8 +80,8 @@ def make_services(app: Flask, settings: Settings) -> Services:
     engine = _make_engine(app, settings, connect)
     database = Database(engine.execution_options(**{ASKED: asked}) if destinations else engine)
     reads = ReadPool(connect, LOOKUPS, POOL_TIMEOUT_SECONDS)
-    clerk = _make_clerk(settings)
     backend_api = BackendApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value())
+    clerk = _make_clerk(settings, backend_api.fetch_key_set)
     link_rules = LinkRules(settings.legacy_link_by_email, settings.legacy_link_by_external_id)
     mirror = Mirror(link_rules, settings.retention)
     completion = Completion(database.transact, backend_api, mirror, clerk)
@@ -132,15 +129,14 @@ def _make_destinations(settings: Settings) -> list[Destination]:
     return destinations
 
 
-def _make_clerk(settings: Settings) -> ClerkService:
+def _make_clerk(settings: Settings, fetch: Fetch) -> ClerkService:
     pem, url = settings.clerk_jwt_key, settings.jwks_url
-    fetch = partial(get_json, max_bytes=MAX_SET_BYTES)
     keys: KeySource = (
         PemKey(pem) if pem else RemoteKeySet(url, settings.clerk_jwks_ttl, fetch, KeyFile(settings.clerk_jwks_dir, url))
     )
     rules = ClaimRules(
         issuers=frozenset(settings.issuers),
-        authorized_parties=frozenset(settings.clerk_authorized_parties),
+        authorized_parties=frozenset(settings.authorized_parties),
         audiences=frozenset(settings.clerk_audience),
         allow_missing_azp=settings.clerk_missing_azp == "allow",
     )

@@ -5,6 +5,7 @@ No line repeats a value: it may be a secret.
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from settings.development import (
     DEVELOPMENT_PEPPER,
@@ -13,6 +14,7 @@ from settings.development import (
     LOCAL_CLERK_WEBHOOK_MARK,
 )
 from settings.keys import symmetric_secret_bytes, webhook_secret_bytes
+from settings.urls import BACKEND_API_HOST
 
 if TYPE_CHECKING:
     from config import Settings
@@ -40,6 +42,17 @@ def _clerk_faults(settings: "Settings") -> Iterator[str]:
         )
     elif not settings.issuers:
         yield "CLERK_ISSUER: set it (or CLERK_PUBLISHABLE_KEY), every token's issuer is checked"
+    secret = settings.clerk_secret_key.get_secret_value()
+    if secret and settings.clerk_publishable_key and secret[3:7] != settings.clerk_publishable_key[3:7]:
+        yield "CLERK_SECRET_KEY: one of it and CLERK_PUBLISHABLE_KEY is of a test instance, and the other of a live one"
+    is_at_clerk = urlsplit(settings.clerk_api_url).hostname == BACKEND_API_HOST
+    if secret.startswith(LOCAL_CLERK_SECRET_PREFIX) and is_at_clerk:
+        yield "CLERK_API_URL: set it to the local Clerk instance, which CLERK_SECRET_KEY belongs to"
+    if settings.jwks_url == f"{settings.clerk_api_url}/v1/jwks":
+        if not secret:
+            yield "CLERK_SECRET_KEY: set it, the public keys at CLERK_JWKS_URL are given to nobody else"
+    elif urlsplit(settings.jwks_url).hostname == BACKEND_API_HOST:
+        yield "CLERK_JWKS_URL: is not at CLERK_API_URL, which alone is sent CLERK_SECRET_KEY"
 
 
 def _live_key(settings: "Settings") -> str:
@@ -60,6 +73,12 @@ def _inngest_faults(settings: "Settings") -> Iterator[str]:
 def _production_faults(settings: "Settings") -> Iterator[str]:
     if not settings.clerk_webhook_secret:
         yield "CLERK_WEBHOOK_SECRET: missing, production needs it"
+    if not settings.clerk_authorized_parties:
+        # Else a token that a page of any other subdomain got hold of would count.
+        yield (
+            "CLERK_AUTHORIZED_PARTIES: missing, production needs it: "
+            "the origins of your frontend, like https://app.example.com, or * for any"
+        )
     if any(LOCAL_CLERK_HOST in text for text in (*settings.issuers, settings.jwks_url)):
         yield "CLERK_PUBLISHABLE_KEY: belongs to the local Clerk instance, not for production"
     if settings.clerk_secret_key.get_secret_value().startswith(LOCAL_CLERK_SECRET_PREFIX):

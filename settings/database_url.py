@@ -3,8 +3,10 @@
 What is refused is told by name. No value is repeated: it may be a part of the password.
 """
 
+import os
 import re
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import psycopg2
@@ -15,6 +17,11 @@ from sqlalchemy.exc import ArgumentError
 
 HOW_MANY = "several hosts are written /name?host=one:5432&host=two:5432"
 # The application writes. And it tries one host after the other itself, in the order of the URL.
+# What other libraries have after the ?, by what was meant with it.
+MEANT = {
+    **dict.fromkeys(("ssl", "tls", "sslaccept", "usessl"), "write sslmode=require"),
+    **dict.fromkeys(("pgbouncer", "schema", "connection_limit", "pool_timeout", "prepared_statements"), "take it out"),
+}
 ONLY = {"target_session_attrs": {"any", "read-write", "primary"}, "load_balance_hosts": {"disable"}}
 
 
@@ -29,6 +36,8 @@ class DatabaseServer(NamedTuple):
 def check_database_url(value: SecretStr) -> SecretStr:
     """Accept the `postgres://` of hosting services; the driver is always psycopg2. Raises ValueError."""
     text = value.get_secret_value()
+    if re.search(r"[\0-\x1f\x7f]", text):
+        raise ValueError("has a line break or another control character in it")
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -52,6 +61,7 @@ def check_database_url(value: SecretStr) -> SecretStr:
     for name in sorted(arguments, key=lambda name: name != "sslmode"):  # by which libpq measures others
         given[name] = arguments[name]
         _check_argument(name, given)
+    _check_root_certificate(given)
     return SecretStr(cleaned)
 
 
@@ -91,6 +101,13 @@ def _is_name(text: str) -> bool:
         return False
 
 
+def _check_root_certificate(given: dict[str, str]) -> None:
+    """Without the file libpq refuses each connection, and only then."""
+    root = given.get("sslrootcert") or os.environ.get("PGSSLROOTCERT") or "~/.postgresql/root.crt"
+    if given.get("sslmode", "").startswith("verify-") and root != "system" and not Path(root).expanduser().is_file():
+        raise ValueError("has no file for its sslmode to verify with: write sslrootcert=system, or sslrootcert=/file")
+
+
 def _check_argument(name: str, given: dict[str, str]) -> None:
     """Libpq knows best what it takes: give it this, with those that were good, and a socket that is not there."""
     try:
@@ -99,4 +116,8 @@ def _check_argument(name: str, given: dict[str, str]) -> None:
         if "/.s.PGSQL" not in str(error) or given[name] not in ONLY.get(name, {given[name]}):
             raise ValueError(f"has a value of {name} that cannot be used here") from None
     except (psycopg2.ProgrammingError, TypeError):
-        raise ValueError(f"has a parameter after the ? that libpq does not know: {name}") from None
+        raise ValueError(f"has a parameter after the ? that libpq does not know: {name}{_meant(name)}") from None
+
+
+def _meant(name: str) -> str:
+    return f"; {MEANT[name.lower()]}" if name.lower() in MEANT else ""

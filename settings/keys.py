@@ -15,20 +15,42 @@ from backend.services.core.public_keys import load_pem
 from settings.weak_secrets import refuse_weak_secret
 
 MIN_RANDOM_BYTES = 16  # of what no RFC says a length for
+# How keys begin that are taken for one another, and where each belongs.
+KINDS = {
+    "pk_": "a publishable key, for CLERK_PUBLISHABLE_KEY",
+    "sk_": "a secret key, for CLERK_SECRET_KEY",
+    "whsec_": "the signing secret of a webhook endpoint, for CLERK_WEBHOOK_SECRET",
+    "signkey-": "Inngest's signing key, for INNGEST_SIGNING_KEY",
+    "ins_": "the id of a Clerk instance, for CLERK_INSTANCE_ID",
+    "ak_": "an API key of one of Clerk's users",
+    "-----BEGIN": "a PEM, for CLERK_JWT_KEY",
+    "eyJ": "a token",
+    "http": "a URL",
+}
+
+
+def refuse_other_kind(text: str, own: str) -> None:
+    """Raises ValueError with what it is, when it is a key for another setting."""
+    for prefix, kind in KINDS.items():
+        if prefix != own and text.startswith(prefix):
+            raise ValueError(f"is {kind}")
 
 
 def check_publishable_key(key: str) -> str:
+    refuse_other_kind(key, "pk_")
     frontend_api_host(key)
     return key
 
 
 def clean_public_key(text: str) -> str:
     """A PEM public key as a clean PEM."""
+    refuse_other_kind(text, "-----BEGIN")
     return load_pem(text).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
 def check_secret_key(secret: SecretStr) -> SecretStr:
     """Anything else would be found out with the first call."""
+    refuse_other_kind(secret.get_secret_value(), "sk_")
     match = re.fullmatch(r"sk_(?:test|live)_(\w+)", secret.get_secret_value(), re.ASCII)
     if not match:
         raise ValueError("must be sk_test_… or sk_live_…, as the Clerk dashboard shows it")
@@ -38,6 +60,7 @@ def check_secret_key(secret: SecretStr) -> SecretStr:
 
 def check_webhook_secret(secret: SecretStr) -> SecretStr:
     """The svix library would only notice at the first delivery."""
+    refuse_other_kind(secret.get_secret_value(), "whsec_")
     key = webhook_secret_bytes(secret)
     if not key:
         raise ValueError(
@@ -60,6 +83,7 @@ def webhook_secret_bytes(secret: SecretStr) -> bytes:
 
 def check_inngest_signing_key(secret: SecretStr) -> SecretStr:
     """Inngest's library would only notice when it is asked to register the functions."""
+    refuse_other_kind(secret.get_secret_value(), "signkey-")
     match = re.fullmatch(r"(?:signkey-\w+-)?((?:[0-9a-f]{2})+)", secret.get_secret_value(), re.ASCII)
     if not match:
         raise ValueError("must be signkey-… and hexadecimal digits, as Inngest's dashboard shows it")
@@ -69,18 +93,28 @@ def check_inngest_signing_key(secret: SecretStr) -> SecretStr:
 
 def check_inngest_event_key(secret: SecretStr) -> SecretStr:
     """It is part of a URL."""
+    refuse_other_kind(secret.get_secret_value(), "")
     if not re.fullmatch(r"[\w.-]+", secret.get_secret_value(), re.ASCII):
         raise ValueError("must be letters, digits, _ and -, as Inngest's dashboard shows it")
     refuse_weak_secret(secret.get_secret_value().encode(), MIN_RANDOM_BYTES)
     return secret
 
 
+def _refuse_slips(secret: SecretStr) -> None:
+    """Nobody can tell whether they belong to the secret, and another key refuses all that was made with the old one."""
+    text = secret.get_secret_value()
+    if text != text.strip() or re.fullmatch(r"([\"'])[\w+/=.:-]+\1", text):
+        raise ValueError("stands in white space or quotes: take them away, or write base64:… if they belong to it")
+
+
 def check_symmetric_secret(secret: SecretStr) -> SecretStr:
+    _refuse_slips(secret)
     refuse_weak_secret(symmetric_secret_bytes(secret))
     return secret
 
 
 def check_pepper(secret: SecretStr) -> SecretStr:
+    _refuse_slips(secret)
     refuse_weak_secret(symmetric_secret_bytes(secret), MIN_RANDOM_BYTES)
     return secret
 

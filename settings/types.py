@@ -1,12 +1,14 @@
 """What the values of settings look like: a type for each form, checked and cleaned as it is read."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from backend.services.core.clerk_keys import CLERK_KEY_PREFIXES
+from settings.base import AS_IT_STANDS, clean
 from settings.database_url import check_database_url
 from settings.keys import (
     check_inngest_event_key,
@@ -18,20 +20,45 @@ from settings.keys import (
     check_webhook_secret,
     clean_public_key,
 )
-from settings.urls import check_http_url, check_issuer, check_origin, check_smtp_url, read_inngest_dev
+from settings.urls import (
+    check_smtp_url,
+    read_api_url,
+    read_http_origin,
+    read_http_url,
+    read_inngest_dev,
+    read_issuer,
+    read_jwks_url,
+    read_origin,
+)
 
 MAX_PREFIX_LENGTH = 20
+NO_ADDRESS = {"iss", "aud", "exp", "nbf", "iat", "jti"}  # the claims of RFC 7519, but for sub
 
 
 def _split(value: object) -> object:
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        return tuple(part for text in value.split(",") if (part := clean(text)))
     return value
+
+
+def _check_text(text: str) -> str:
+    """Of what is compared with a claim."""
+    if not text.isprintable() or re.search(r"^[\[{(]|[\"']", text):
+        raise ValueError("takes the text as the token has it, without quotes and brackets; a list has commas")
+    return text
+
+
+def _check_claim_name(name: str) -> str:
+    if not re.fullmatch(r"[\w.:/-]+", name) or name in NO_ADDRESS:
+        raise ValueError("takes the name of the claim that holds an address, like email")
+    return name
 
 
 def _check_directory(path: str) -> str:
     if not path.startswith("/"):
         raise ValueError("must be a path that begins with /")
+    if Path(path).exists() and not Path(path).is_dir():
+        raise ValueError("is a file, and a directory is meant")
     return path
 
 
@@ -49,11 +76,25 @@ def _check_instance_id(value: str) -> str:
     return value
 
 
-def _check_sunset(value: object) -> object:
-    """A date alone is its first instant, UTC."""
+def _read_sunset(value: object) -> object:
+    """A date alone is its first instant, UTC. A number would count as seconds since 1970, so 2027 as long ago."""
+    if isinstance(value, str) and not re.match(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError("takes a day like 2027-06-30, or a time with its zone like 2027-06-30T12:00:00Z")
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
         return f"{value}T00:00:00Z"
     return value
+
+
+def _read_parties(value: object) -> object:
+    """Origins, or `*` alone for any."""
+    parts = _split(value)
+    if isinstance(parts, tuple) and "*" in parts and len(parts) > 1:
+        raise ValueError("has * beside others: it stands alone, for any origin")
+    return parts
+
+
+def _read_party(text: str) -> str:
+    return text if text == "*" else read_origin(text)
 
 
 def _check_address(address: str) -> str:
@@ -78,27 +119,32 @@ def _read_link_prefix(value: object) -> str | None:
 
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_database_url)]
-HttpUrl = Annotated[str, AfterValidator(check_http_url)]
+HttpUrl = Annotated[str, AfterValidator(read_http_url)]
+JwksUrl = Annotated[str, AfterValidator(read_jwks_url)]
+ApiUrl = Annotated[str, AfterValidator(read_api_url)]
 Directory = Annotated[str, AfterValidator(_check_directory)]
 SecretKey = Annotated[SecretStr, AfterValidator(check_secret_key)]
 InstanceId = Annotated[str, AfterValidator(_check_instance_id)]
 ApiKeyPrefix = Annotated[str, AfterValidator(_check_api_key_prefix)]
-Sunset = Annotated[AwareDatetime, BeforeValidator(_check_sunset)]
+Sunset = Annotated[AwareDatetime, BeforeValidator(_read_sunset)]
 LinkPrefix = Annotated[str | None, BeforeValidator(_read_link_prefix)]
 InngestSigningKey = Annotated[SecretStr, AfterValidator(check_inngest_signing_key)]
 InngestEventKey = Annotated[SecretStr, AfterValidator(check_inngest_event_key)]
 InngestDev = Annotated[str, BeforeValidator(read_inngest_dev)]
-Origin = Annotated[str, AfterValidator(check_origin), AfterValidator(check_http_url)]
+HttpOrigin = Annotated[str, AfterValidator(read_http_origin)]
 SmtpUrl = Annotated[SecretStr, AfterValidator(check_smtp_url)]
 Address = Annotated[str, AfterValidator(_check_address)]
 PublishableKey = Annotated[str, AfterValidator(check_publishable_key)]
 PublicKey = Annotated[str, AfterValidator(clean_public_key)]
+Text = Annotated[str, AfterValidator(_check_text)]
+ClaimName = Annotated[str, AfterValidator(_check_claim_name)]
 # Lists are written with commas. NoDecode: pydantic-settings would expect JSON.
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Issuers = Annotated[tuple[Annotated[str, AfterValidator(check_issuer)], ...], NoDecode, BeforeValidator(_split)]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(check_origin)], ...], NoDecode, BeforeValidator(_split)]
+Texts = Annotated[tuple[Text, ...], NoDecode, BeforeValidator(_split)]
+Issuers = Annotated[tuple[Annotated[str, AfterValidator(read_issuer)], ...], NoDecode, BeforeValidator(_split)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(read_origin)], ...], NoDecode, BeforeValidator(_split)]
+Parties = Annotated[tuple[Annotated[str, AfterValidator(_read_party)], ...], NoDecode, BeforeValidator(_read_parties)]
 WebhookSecrets = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(check_webhook_secret)], ...], NoDecode, BeforeValidator(_split)
 ]
-Pepper = Annotated[SecretStr, AfterValidator(check_pepper)]
-SymmetricSecret = Annotated[SecretStr, AfterValidator(check_symmetric_secret)]
+Pepper = Annotated[SecretStr, AS_IT_STANDS, AfterValidator(check_pepper)]
+SymmetricSecret = Annotated[SecretStr, AS_IT_STANDS, AfterValidator(check_symmetric_secret)]

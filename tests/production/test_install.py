@@ -74,6 +74,7 @@ def environment(postgres_url: str, clerk: Instance) -> dict[str, str]:
         DATABASE_URL=driver_url(postgres_url, "production"),
         CLERK_JWT_KEY=clerk.pem,
         CLERK_ISSUER=clerk.issuer,
+        CLERK_AUTHORIZED_PARTIES="https://app.example.com",
         CLERK_WEBHOOK_SECRET=clerk.webhook_secret,
         API_KEY_PEPPER=secrets.token_urlsafe(32),
         WEB_CONCURRENCY="1",
@@ -129,7 +130,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> N
 
 
 def test_it_serves_and_its_commands_work(url: str, run: Run, clerk: Instance) -> None:
-    token = clerk.token(sub="user_production")
+    token = clerk.token(sub="user_production", azp="https://app.example.com")
     me = requests.get(f"{url}/auth/me", headers={"Authorization": f"Bearer {token}"}, timeout=30)
     assert me.status_code == 200, me.text
     assert me.json()["user"]["clerk_user_id"] == "user_production"

@@ -17,7 +17,7 @@ OTHER_DATABASE = f"mysql://app:{SECRET}@h/d"
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        (GUNICORN, {"API_KEY_PEPPER": ""}),
+        (GUNICORN, {"API_KEY_PEPPER": "", "CLERK_AUTHORIZED_PARTIES": ""}),
         (GUNICORN, {"CLERK_JWT_KEY": SECRET, "LOG_LEVEL": SECRET, "CLERK_WEBHOOK_SECRET": SECRET}),
         (["flask", "--app", "wsgi", "routes"], {"DATABASE_URL": OTHER_DATABASE}),
         (["alembic", "current"], {"DATABASE_URL": OTHER_DATABASE}),

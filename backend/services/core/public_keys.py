@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from jwt.algorithms import RSAAlgorithm
@@ -30,18 +31,24 @@ def is_signed(text: bytes, signature: bytes, key: RSAPublicKey) -> bool:
 
 
 def load_pem(text: str) -> RSAPublicKey:
-    """The key in a PEM, whatever the environment did to its newlines.
+    """The key in a PEM, whatever files and the environment did to it.
 
-    Accepts real newlines, CRLF, the two characters `\\n`, spaces, no separators, and base64 alone.
-    Raises ValueError unless it is an RSA public key of at least 2048 bits.
+    Accepts real newlines, CRLF, the two characters `\\n`, spaces, no separators, quotes, the body alone, and base64 of
+    the whole. Raises ValueError unless it is an RSA public key of at least 2048 bits.
     """
-    if "PRIVATE KEY" in text:
-        raise ValueError("is a private key; take the JWT public key from the Clerk dashboard")
-    body = re.sub(r"-----(BEGIN|END) PUBLIC KEY-----|\\r|\\n|\s", "", text)
+    for kind in ("PRIVATE KEY", "CERTIFICATE"):
+        if kind in text:
+            raise ValueError(f"is a {kind.lower()}; take the JWT public key from the Clerk dashboard")
+    body = re.sub(r"-----(BEGIN|END) ?(RSA ?)?PUBLIC ?KEY-----|\\+[rn]?|[\s\"'=\ufeff]", "", text)
+    if not body and text:
+        raise ValueError("ends after its first line: write it in quotes, or on one line with \\n for each newline")
     try:
-        key = load_der_public_key(base64.b64decode(body, validate=True))
-    except ValueError:
+        data = base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+        key = None if b"-----BEGIN " in data else load_der_public_key(data)
+    except (ValueError, UnsupportedAlgorithm):
         raise ValueError("is not a PEM public key; copy it again from the Clerk dashboard") from None
+    if key is None:
+        return load_pem(data.decode("ascii", "replace"))
     if not isinstance(key, RSAPublicKey) or key.key_size < MIN_BITS:
         raise ValueError(f"must be an RSA key of at least {MIN_BITS} bits")
     exponent = key.public_numbers().e

@@ -9,8 +9,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from backend.services.clerk.client.backend_api import BackendApi
-from backend.services.clerk.client.http import get_json
-from backend.services.core.public_keys import MAX_SET_BYTES, Keys, load_pem, usable_keys
+from backend.services.core.public_keys import Keys, load_pem, usable_keys
 from config import Settings
 
 T = TypeVar("T")
@@ -55,7 +54,7 @@ class Subject:
         """
         if self.settings.clerk_jwt_key:
             return {"": load_pem(self.settings.clerk_jwt_key)}
-        return usable_keys(get_json(self.settings.jwks_url, max_bytes=MAX_SET_BYTES))
+        return usable_keys(self.backend_api.fetch_key_set(self.settings.jwks_url))
 
     def shares_key(self, key_set: object) -> bool:
         """Whether a JWK set has one of these keys: then it is of the same Clerk instance. Raises FetchError."""

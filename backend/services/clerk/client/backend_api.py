@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from backend.services.clerk.client.call_budget import CallBudget
-from backend.services.clerk.client.http import FetchError, HttpClient
+from backend.services.clerk.client.http import FetchError, HttpClient, get_json
+from backend.services.core.public_keys import MAX_SET_BYTES
 
 MAX_RESPONSE_BYTES = 262_144
 # Named, so that a version which Clerk makes later cannot change the responses. Clerk's own SDK names this one.
@@ -65,6 +66,11 @@ class BackendApi:
     def get_key_set(self) -> object:
         """The JWK set of the instance that the secret key belongs to."""
         return self._send("profile", None, "GET", "jwks")
+
+    def fetch_key_set(self, url: str) -> object:
+        """The JWK set at a URL, outside of budgets and pauses. The secret key goes along to this API, nowhere else."""
+        headers = self._headers if url == f"{self._base_url}/v1/jwks" else None
+        return get_json(url, max_bytes=MAX_SET_BYTES, headers=headers)
 
     def ban_user(self, clerk_user_id: str, caller: object) -> object:
         """Ban the user and end all their sessions; return the user. Without a caller, an operator's, no limit."""
