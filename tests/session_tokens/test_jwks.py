@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.attacks import GOOD_HEADER, PATH, check_refusal
 from tests.support.clerk import Instance, KeyServer, b64url
+from tests.support.clerk_api import SECRET_KEY, ApiServer, Handler, answer_with, refuse_with
 from tests.support.fixtures import StartApp, StartServer
 from tests.support.server import Server
 from tests.support.traffic import get_me, in_parallel
@@ -26,6 +27,32 @@ def _flood(server: Server, tokens: Iterator[str], code: str) -> None:
     for token in tokens:
         answer = server.get(PATH, token)
         assert (answer.status_code, answer.json()["code"]) == (401, code)
+
+
+class TestBackendApi:
+    """Clerk's own SDKs take the keys from there. It gives them to nobody without the secret key."""
+
+    def test_gets_the_secret_key(self, start_app: StartApp, clerk: Instance) -> None:
+        def answer(handler: Handler) -> None:
+            is_allowed = handler.headers["Authorization"] == f"Bearer {SECRET_KEY}" and handler.path == "/v1/jwks"
+            (answer_with({"keys": [clerk.jwk]}) if is_allowed else refuse_with("clerk_key_invalid", 401))(handler)
+
+        with ApiServer(answer) as api:
+            own = {"CLERK_API_URL": f"{api.url}/v1", "CLERK_SECRET_KEY": SECRET_KEY}
+            server = start_app(CLERK_JWT_KEY="", CLERK_JWKS_URL=f"{api.url}/v1/jwks", **own)
+            assert server.get(PATH, clerk.token()).status_code == 200
+
+    def test_alone_gets_it(self, start_app: StartApp, keys: KeyServer, clerk: Instance) -> None:
+        """Neither another host with the same path, nor another path of the same host."""
+        elsewhere = keys.url.removesuffix("/.well-known/jwks.json")
+        own = {"CLERK_JWT_KEY": "", "CLERK_SECRET_KEY": SECRET_KEY}
+        with ApiServer(answer_with({}, 401)) as api:
+            for api_url, url in ((api.url, f"{elsewhere}/v1/jwks"), (elsewhere, keys.url)):
+                server = start_app(**own, CLERK_API_URL=api_url, CLERK_JWKS_URL=url)
+                assert server.get(PATH, clerk.token()).status_code == 200
+        fetches = [asked for asked in keys.requests if asked["path"].endswith(("/jwks", "/jwks.json"))]
+        assert len(fetches) == 2
+        assert not [asked for asked in fetches if "Authorization" in asked]
 
 
 class TestFetches:

@@ -7,17 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from config import ConfigError, Settings, setting_names
+from config import ConfigError, setting_names
+from settings.development import LOCAL_CLERK_SECRET_PREFIX
 from tests.settings.loading import DATABASE, load, refusal
-from tests.settings.test_values import (
-    CLERK_SECRET,
-    EMULATOR_PUBLISHABLE_KEY,
-    INSTANCE,
-    LIVE,
-    LOCAL_CLERK_SECRET_PREFIX,
-    PRODUCTION,
-    private_pem,
-)
+from tests.settings.test_values import CLERK_SECRET, EMULATOR_PUBLISHABLE_KEY, INSTANCE, LIVE, PRODUCTION, private_pem
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
@@ -141,7 +134,8 @@ READ: tuple[tuple[str, str, object], ...] = (
 )
 
 
-@pytest.mark.parametrize(("name", "value", "says"), REFUSED)
+# Not the values in the names of the tests: they are random, and pytest-xdist compares names.
+@pytest.mark.parametrize(("name", "value", "says"), REFUSED, ids=[f"{name}-{says}" for name, _, says in REFUSED])
 def test_is_refused_with_what_was_meant(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
     text = refusal(monkeypatch, **GOOD | {name: value})
     assert text.startswith(f"{name}: ")
@@ -156,7 +150,7 @@ def test_every_setting_has_a_row() -> None:
     assert {name for name, _, _ in REFUSED} == set(setting_names()) - aliases
 
 
-@pytest.mark.parametrize(("name", "value", "read"), READ)
+@pytest.mark.parametrize(("name", "value", "read"), READ, ids=[name for name, _, _ in READ])
 def test_is_read(monkeypatch: pytest.MonkeyPatch, name: str, value: str, read: object) -> None:
     found = getattr(load(monkeypatch, **{name: value}), name.lower())
     assert getattr(found, "get_secret_value", lambda: found)() == read
@@ -247,7 +241,7 @@ def test_sslrootcert_that_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert "root.crt" in load(monkeypatch, DATABASE_URL=url).database_url.get_secret_value()
 
 
-@pytest.mark.parametrize("name", map(str.upper, Settings.model_fields))
+@pytest.mark.parametrize("name", setting_names())
 def test_secret_in_the_wrong_line_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for value in (SECRET_KEY, f"postgresql://u:{CLERK_SECRET}@h/d", f'"{CLERK_SECRET}'):
         said = ""
