@@ -108,14 +108,14 @@ def _refuse_slips(secret: SecretStr) -> None:
 
 
 def check_symmetric_secret(secret: SecretStr) -> SecretStr:
-    _refuse_slips(secret)
     refuse_weak_secret(symmetric_secret_bytes(secret))
+    _refuse_slips(secret)
     return secret
 
 
 def check_pepper(secret: SecretStr) -> SecretStr:
-    _refuse_slips(secret)
     refuse_weak_secret(symmetric_secret_bytes(secret), MIN_RANDOM_BYTES)
+    _refuse_slips(secret)
     return secret
 
 
