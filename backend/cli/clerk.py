@@ -13,14 +13,13 @@ import click
 from backend.cli.options import CommandGroup, in_one_line, print_table, transact
 from backend.cli.progress import Progress
 from backend.container import current_services
-from backend.services.clerk.client.bulk import BulkApi
 from backend.services.clerk.client.http import FetchError
 from backend.services.clerk.client.lists import Lists
 from backend.services.clerk.mirror import runs
 from backend.services.clerk.mirror.backfill import backfill
 from backend.services.clerk.mirror.instance import WRONG, is_right_instance
 from backend.services.clerk.mirror.kinds import KINDS
-from backend.services.clerk.mirror.reconcile import DIFFERENCES, Reconciler
+from backend.services.clerk.mirror.reconcile import DIFFERENCES, MAX_DELETES, Reconciler
 from backend.services.clerk.mirror.status import LAST_RUNS, read_tables
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -96,7 +95,7 @@ def run_backfill(*, only: Sequence[str], dry_run: bool, since: datetime | None) 
 @click.option(
     "--max-deletes",
     type=Percent(),
-    default="5%",
+    default=f"{MAX_DELETES:.0%}",
     show_default=True,
     help="Stop when more of a kind than that would have to be deleted.",
 )
@@ -122,11 +121,16 @@ def reconcile_once(only: Sequence[str], *, may_repair: bool, as_json: bool, max_
     services, progress = current_services(), Progress()
     with asking("reconcile", only) as (run, lists):
         reconciler = Reconciler(
-            services.database.transact, services.mirror, lists, run, progress, may_repair, max_deletes
+            services.database.transact,
+            services.mirror,
+            lists,
+            run,
+            progress,
+            may_repair=may_repair,
+            max_deletes=max_deletes,
         )
         reconciler.reconcile()
-        drift = reconciler.drift
-        run.end("finished", drift=drift)
+    drift = reconciler.drift
     progress.end()
     if as_json:
         click.echo(json.dumps({"kinds": run.counts, "drift": drift}))
@@ -173,12 +177,8 @@ def asking(
             kinds = [name for name in KINDS if name in only or not only]
             run = runs.begin(services.database.transact, command, kinds, since)
             key = services.settings.clerk_secret_key.get_secret_value()
-            api = BulkApi(services.settings.clerk_api_url, key, book=run.take_turn, postpone=run.postpone)
-            try:
-                with run.kept():
-                    yield run, Lists(api)
-            finally:
-                api.close()
+            with run.asking(services.settings.clerk_api_url, key) as api:
+                yield run, Lists(api)
     except FetchError as error:
         raise click.ClickException(f"Clerk's Backend API {error}. Run the command again.") from None
     except (runs.Busy, runs.Stopped, runs.TakenOver) as error:

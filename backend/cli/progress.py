@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from backend.services.clerk.mirror import backfill
+
 LINE_EVERY = 10.0  # seconds
 
 
-class Progress:
+class Progress(backfill.Progress):
     """Also notes what could not be used: by kind and reason, the ids."""
 
     def __init__(self) -> None:

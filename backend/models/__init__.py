@@ -12,6 +12,7 @@ from backend.models.outbox import OutboxEvent as OutboxEvent
 from backend.models.revoked_session import RevokedSession as RevokedSession
 from backend.models.subscription import Subscription as Subscription
 from backend.models.sync_run import SyncRun as SyncRun
+from backend.models.sync_seen import SyncSeen as SyncSeen
 from backend.models.usage_metrics import UsageMetrics as UsageMetrics
 from backend.models.user import User as User
 from backend.models.webhook_event import WebhookEvent as WebhookEvent
@@ -20,4 +21,4 @@ from backend.models.webhook_event import WebhookEvent as WebhookEvent
 ADMIN_VIEWS = ("admin_users", "admin_organizations", "admin_usage", "admin_webhook_health", "admin_sync_drift")
 
 # The revision of the schema these tables need, or a later one: the head of migrations/ (a test compares).
-SCHEMA_REVISION = "018"
+SCHEMA_REVISION = "019"

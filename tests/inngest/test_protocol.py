@@ -48,7 +48,7 @@ class TestRegistration:
         told = answer.json()
         assert (told["app_id"], told["url"], told["framework"]) == (APP, ORIGIN + PATH, "flask")
         found = functions(inngest)
-        assert found.keys() == {*BY_VERB.values(), "copy-from-clerk", "send-welcome", *SCHEDULES}
+        assert found.keys() == {*BY_VERB.values(), "copy-from-clerk", "send-welcome", "clerk-reconcile", *SCHEDULES}
         for verb, name in BY_VERB.items():
             assert found[name]["triggers"] == [{"event": f"clerk/user.{verb}"}]
         others = [trigger["event"] for trigger in found["copy-from-clerk"]["triggers"]]

@@ -29,6 +29,7 @@ STAYING = {
     "users": "a tombstone keeps late events from bringing the user back",
     "subscriptions": "one a user",
     "usage_metrics": "one a user and month",
+    "sync_seen": "of one reconcile at most: it forgets them kind by kind",
 }
 BOUNDED = STAYING.keys() | LIMITS.keys() | {owned.table for owned in OWNED if owned.quota or owned.ended}
 

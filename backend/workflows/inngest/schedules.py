@@ -23,6 +23,10 @@ PART = 0.5
 Work = Callable[[Services, float], int]
 
 
+def end_of_part(services: Services) -> float:
+    return time.monotonic() + services.settings.request_timeout * PART
+
+
 def _purge(services: Services, ends_at: float) -> int:
     kept = timedelta(days=services.settings.audit_retention_days)
     return purge.delete_until(services.database.transact, kept, services.settings.retention, ends_at)
@@ -45,7 +49,7 @@ SCHEDULES: dict[str, tuple[str, Work]] = {"purge": ("17 3 * * *", _purge), "webh
 def _schedule(name: str, cron: str, work: Work) -> None:
     def part() -> int:
         services = current_services()
-        return work(services, time.monotonic() + services.settings.request_timeout * PART)
+        return work(services, end_of_part(services))
 
     @workflow(fn_id=name, trigger=inngest.TriggerCron(cron=cron), concurrency=[inngest.Concurrency(limit=1)])
     def run(ctx: inngest.ContextSync) -> dict[str, int]:

@@ -19,6 +19,8 @@ LIMIT = 500
 TRAIL = 10  # objects that two pages share: fewer that are deleted between the two leave nothing out
 MOST_IDS = 100  # that a filter takes
 AT_ONCE = 8
+# Each costs a request: with a development key these take three seconds.
+SUBSCRIPTIONS_AT_ONCE = 25
 SWITCHED_OFF = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 NO_SUCH_CURSOR = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 # What is made meanwhile comes last, and moves nothing. Of subscription items Clerk lists the newest first.
@@ -29,6 +31,7 @@ ALL_ITEMS = MappingProxyType({"paginated": "true", "include_free": "true"})
 class Listing(NamedTuple):
     """Where Clerk lists a kind. `one`: where an object is, or a list that it must be in; names in braces are those of
     the columns of our copy. `ids`: the parameter that names the objects wanted. `has_cursor`: beside the offset.
+    `at_once`: how many, where that is fewer than LIMIT.
     """
 
     path: str
@@ -36,6 +39,11 @@ class Listing(NamedTuple):
     query: Mapping[str, str] = OLDEST_FIRST
     ids: str = ""
     has_cursor: bool = False
+    at_once: int = LIMIT
+
+    @property
+    def limit(self) -> int:
+        return min(self.at_once, LIMIT)
 
 
 LISTS: Mapping[str, Listing] = {
@@ -51,8 +59,10 @@ LISTS: Mapping[str, Listing] = {
     "roles": Listing("organization_roles", "organization_roles/{id}"),
     "permissions": Listing("organization_permissions", "organization_permissions/{id}"),
     # Of subscriptions there is no list: each payer of an item has one.
-    "subscriptions": Listing("billing/subscription_items", "{payer}/billing/subscription", ALL_ITEMS),
-    "subscription_items": Listing("billing/subscription_items", "{payer}/billing/subscription", ALL_ITEMS),
+    **dict.fromkeys(
+        ("subscriptions", "subscription_items"),
+        Listing("billing/subscription_items", "{payer}/billing/subscription", ALL_ITEMS, at_once=SUBSCRIPTIONS_AT_ONCE),
+    ),
     "waitlist_entries": Listing("waitlist_entries", "waitlist_entries?query={id}"),
 }
 
@@ -124,15 +134,10 @@ class Lists:
                 raise FeatureOff(error.code) from None
             raise
 
-    def named(self, kind: str, ids: Sequence[str]) -> Iterator[Page]:
-        """Those of these ids that there are now, or all of the kind where Clerk takes no ids."""
+    def named(self, kind: str, ids: Sequence[str]) -> Page:
+        """Those of these ids, at most MOST_IDS, that there are now. Only of kinds whose listing takes ids."""
         listing = LISTS[kind]
-        if not listing.ids:
-            yield from self.pages(kind)
-            return
-        for start in range(0, len(ids), MOST_IDS):
-            wanted = list(ids[start : start + MOST_IDS])
-            yield self._ask(listing, {listing.ids: wanted}, START)
+        return self._ask(listing, {listing.ids: list(ids)}, START)
 
     def find_gone(self, kind: str, rows: Iterable[Mapping[str, str | None]]) -> list[str]:
         """The ids of those of whom Clerk itself says that there are none. `rows`: id, user_id, organization_id."""
@@ -185,14 +190,14 @@ class Lists:
             page = self._ask(listing, {"offset": str(offset)}, cursor._replace(done=offset))
             if not offset or not set(cursor.trail).isdisjoint(page.ids):
                 return page
-            offset = max(0, offset - LIMIT + TRAIL)
+            offset = max(0, offset - listing.limit + TRAIL)
 
     def _ask(self, listing: Listing, query: Mapping[str, str | list[str]], cursor: Cursor) -> Page:
         as_of = now_ms()
-        listed, total = _read(self._api.get(listing.path, {**listing.query, "limit": str(LIMIT), **query}))
+        listed, total = _read(self._api.get(listing.path, {**listing.query, "limit": str(listing.limit), **query}))
         objects = {str(each["id"]): each for each in listed}
         after = Cursor(cursor.done + len(listed), list(objects)[-TRAIL:] or cursor.trail)
-        return Page(list(objects.values()), list(objects), after, len(listed) < LIMIT, total, as_of)
+        return Page(list(objects.values()), list(objects), after, len(listed) < listing.limit, total, as_of)
 
     def _complete(self, kind: str, objects: list[Object]) -> list[Object]:
         """Of billing in the form of its events: a subscription has `payer` and `items`, an item its subscription."""

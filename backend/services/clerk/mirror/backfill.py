@@ -1,10 +1,12 @@
 """Bringing in all that Clerk has, page by page. It can be killed at any moment, and goes on where it was."""
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -19,13 +21,20 @@ from backend.services.clerk.mirror.runs import Run
 T = TypeVar("T")
 
 
-class Progress(Protocol):
-    """Who is told how far a run is."""
+class Progress:
+    """How far a run is. Whoever wants to be told overrides these."""
 
-    def begin(self, kind: str, done: int, total: int | None) -> None: ...
-    def add(self, count: int, total: int | None) -> None: ...
-    def skip(self, kind: str, code: str) -> None: ...
-    def refuse(self, kind: str, unusable: Mapping[str, str]) -> None: ...
+    def begin(self, kind: str, done: int, total: int | None) -> None:
+        """The kind begins, or goes on."""
+
+    def add(self, count: int, total: int | None) -> None:
+        """So many more are done."""
+
+    def skip(self, kind: str, code: str) -> None:
+        """Clerk has none of the kind."""
+
+    def refuse(self, kind: str, unusable: Mapping[str, str]) -> None:
+        """These cannot be used, for these reasons."""
 
 
 def backfill(
@@ -82,13 +91,13 @@ def _count(_mirror: Mirror, connection: Connection, kind: Kind, page: Page) -> W
     return Written(frozenset(found.ids), found.unusable)
 
 
-def ahead(values: Iterator[T]) -> Iterator[T]:
-    """The same, the next one always being fetched already, in a thread."""
+def ahead(values: Iterator[T], ends_at: float = math.inf) -> Iterator[T]:
+    """The same, the next one always being fetched already, in a thread; none from `ends_at` on (monotonic clock)."""
     pool = ThreadPoolExecutor(1)
     try:
-        coming = pool.submit(next, values, None)
-        while (value := coming.result()) is not None:
-            coming = pool.submit(next, values, None)
+        coming: Future[T | None] | None = pool.submit(next, values, None)
+        while coming is not None and (value := coming.result()) is not None:
+            coming = pool.submit(next, values, None) if time.monotonic() < ends_at else None
             yield value
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

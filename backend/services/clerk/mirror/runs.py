@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database.transactions import Transact
 from backend.models import SyncRun
+from backend.services.clerk.client.bulk import BulkApi
 
 Command = Literal["backfill", "backfill --dry-run", "reconcile"]
 Counts = dict[str, dict[str, int]]
@@ -21,6 +22,7 @@ GONE_AFTER = timedelta(minutes=2)
 CONTINUED_WITHIN = timedelta(days=1)
 # The locks of users are 1, of addresses 2.
 LOCK_BEGINNING, LOCK_TURN = (text(f"SELECT pg_advisory_xact_lock(3, {number})") for number in range(2))
+GOING_ON = {"status": "running", "attempts": SyncRun.attempts + 1, "error": None, "heartbeat_at": func.now()}
 IS_AT_WORK = func.greatest(SyncRun.heartbeat_at, SyncRun.asks_at) > func.now() - GONE_AFTER
 
 # Turns are spaced evenly: no ten seconds hold more than they may.
@@ -101,6 +103,16 @@ class Run:
         self._transact(lambda connection: connection.execute(POSTPONE, values))
 
     @contextmanager
+    def asking(self, url: str, secret_key: str) -> Iterator[BulkApi]:
+        """Clerk's Backend API, at the pace of all runs; and note what ends the run early."""
+        api = BulkApi(url, secret_key, book=self.take_turn, postpone=self.postpone)
+        try:
+            with self.kept():
+                yield api
+        finally:
+            api.close()
+
+    @contextmanager
     def kept(self) -> Iterator[None]:
         """Note what ends the run early. After TakenOver it is not ours any more."""
         try:
@@ -138,6 +150,22 @@ def begin(transact: Transact, command: Command, kinds: Sequence[str], since: dat
     return Run(transact, transact(insert_or_continue))
 
 
+def resume(transact: Transact, run_id: int) -> Run:
+    """Go on with a reconcile of which a part was done, here or elsewhere. Raises TakenOver when another has begun."""
+    is_last = SyncRun.run_id == select(func.max(SyncRun.run_id)).where(SyncRun.command == "reconcile").scalar_subquery()
+    is_unfinished = SyncRun.status.in_(("running", "interrupted"))
+
+    def go_on(connection: Connection) -> Any:  # noqa: ANN401 - a row
+        connection.execute(LOCK_BEGINNING)
+        changed = update(SyncRun).where(SyncRun.run_id == run_id, is_last, is_unfinished).values(GOING_ON)
+        return connection.execute(changed.returning(*SyncRun.__table__.c)).one_or_none()
+
+    row = transact(go_on)
+    if row is None:
+        raise TakenOver
+    return Run(transact, row)
+
+
 def _continue(connection: Connection, kinds: Sequence[str], since: datetime | None) -> Any:  # noqa: ANN401 - a row
     is_last = SyncRun.run_id.in_(
         select(func.max(SyncRun.run_id)).where(
@@ -146,8 +174,7 @@ def _continue(connection: Connection, kinds: Sequence[str], since: datetime | No
     )
     is_unfinished = SyncRun.status.in_(("running", "interrupted"))
     is_young = SyncRun.heartbeat_at > func.now() - CONTINUED_WITHIN
-    going_on = {"status": "running", "attempts": SyncRun.attempts + 1, "error": None, "heartbeat_at": func.now()}
-    changed = update(SyncRun).where(is_last, is_unfinished, is_young).values(going_on)
+    changed = update(SyncRun).where(is_last, is_unfinished, is_young).values(GOING_ON)
     return connection.execute(changed.returning(*SyncRun.__table__.c)).one_or_none()
 
 
