@@ -38,6 +38,7 @@ HELP = f"""Delete what nothing needs any more, and say how much it was.
 revoked_sessions  expired {GRACE.days} day ago or earlier
 webhook_events    received {LEDGER_KEPT.days} days ago or earlier, but not dead or failed ones;
                   of ignored ones the payload {PAYLOADS_KEPT.days} days ago or earlier
+handled_events    handled {LEDGER_KEPT.days} days ago or earlier
 sync_runs         begun {LEDGER_KEPT.days} days ago or earlier
 outbox            sent {OUTBOX_KEPT.days} days ago or earlier
 audit_events      AUDIT_RETENTION_DAYS old or older

@@ -7,6 +7,7 @@ from backend.models.campaign import Campaign as Campaign
 from backend.models.campaign import CampaignTag as CampaignTag
 from backend.models.campaign_template import CampaignTemplate as CampaignTemplate
 from backend.models.clerk_object import CLERK_TABLES as CLERK_TABLES
+from backend.models.handled_event import HandledEvent as HandledEvent
 from backend.models.idempotency_key import IdempotencyKey as IdempotencyKey
 from backend.models.outbox import OutboxEvent as OutboxEvent
 from backend.models.revoked_session import RevokedSession as RevokedSession
@@ -21,4 +22,4 @@ from backend.models.webhook_event import WebhookEvent as WebhookEvent
 ADMIN_VIEWS = ("admin_users", "admin_organizations", "admin_usage", "admin_webhook_health", "admin_sync_drift")
 
 # The revision of the schema these tables need, or a later one: the head of migrations/ (a test compares).
-SCHEMA_REVISION = "019"
+SCHEMA_REVISION = "020"

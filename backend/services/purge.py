@@ -86,6 +86,7 @@ def find_purgeable(audit_kept: timedelta, retention: timedelta) -> list[Purgeabl
         by_age("revoked_sessions", "expires_at", GRACE),
         # Those that could not be applied wait for people, however long.
         by_age("webhook_events", "received_at", LEDGER_KEPT, only="status IN ('applied', 'stale', 'ignored')"),
+        by_age("handled_events", "handled_at", LEDGER_KEPT),
         by_age("sync_runs", "started_at", LEDGER_KEPT),
         payloads(),
         by_age("outbox", "settled_at", OUTBOX_KEPT, only="status = 'sent'"),

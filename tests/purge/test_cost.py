@@ -36,6 +36,9 @@ FROM generate_series(1, {ROWS // 4}) n;
 INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, revoked_at)
 SELECT 1 + n % 1000, 'n', 'sk_app', 'abcd', n, '{{x}}', now() - interval '90 d' + interval '1 s' * (n - {ROWS // 40})
 FROM generate_series(1, {ROWS // 4}) n;
+INSERT INTO handled_events (digest, source, handled_at)
+SELECT 'd' || n, 'webhook', now() - interval '90 d' + interval '1 s' * (n - {ROWS // 40})
+FROM generate_series(1, {ROWS // 4}) n;
 INSERT INTO sync_runs (command, kinds, started_at)
 SELECT 'backfill', '{{users}}', now() - interval '90 d' + interval '1 s' * (n - {ROWS // 40})
 FROM generate_series(1, {ROWS // 4}) n;

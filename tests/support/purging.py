@@ -15,6 +15,8 @@ ADD = {
     "api_keys": "INSERT INTO api_keys (user_id, name, prefix, last_four, key_hash, scopes, revoked_at) "
     "SELECT {owner}, 'old', 'sk_app', 'abcd', gen_random_uuid(), '{{profile:read}}', {then}",
     "audit_events": "INSERT INTO audit_events (action, source, occurred_at) SELECT 'x', 'cli', {then}",
+    "handled_events": "INSERT INTO handled_events (digest, source, handled_at) "
+    "SELECT gen_random_uuid(), 'webhook', {then}",
     "idempotency_keys": "INSERT INTO idempotency_keys "
     "(user_id, method, path, key, body_hash, status, body, expires_at) "
     "SELECT {owner}, 'POST', '/x', gen_random_uuid(), 'x', 201, '', {then}",
@@ -31,6 +33,7 @@ LIMITS = {
     "idempotency_keys": "0 days",
     "revoked_sessions": "1 day",
     "webhook_events": "90 days",
+    "handled_events": "90 days",
     "sync_runs": "90 days",
     "outbox": "30 days",
     "audit_events": "365 days",

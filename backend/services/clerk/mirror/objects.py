@@ -24,8 +24,8 @@ MEMBERSHIPS_OF = {MEMBERSHIPS: "id", "users": "user_id", "organizations": "organ
 class Ties(StrEnum):
     """What counts of two states with the same time of Clerk's.
 
-    What tells of a creation loses: Clerk may send it with the time of an update, in any order. An update wins. A list
-    wins where it differs, so that reading it again changes nothing.
+    What tells of a creation loses: Clerk may send it with the time of an update, in any order. An update and a list win
+    where they differ, so that what comes again, or the other way too, changes nothing. A repair wins.
     """
 
     LOSE = "lose"

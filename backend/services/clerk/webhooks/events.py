@@ -1,5 +1,6 @@
 """The events of Clerk: their envelope, and one table that says what each type does."""
 
+import hashlib
 import json
 import re
 from collections import defaultdict
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
+from backend.database.statements import Statement
 from backend.services.clerk import billing, sessions
 from backend.services.clerk.mirror.apply import Mirror, Outcome, apply_object, apply_profile, delete_object
 from backend.services.clerk.mirror.erase import delete_user
@@ -25,6 +27,11 @@ FIRST_MILLISECONDS = 100_000_000_000
 SECRET_TYPES = frozenset({"email.created", "sms.created"})
 OTHER_INSTANCE = "instance_id names another Clerk instance than ours (CLERK_INSTANCE_ID)"
 EVENT_TYPE = re.compile(r"[\x20-\x7e]{1,100}")
+NOTE_HANDLED = Statement("""
+INSERT INTO handled_events AS known (digest, source) VALUES (:digest, :source)
+ON CONFLICT (digest) DO UPDATE SET handled_at = now() WHERE known.source = 'webhook' AND excluded.source = 'webhook'
+RETURNING digest
+""")
 
 
 Apply = Callable[[Mirror, Connection, dict[str, Any], int], Outcome]
@@ -34,7 +41,8 @@ def _objects(kind: Kind, verbs: Iterable[str] = ("created", "updated")) -> dict[
     """The events of objects from which nothing follows but the copy."""
     ties = {"created": Ties.LOSE}
     told: dict[str, Apply] = {
-        f"{kind.event}.{verb}": partial(apply_object, kind=kind, ties=ties.get(verb, Ties.WIN)) for verb in verbs
+        f"{kind.event}.{verb}": partial(apply_object, kind=kind, ties=ties.get(verb, Ties.WIN_WHERE_OTHER))
+        for verb in verbs
     }
     return told | {f"{kind.event}.deleted": partial(delete_object, kind=kind)}
 
@@ -45,7 +53,7 @@ _ITEM = partial(billing.apply, is_list=False)
 # What each type does: brings our copy up to its `data`, as of a time. Every other type is stored as ignored.
 EVENT_TYPES: Mapping[str, Apply] = {
     "user.created": partial(apply_profile, ties=Ties.LOSE),
-    "user.updated": partial(apply_profile, ties=Ties.WIN),
+    "user.updated": partial(apply_profile, ties=Ties.WIN_WHERE_OTHER),
     "user.deleted": delete_user,
     "session.created": sessions.start_session,
     **dict.fromkeys(("session.ended", "session.removed", "session.revoked"), sessions.end_session),
@@ -93,9 +101,12 @@ def apply_event(mirror: Mirror, connection: Connection, event: ClerkEvent) -> Ou
     apply = EVENT_TYPES.get(event.type)
     outcome = Outcome.IGNORED if apply is None else apply(mirror, connection, event.data, event.as_of)
     handlers = _HANDLERS.get(event.type, ())
-    for handler in handlers:
+    if not handlers:
+        return outcome
+    is_first = _is_first(connection, event, mirror.source)
+    for handler in handlers if is_first else ():
         _handle(handler, connection, event)
-    return Outcome.APPLIED if handlers and outcome is Outcome.IGNORED else outcome
+    return Outcome.of(is_first) if outcome is Outcome.IGNORED else outcome
 
 
 EventHandler = Callable[[Connection, ClerkEvent], None]
@@ -109,9 +120,9 @@ class HandlerError(Exception):
 def on_event(*types: str) -> Callable[[H], H]:
     """Let a function run with each event of these types, known to us or not, in the transaction of the event.
 
-    It runs after our copy was brought up to the event, also when that was newer already. What it raises undoes all of
-    it: the event is failed, and sent again. It may run again with the same event, so whatever it does it does through
-    the connection.
+    It runs after our copy was brought up to the event, also when that was newer already; once, also where the event
+    comes by Svix and by Inngest. What it raises undoes all of it: the event is failed, and sent again. It may run again
+    with the same event, so whatever it does it does through the connection.
     """
     if wrong := [each for each in types if not EVENT_TYPE.fullmatch(each)] or not types:
         raise ValueError(f"on_event takes types of Clerk's events, like user.created: {wrong}")
@@ -122,6 +133,15 @@ def on_event(*types: str) -> Callable[[H], H]:
         return handler
 
     return register
+
+
+def _is_first(connection: Connection, event: ClerkEvent, source: str) -> bool:
+    """False when it has come the other way already. A repetition by the same one has the same id, or is another event;
+    but Inngest may give a new id to what Svix sends again.
+    """
+    told = json.dumps([event.type, event.data], sort_keys=True)
+    digest = hashlib.sha256(told.encode()).hexdigest()
+    return NOTE_HANDLED.run(connection, digest=digest, source=source).first() is not None
 
 
 def _handle(handler: EventHandler, connection: Connection, event: ClerkEvent) -> None:
