@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import permutations
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import create_engine, event, make_url
@@ -112,6 +112,45 @@ class TestUsers:
         assert announcing.told() == [(UPDATED, ADA)]
 
 
+class TestMoves:
+    """`flask users merge|restore|relink`."""
+
+    BOB: ClassVar = {"user_id": 2, "clerk_user_id": "user_2"}
+
+    @pytest.fixture(autouse=True)
+    def users(self, announcing: Announcing) -> None:
+        for clerk_user_id in (USER, "user_2"):
+            announcing.deliver("user.created", user_data(clerk_user_id, email=f"{clerk_user_id}@example.com"))
+        announcing.told()
+
+    def test_merge(self, announcing: Announcing) -> None:
+        announcing.command("users", "merge", USER, "--into", "user_2", "--dry-run")
+        assert announcing.told() == []
+        announcing.command("users", "merge", USER, "--into", "user_2", "--yes")
+        assert announcing.told() == [(UPDATED, self.BOB), (UPDATED, ADA)]
+
+    @pytest.mark.parametrize("command", ["restore 1 user_2", "merge 1 --into 2"])
+    def test_of_a_deleted_user(self, announcing: Announcing, command: str) -> None:
+        """Of whom nothing is told any more."""
+        announcing.deliver("user.deleted", {"id": USER})
+        announcing.told()
+        announcing.command("users", *command.split(), "--yes")
+        assert announcing.told() == [(UPDATED, self.BOB)]
+
+    @pytest.mark.parametrize("is_known", [False, True])
+    def test_relink(self, announcing: Announcing, *, is_known: bool) -> None:
+        if is_known:
+            announcing.deliver("user.created", user_data("user_9", email="nine@example.com"))
+            announcing.told()
+        announcing.command("users", "relink", "1", "user_9")
+        assert announcing.told() == [(UPDATED, ADA | {"clerk_user_id": "user_9"})]
+
+    def test_address_that_another_user_has_verified(self, announcing: Announcing) -> None:
+        """Whoever had it before has it unverified from now on."""
+        announcing.deliver("user.updated", user_data("user_2", email=f"{USER}@example.com"))
+        assert announcing.told() == [(UPDATED, ADA), (UPDATED, self.BOB)]
+
+
 class TestSubscriptions:
     def test_clerk_billing(self, announcing: Announcing) -> None:
         announcing.deliver("user.created", user_data(USER))
@@ -124,6 +163,22 @@ class TestSubscriptions:
     def test_organization(self, announcing: Announcing) -> None:
         announcing.deliver("subscription.active", listing(payer=payer(USER, "org_1")))
         assert announcing.told() == [(CHANGED, {"organization_id": "org_1"})]
+
+    @pytest.mark.parametrize(
+        ("payer_", "told"), [(payer(USER), ADA), (payer(USER, "org_1"), {"organization_id": "org_1"})]
+    )
+    def test_that_is_gone_at_clerk(self, announcing: Announcing, payer_: dict[str, Any], told: dict[str, Any]) -> None:
+        announcing.deliver("user.created", user_data(USER))
+        announcing.deliver("subscription.active", listing(payer=payer_))
+        announcing.told()
+        services = announcing.services
+        subscription_id = announcing.sql.value("SELECT id FROM clerk.subscriptions")
+        services.database.transact(
+            lambda connection: delete_page(
+                services.mirror, connection, KINDS["subscriptions"], [subscription_id], source="reconcile"
+            )
+        )
+        assert announcing.told() == [(CHANGED, told)]
 
     def test_admin(self, announcing: Announcing) -> None:
         add_user(announcing.sql, clerk_user_id=USER)

@@ -105,6 +105,7 @@ def holding(url: str, statement: str) -> Iterator[None]:
     try:
         connection.cursor().execute(statement)
         yield
+        connection.rollback()  # or the lock may be there for a moment after close()
     finally:
         connection.close()
 

@@ -166,9 +166,11 @@ def take_back(connection: Connection, user_id: int) -> None:
     """End what Clerk gave a complete user of whom it has no subscription any more. What was given here stays."""
     if connection.execute(LOCK_SUBSCRIPTION, {"user_id": user_id}).one().is_given_here:
         return
-    change_plan(connection, SYNC, user_id, Plan.FREE)
+    is_other_plan = change_plan(connection, SYNC, user_id, Plan.FREE)
     values = {"status": "active", "period_end": None, "clerk_subscription_id": None, "updated_at": func.now()}
     connection.execute(update(Subscription).where(Subscription.user_id == user_id).values(values))
+    if not is_other_plan:
+        announce_user(connection, AppEvent.SUBSCRIPTION_CHANGED, user_id)
 
 
 def _payer(connection: Connection, user_id: int) -> str | None:

@@ -16,6 +16,7 @@ from backend.models.subscription import HAS_LAPSED
 from backend.resources import OWNED, Owned
 from backend.services import audit
 from backend.services.audit import Action, Actor
+from backend.services.outbox.announcements import AppEvent, announce_user
 from backend.services.plans.renewal import read_plan, set_plan
 from backend.services.plans.subscriptions import change_plan
 from backend.services.users.accounts import complete_user
@@ -56,8 +57,11 @@ def merge_users(connection: Connection, actor: Actor, source: int, into: int, re
     `retention`: how long what belonged to a deleted user may still be moved. Raises AppError: 404 for an unknown user,
     409 for one that is too long gone, or whom a link has just changed.
     """
-    _lock_both(connection, source, into, retention)
-    return _move(connection, actor, Action.USER_MERGED, source, into)
+    is_live = not _lock_both(connection, source, into, retention).is_deleted
+    moved = _move(connection, actor, Action.USER_MERGED, source, into)
+    if is_live:
+        announce_user(connection, AppEvent.USER_UPDATED, source)
+    return moved
 
 
 def restore_user(
@@ -116,6 +120,7 @@ def _move(connection: Connection, actor: Actor, action: Action, source: int, int
     details = {"rows": moved.rows, "left": moved.left, "plan": plan}
     audit.record(connection, actor, action, into, from_user_id=source, **details)
     audit.record(connection, actor, action, source, into_user_id=into, **details)
+    announce_user(connection, AppEvent.USER_UPDATED, into)
     return moved
 
 

@@ -13,6 +13,7 @@ from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.mirror.objects import Ties
 from backend.services.clerk.mirror.projection import address_to_lock
 from backend.services.clerk.payloads import read_user
+from backend.services.outbox.announcements import AppEvent, announce, ids_of_user
 
 FIND_COPY = Statement("SELECT data, source FROM clerk.users WHERE id = :id AND deleted_at IS NULL")
 FORGET = text("DELETE FROM clerk.users WHERE id = :id")
@@ -66,8 +67,11 @@ def relink_user(mirror: Mirror, connection: Connection, actor: Actor, user_id: i
     connection.execute(update(User).where(User.user_id == user_id).values(relinked))
     connection.execute(FORGET, {"id": old})
     copy = FIND_COPY.run(connection, id=clerk_user_id).first()
-    if copy is not None:
-        mirror.told_by(copy.source).apply_user(connection, read_user(copy.data), ties=Ties.WIN)
+    is_told = copy is not None and mirror.told_by(copy.source).apply_user(
+        connection, read_user(copy.data), ties=Ties.WIN
+    )
+    if not is_told:
+        announce(connection, AppEvent.USER_UPDATED, ids_of_user(user_id, clerk_user_id))
     moved = {"from": old, "to": clerk_user_id, "replaced_user_id": next(iter(rows), None)}
     audit.record(connection, actor, Action.USER_RELINKED, user_id, **moved)
     return True

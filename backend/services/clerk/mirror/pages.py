@@ -72,9 +72,10 @@ def delete_page(
         told = mirror.told_by(source)
         return frozenset(each for each in sorted(ids) if erase_user(told, connection, each))
     lock_users(connection, ids, ())
-    payers = _payers(connection, kind, ids) if kind.name in BILLING else []
+    users, organizations = _payers(connection, kind, ids) if kind.name in BILLING else ([], [])
     deleted = delete_objects(connection, kind, ids, source)
-    _follow(connection, payers)
+    _follow(connection, users)
+    _announce_of_organizations(connection, organizations)
     return deleted
 
 
@@ -131,7 +132,7 @@ def _apply_billing(page: _Page, objects: Sequence[dict[str, Any]]) -> Written:
         newer = page.write([item for report in reports.values() for item in report.items])
     _follow(page.connection, sorted({reports[name].payer for name in newer if reports[name].is_of_user}))
     organizations = sorted({reports[name].payer for name in newer if not reports[name].is_of_user})
-    announce(page.connection, AppEvent.SUBSCRIPTION_CHANGED, *({"organization_id": each} for each in organizations))
+    _announce_of_organizations(page.connection, organizations)
     return Written(newer, unusable)
 
 
@@ -141,9 +142,15 @@ def _apply_others(page: _Page, objects: Sequence[dict[str, Any]]) -> Written:
     return Written(page.write(list(told.values())), unusable)
 
 
-def _payers(connection: Connection, kind: Kind, ids: Collection[str]) -> list[str]:
-    found = text(f"SELECT DISTINCT user_id FROM {kind.table} WHERE id = ANY (:ids) AND user_id IS NOT NULL ORDER BY 1")  # noqa: S608
-    return list(connection.execute(found, {"ids": list(ids)}).scalars())
+def _payers(connection: Connection, kind: Kind, ids: Collection[str]) -> tuple[list[str], list[str]]:
+    """The users, and the organizations."""
+    found = text(f"SELECT user_id, organization_id FROM {kind.table} WHERE id = ANY (:ids)")  # noqa: S608
+    rows = connection.execute(found, {"ids": list(ids)}).all()
+    return sorted({row[0] for row in rows if row[0]}), sorted({row[1] for row in rows if row[1]})
+
+
+def _announce_of_organizations(connection: Connection, ids: Sequence[str]) -> None:
+    announce(connection, AppEvent.SUBSCRIPTION_CHANGED, *({"organization_id": each} for each in ids))
 
 
 def _follow(connection: Connection, payers: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from backend.services.clerk.linking import Link, LinkRules, LockedUser
 from backend.services.clerk.mirror.kinds import KINDS
 from backend.services.clerk.mirror.objects import UPSERTS, Ties, parameters
 from backend.services.clerk.payloads import ClerkUser
-from backend.services.outbox.announcements import ASKED, announce_profiles
+from backend.services.outbox.announcements import ASKED, AppEvent, announce, announce_profiles, ids_of_user
 from backend.services.users.accounts import completing
 
 OWNED_BY_CLERK = [column.name for column in User.__table__.c if column.info.get("clerk")]
@@ -111,7 +111,9 @@ def project_user(
         decision = linking.decide(user, rows, rules)
         if isinstance(decision, Link):
             decision = linking.link(connection, user.clerk_user_id, decision)
-    email_verified = user.profile.email_verified and _may_hold_email(connection, user, rows)
+    linked_id = decision.user_id if isinstance(decision, Link) else None
+    others = [row for row in rows if row.user_id != linked_id]
+    email_verified = user.profile.email_verified and _may_hold_email(connection, user, others)
     (user_id,) = write_rows(connection, [user], provisioned_by, email_verified=email_verified)
     if decision is not None:
         linking.record(connection, user.clerk_user_id, user_id, decision)
@@ -173,4 +175,5 @@ def _may_hold_email(connection: Connection, user: ClerkUser, rows: Iterable[Lock
             return False
         released = {User.email_verified: False, User.updated_at: func.now()}
         connection.execute(update(User).where(User.user_id == row.user_id).values(released))
+        announce(connection, AppEvent.USER_UPDATED, ids_of_user(row.user_id, row.clerk_user_id))
     return True
