@@ -38,6 +38,7 @@ from settings.types import (
     Pepper,
     PublicKey,
     PublishableKey,
+    RedisUrl,
     SecretKey,
     SmtpUrl,
     Sunset,
@@ -100,6 +101,8 @@ class Settings(EnvironmentSettings):
     outbox_secret: WebhookSecrets = ()
     smtp_url: SmtpUrl = SecretStr("")
     mail_from: Address = ""
+    redis_url: RedisUrl = SecretStr("")
+    rate_limits: Literal["on", "off"] = "on"
     cors_origins: Origins = ()
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     request_timeout: Annotated[float, Field(ge=0.5, le=300, allow_inf_nan=False)] = 10.0

@@ -32,11 +32,15 @@ def on_starting(server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     on_reload(server)
 
 
-def on_reload(_server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+def on_reload(server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Read the settings for all workers to come, also for one that takes the place of another later."""
     from config import load_settings  # noqa: PLC0415 - not while the file is only read for --help
 
-    load_settings().check_complete()
+    settings = load_settings().check_complete()
+    if settings.is_production and settings.rate_limits == "off":
+        server.log.warning("RATE_LIMITS is off: nobody is refused for too many requests.")
+    elif settings.is_production and server.cfg.workers > 1 and not settings.redis_url.get_secret_value():
+        server.log.warning("REDIS_URL is not set: each of %d workers has rate limits of its own.", server.cfg.workers)
 
 
 def ssl_context(_config: Any, make_context: Any) -> Any:  # noqa: ANN401 - gunicorn has no types

@@ -13,7 +13,8 @@ from backend.access.authentication import Authenticator
 from backend.access.credentials import Kind
 from backend.access.identity import Identity
 from backend.access.legacy_tokens import LegacyTokens
-from backend.access.policy import Access, policies_of
+from backend.access.policy import Access, limits_of, policies_of
+from backend.access.rate_limits import RequestLimits
 from backend.access.session_tokens import SessionTokens
 from backend.database.engine import LOOKUPS, POOL_TIMEOUT_SECONDS, connector, engine_options
 from backend.database.prepared_reads import ReadConnection, ReadPool
@@ -38,6 +39,7 @@ from backend.services.mail import Mailer, MailFolder, SmtpServer
 from backend.services.outbox.announcements import ASKED, AppEvent
 from backend.services.outbox.deliveries import Destination
 from backend.services.outbox.destinations import Endpoint, Inngest, sign_up_functions
+from backend.services.rate_limits.limiter import RateLimiter
 from backend.services.readiness import Readiness
 from config import PROJECT, Settings
 
@@ -69,6 +71,7 @@ class Services:
     event_retries: EventRetries
     outbox_publisher: OutboxPublisher
     readiness: Readiness
+    rate_limiter: RateLimiter | None
     access: Access
 
 
@@ -87,14 +90,17 @@ def make_services(app: Flask, settings: Settings) -> Services:
     completion = Completion(database.transact, backend_api, mirror, clerk)
     key_form = KeyForm(settings.api_key_prefix, settings.pepper)
     request_counter = RequestCounter(database.transact)
+    rate_limiter = _make_rate_limiter(settings)
+    rate_limits = RequestLimits(rate_limiter)
     identify: dict[Kind, Callable[[str], Identity]] = {
-        "clerk": SessionTokens(clerk, reads, database.transact, completion).identify,
+        "clerk": SessionTokens(clerk, reads, database.transact, completion, rate_limits).identify,
         "api-key": ApiKeys(key_form, reads, database).identify,
     }
     if settings.accepts_legacy_tokens:
         identify["legacy"] = LegacyTokens(settings, reads, database.transact).identify
     live_sessions = LiveSessions(backend_api)
-    access = Access(Authenticator(settings, identify, request_counter.count), live_sessions, policies_of(app))
+    authenticator = Authenticator(settings, identify, request_counter.count)
+    access = Access(authenticator, live_sessions, policies_of(app), limits_of(app), rate_limits)
     access.bind(app)
     secrets = settings.clerk_webhook_secret
     services = Services(
@@ -113,6 +119,7 @@ def make_services(app: Flask, settings: Settings) -> Services:
         event_retries=EventRetries(database.transact, mirror, clerk),
         outbox_publisher=OutboxPublisher(database.transact, destinations),
         readiness=Readiness(reads, database.transact, clerk.check_keys),
+        rate_limiter=rate_limiter,
         access=access,
     )
     app.extensions[_EXTENSION] = services
@@ -141,6 +148,17 @@ def _make_clerk(settings: Settings, fetch: Fetch) -> ClerkService:
         allow_missing_azp=settings.clerk_missing_azp == "allow",
     )
     return ClerkService(keys, rules, settings.clerk_instance_id)
+
+
+def _make_rate_limiter(settings: Settings) -> RateLimiter | None:
+    if settings.rate_limits == "off":
+        return None
+    url = settings.redis_url.get_secret_value()
+    if not url:
+        return RateLimiter()
+    from backend.services.rate_limits.in_redis import InRedis  # noqa: PLC0415 - its libraries cost memory
+
+    return RateLimiter(InRedis(url))
 
 
 def _make_mailer(settings: Settings) -> Mailer | None:

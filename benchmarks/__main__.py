@@ -97,6 +97,7 @@ def _servers(clerk: Instance) -> Iterator[tuple[Server, Server, Server, Credenti
             "CLERK_JWT_KEY": clerk.pem,
             "CLERK_ISSUER": clerk.issuer,
             "CLERK_WEBHOOK_SECRET": clerk.webhook_secret,
+            "RATE_LIMITS": "off",
         }
         place = Path(folder)
         with (

@@ -21,6 +21,7 @@ from settings.keys import (
     clean_public_key,
 )
 from settings.urls import (
+    check_redis_url,
     check_smtp_url,
     read_api_url,
     read_http_origin,
@@ -132,6 +133,7 @@ InngestSigningKey = Annotated[SecretStr, AfterValidator(check_inngest_signing_ke
 InngestEventKey = Annotated[SecretStr, AfterValidator(check_inngest_event_key)]
 InngestDev = Annotated[str, BeforeValidator(read_inngest_dev)]
 HttpOrigin = Annotated[str, AfterValidator(read_http_origin)]
+RedisUrl = Annotated[SecretStr, AfterValidator(check_redis_url)]
 SmtpUrl = Annotated[SecretStr, AfterValidator(check_smtp_url)]
 Address = Annotated[str, AfterValidator(_check_address)]
 PublishableKey = Annotated[str, AfterValidator(check_publishable_key)]

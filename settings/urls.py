@@ -130,6 +130,22 @@ def read_inngest_dev(value: object) -> str:
     return parts._replace(path="").geturl()
 
 
+def check_redis_url(secret: SecretStr) -> SecretStr:
+    """Valkey speaks the same. Any other parameter would be found out by the first request, or undo a time limit."""
+    text = re.sub("^valkey", "redis", secret.get_secret_value())
+    try:
+        parts = urlsplit(text)
+        is_complete = parts.scheme in {"redis", "rediss"} and parts.hostname and (parts.port or 1)
+    except ValueError:
+        is_complete = False
+    if not is_complete or not re.fullmatch(r"/?\d*", parts.path):
+        raise ValueError("must be redis://:password@host:6379/0, or rediss://… with TLS")
+    names = {part.partition("=")[0] for part in parts.query.split("&") if part}
+    if names - ({"ssl_ca_certs", "ssl_cert_reqs"} if parts.scheme == "rediss" else set()):
+        raise ValueError("takes no parameters after the ? but ssl_ca_certs and ssl_cert_reqs, with rediss://")
+    return SecretStr(text)
+
+
 def check_smtp_url(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     try:

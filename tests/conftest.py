@@ -59,8 +59,8 @@ def database_url(postgres_url: str, worker_id: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def settings(database_url: str, clerk: Instance) -> dict[str, str]:
-    """The settings of `server`: keys by PEM, webhooks on. Copy and change them for another server."""
-    return {"DATABASE_URL": database_url, **clerk.settings}
+    """The settings of `server`: keys by PEM, webhooks on, no rate limits. Copy and change them for another server."""
+    return {"DATABASE_URL": database_url, "RATE_LIMITS": "off", **clerk.settings}
 
 
 @pytest.fixture(scope="session")

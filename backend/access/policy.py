@@ -15,17 +15,20 @@ from flask import Flask, current_app, g, request
 from backend.access.authentication import Authenticator
 from backend.access.authorization import bare_name
 from backend.access.identity import ANONYMOUS, Identity
+from backend.access.rate_limits import RequestLimits
 from backend.errors import AppError, ErrorCode
 from backend.models.roles_plans_scopes import Plan, Role, Scope
 from backend.services.audit import Actor
 from backend.services.clerk.sessions import LiveSessions, session_ended
+from backend.services.rate_limits.table import Group, Limit
 from backend.services.users.accounts import Account
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 READING = frozenset({"GET", "HEAD"})
-_EXTENSION, _POLICIES = "counterfoil.access", "counterfoil.policies"
+_EXTENSION, _POLICIES, _LIMITS = "counterfoil.access", "counterfoil.policies", "counterfoil.limits"
+USUAL = Limit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +113,16 @@ PUBLIC = Policy(is_public=True)
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may call what. One an application. `policies`: see policies_of."""
+    """Who may call what, and how often. One an application. `policies`, `limits`: see policies_of, limits_of."""
 
     authenticator: Authenticator
     live_sessions: LiveSessions
     policies: dict[str, Policy]
+    limits: dict[str, Limit | None]
+    rate_limits: RequestLimits
 
     def bind(self, app: Flask) -> None:
-        """Apply the policy of its route before each request."""
+        """Apply limit and policy of its route before each request."""
         app.extensions[_EXTENSION] = self
         app.before_request(self.enforce)
 
@@ -130,14 +135,34 @@ class Access:
         endpoint = request.endpoint
         if endpoint is None or request.method == "OPTIONS":
             return
-        policy = self.policies.get(endpoint.partition(".")[0])
+        route = endpoint.partition(".")[0]
+        policy = self.policies.get(route)
         if policy is None:
             # Forgetting a policy must open a route to nobody.
             raise AppError(
                 ErrorCode.FORBIDDEN, "This route has no policy: add its blueprint to ROUTES in backend/api/__init__.py."
             )
+        needs_caller = not policy.is_public or hasattr(current_app.view_functions[endpoint], "policy")
+        self._count(self.limits.get(route, USUAL), needs_caller)
         if not policy.is_public:
             self.demand(policy)
+
+    def _count(self, limit: Limit | None, needs_caller: bool) -> None:
+        """Raises AppError: 401, 403 or 503 without a caller where one is needed, 429 beyond the limit."""
+        if limit is None or self.rate_limits.limiter is None:
+            return
+        group = limit.read if request.method in READING else limit.write
+        if needs_caller:
+            self.rate_limits.spend(group, get_caller())
+            return
+        try:
+            self.rate_limits.spend(group, None)
+        except AppError:
+            # Nobody who is signed in is refused because of their neighbours.
+            identity = get_auth()
+            if not identity.is_authenticated:
+                raise
+            self.rate_limits.spend(group, identity)
 
     def demand(self, policy: Policy) -> None:
         """Raises AppError unless this request has a caller who meets the policy."""
@@ -157,6 +182,7 @@ class Access:
         if session_id != identity.session_id:
             # Clerk counts our calls: whoever could ask for invented ids would spend what all others need.
             raise session_ended()
+        self.rate_limits.spend(Group.LIVE, identity)
         self.live_sessions.check(session_id, identity.clerk_user_id or "")
 
 
@@ -165,25 +191,37 @@ def policies_of(app: Flask) -> dict[str, Policy]:
     return cast("dict[str, Policy]", app.extensions.setdefault(_POLICIES, {}))
 
 
+def limits_of(app: Flask) -> dict[str, Limit | None]:
+    """The limits of the application's routes, as policies_of. None: no limit; one that is not named here: the usual."""
+    return cast("dict[str, Limit | None]", app.extensions.setdefault(_LIMITS, {}))
+
+
 def current_access() -> Access:
     return cast("Access", current_app.extensions[_EXTENSION])
 
 
 def get_auth() -> Identity:
     """The caller's identity; ANONYMOUS without a good credential. Raises only for trouble of ours (503)."""
-    try:
-        return get_caller()
-    except AppError as error:
-        if error.code.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise
-        return ANONYMOUS
+    known = _authenticate()
+    if isinstance(known, Identity):
+        return known
+    if known.code.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise known
+    return ANONYMOUS
 
 
 def get_caller() -> Identity:
     """The identity of a signed-in caller: authenticated once a request, one result for all who ask.
 
-    Raises AppError (401, 403, 503), the same one again as well.
+    Raises AppError: 401, 403 or 503; 429 for an address that sends too many of the first two.
     """
+    known = _authenticate()
+    if isinstance(known, Identity):
+        return known
+    raise current_access().rate_limits.refuse(known)
+
+
+def _authenticate() -> Identity | AppError:
     known: Identity | AppError | None = g.get("caller")
     if known is None:
         access: Access = current_app.extensions[_EXTENSION]
@@ -192,8 +230,6 @@ def get_caller() -> Identity:
         except AppError as error:
             known = error
         g.caller = known
-    if isinstance(known, AppError):
-        raise known
     return known
 
 

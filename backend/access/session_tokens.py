@@ -9,6 +9,7 @@ from flask import g
 from backend.access.active_organization import ActiveOrganization
 from backend.access.authentication import admit
 from backend.access.identity import Identity
+from backend.access.rate_limits import RequestLimits
 from backend.database.prepared_reads import ReadPool
 from backend.database.transactions import Transact
 from backend.errors import AppError, ErrorCode
@@ -16,6 +17,7 @@ from backend.services import audit
 from backend.services.clerk.mirror.completion import Completion
 from backend.services.core.claims import SessionClaims
 from backend.services.core.clerk_service import ClerkService
+from backend.services.rate_limits.table import Group
 from backend.services.users.accounts import FIND_BY_CLERK_ID, Account, provision_for_request
 
 MAX_NOTED = 1_000
@@ -26,15 +28,23 @@ log = logging.getLogger(__name__)
 class SessionTokens:
     """Verifies session tokens, and makes the user of one whose webhook has not come yet."""
 
-    def __init__(self, clerk: ClerkService, reads: ReadPool, transact: Transact, completion: Completion) -> None:
+    def __init__(
+        self,
+        clerk: ClerkService,
+        reads: ReadPool,
+        transact: Transact,
+        completion: Completion,
+        rate_limits: RequestLimits,
+    ) -> None:
         self._clerk = clerk
         self._reads = reads
         self._transact = transact
         self._completion = completion
+        self._rate_limits = rate_limits
         self._impersonated: set[str] = set()
 
     def identify(self, token: str) -> Identity:
-        """Raises AppError: 401 for the token, 503 for our own trouble."""
+        """Raises AppError: 401 for the token, 429 where too many new users come from, 503 for our own trouble."""
         claims = self._clerk.verify(token)
         find = partial(self._reads.fetch, FIND_BY_CLERK_ID, claims.clerk_user_id, claims.session_id)
         account = find()
@@ -64,12 +74,17 @@ class SessionTokens:
         return None if org_id is None else ActiveOrganization(org_id, claims, self._reads)
 
     def _provision(self, claims: SessionClaims, find: Callable[[], Account | None]) -> Account:
-        """The token came before the webhook: make the user now, with what Clerk's API tells if it may be asked."""
+        """The token came before the webhook: make the user now, with what Clerk's API tells if it may be asked.
+
+        Counted by users and not by requests: a page of a new user begins with several at once.
+        """
+        self._rate_limits.spend(Group.NEW_USERS, None, cost=0)
         is_new = self._transact(
             lambda connection: provision_for_request(connection, claims.clerk_user_id, claims.session_id),
             user=claims.clerk_user_id,
         )
         if is_new:
+            self._rate_limits.spend(Group.NEW_USERS, None)
             self._completion.ask(claims.clerk_user_id)
         account = find()
         if account is None:

@@ -31,7 +31,7 @@ def readyz() -> ReadyOut:
     """Requests can be served: the database can be read and written and is migrated, and tokens can be verified. Else
     503. What was seen in the last 5 seconds counts, after a failure in the last second.
     """
-    readiness = current_services().readiness
+    readiness, limiter = current_services().readiness, current_services().rate_limiter
     checks = readiness.look()
     failed = [name for name, state in checks._asdict().items() if state == "failed"]
     if failed:
@@ -42,4 +42,5 @@ def readyz() -> ReadyOut:
         revision=readiness.revision,
         checks=ChecksOut(**checks._asdict()),
         sync=SyncOut.model_validate(readiness.last_runs),
+        rate_limits=limiter.place if limiter else "off",
     )

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from backend.services.rate_limits.limiter import Place
 from backend.services.readiness import State
 
 
@@ -39,7 +40,9 @@ class SyncOut(BaseModel):
 
 
 class ReadyOut(BaseModel):
-    """`schema`: the migration that the database is at. `sync`: how true our copy of Clerk is; it decides nothing."""
+    """`schema`: the migration that the database is at. `sync`: how true our copy of Clerk is. `rate_limits`: where this
+    worker counts requests now; `process`, where Redis is set up, means that it is away. Neither makes anybody unready.
+    """
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -47,6 +50,7 @@ class ReadyOut(BaseModel):
     revision: str = Field(serialization_alias="schema")
     checks: ChecksOut
     sync: SyncOut
+    rate_limits: Place
 
 
 class IndexOut(BaseModel):

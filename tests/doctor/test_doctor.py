@@ -26,6 +26,7 @@ from tests.support.commands import make_app
 from tests.support.database import Sql
 from tests.support.fixtures import Receive
 from tests.support.ports import free_port
+from tests.support.valkey import running_valkey
 
 MARKS = {"ok": "✓", "failed": "✗", "off": "–"}  # noqa: RUF001 - the dash is meant
 ADDRESS = "ada@example.com"
@@ -42,7 +43,7 @@ def doctor(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
         monkeypatch.delenv(name, raising=False)
 
     def examine(**changes: str) -> dict[str, Any]:
-        values = {name: value for name, value in (settings | changes).items() if value}
+        values = {name: value for name, value in (settings | {"RATE_LIMITS": "on"} | changes).items() if value}
         app = make_app(values)
         told, result = run(app, "--json"), run(app)
         document = json.loads(told.stdout)
@@ -333,3 +334,25 @@ def test_drift(doctor: Doctor, sql: Sql, status: str, drift: int | None, state: 
     found = doctor()["drift"]
     assert found["state"] == state
     assert "2 h ago" in found["says"]
+
+
+class TestRateLimits:
+    def test_off(self, doctor: Doctor) -> None:
+        assert doctor(RATE_LIMITS="off")["rate limits"]["state"] == "off"
+
+    def test_in_each_worker(self, doctor: Doctor) -> None:
+        found = doctor()["rate limits"]
+        assert (found["state"], "REDIS_URL" in found["says"]) == ("ok", True)
+
+    def test_in_redis(self, doctor: Doctor) -> None:
+        with running_valkey() as valkey:
+            found = doctor(REDIS_URL=valkey.url)["rate limits"]
+            assert found["state"] == "ok"
+            assert "Redis" in found["says"]
+            with valkey.frozen():
+                assert doctor(REDIS_URL=valkey.url)["rate limits"]["state"] == "failed"
+
+    def test_redis_away(self, doctor: Doctor) -> None:
+        found = doctor(REDIS_URL="redis://:hunter2hunter2@127.0.0.1:9/0")["rate limits"]
+        assert found["state"] == "failed"
+        assert "hunter2" not in str(found)

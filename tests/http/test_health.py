@@ -44,7 +44,8 @@ class TestHealth:
         answer = server.get("/readyz")
         assert answer.status_code == 200
         revision = sql.value("SELECT version_num FROM alembic_version")
-        assert answer.json() == {"status": "ready", "schema": revision, "checks": ALL_OK, "sync": NO_RUNS}
+        state = {"schema": revision, "checks": ALL_OK, "sync": NO_RUNS, "rate_limits": "off"}
+        assert answer.json() == {"status": "ready", **state}
         assert server.get("/healthz").json() == {"status": "ok"}
 
     def test_database_away(self, settings: dict[str, str], clerk: Instance, tmp_path: Path) -> None:

@@ -118,6 +118,15 @@ WRONG: dict[str, list[str]] = {
         *(f"smtp://u:{SECRET}@h:port", SECRET),
     ],
     "MAIL_FROM": ["example.org", "a@b, c@d", "A <a@b>", "a @b", SECRET],
+    "REDIS_URL": [
+        *(SECRET, "localhost:6379", f"http://:{SECRET}@h", f"redis://:{SECRET}@", f"redis://:{SECRET}@h:port/0"),
+        *(
+            f"redis://:{SECRET}@h/name",
+            f"redis://:{SECRET}@h?socket_timeout=60",
+            f"redis://:{SECRET}@h?ssl_cert_reqs=x",
+        ),
+    ],
+    "RATE_LIMITS": ["no", "false", "0", "OFF", SECRET],
     "TRUSTED_PROXIES": ["-1", "11", "all", SECRET],
     "REQUEST_TIMEOUT": ["0", "-1", "0.4", "301", "nan", "inf", SECRET],
     "LOG_LEVEL": ["loud", "debug", "TRACE", SECRET],
@@ -335,11 +344,12 @@ WEAK = (
     *(published.encode() for published in PUBLISHED),
     base64.b64decode(PUBLISHED_FOR_WEBHOOKS),
 )
-# Whoever takes these judges them: PostgreSQL and a mail server the password in their URL, Inngest its own key.
+# Whoever takes these judges them: PostgreSQL, Redis and a mail server the password in their URL, Inngest its own key.
+JUDGED_ELSEWHERE = {"database_url", "redis_url", "smtp_url", "inngest_event_key"}
 SECRETS = [
     name.upper()
     for name, field in Settings.model_fields.items()
-    if "SecretStr" in repr(field.annotation) and name not in {"database_url", "smtp_url", "inngest_event_key"}
+    if "SecretStr" in repr(field.annotation) and name not in JUDGED_ELSEWHERE
 ]
 
 

@@ -30,6 +30,8 @@ def origin_allower(app: Flask, origins: Sequence[str]) -> Callable[[Response], R
                 "ETag",
                 "Idempotent-Replayed",
                 "Location",
+                "RateLimit",
+                "RateLimit-Policy",
                 "Retry-After",
                 "Sunset",
                 "WWW-Authenticate",

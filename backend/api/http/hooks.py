@@ -64,6 +64,9 @@ def register_hooks(app: Flask, allow_origin: Callable[[Response], Response]) -> 
         headers.add("X-Request-ID", g.request_id)
         headers.add("X-Content-Type-Options", "nosniff")
         headers.setdefault("Cache-Control", "no-store")
+        if (limit := g.get("rate_limit")) is not None:
+            headers.add("RateLimit", limit[0])
+            headers.add("RateLimit-Policy", limit[1])
         # A request without Origin comes from no page, and skips 30 us of flask-cors.
         return allow_origin(response) if "HTTP_ORIGIN" in request.environ else response
 

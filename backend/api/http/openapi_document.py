@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
-from backend.access.policy import READING, Policy, policies_of
+from backend.access.policy import READING, USUAL, Policy, limits_of, policies_of
 from backend.api.http.etags import IF_MATCH, IF_NONE_MATCH
 from backend.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from backend.api.http.openapi_parts import (
@@ -60,7 +60,7 @@ REFUSED_FOR = {
 
 
 class Described(NamedTuple):
-    """One method of one path. `policies`: the route's and, where it has one, the view's."""
+    """One method of one path. `policies`: the route's and, where it has one, the view's. `is_limited`: in how often."""
 
     path: str
     method: str
@@ -69,6 +69,7 @@ class Described(NamedTuple):
     about: str
     operation: Operation
     policies: list[Policy]
+    is_limited: bool
 
     @property
     def needs_caller(self) -> bool:
@@ -125,7 +126,7 @@ def _about(thing: object) -> str:
 
 
 def _find_operations(app: Flask) -> Iterator[Described]:
-    policies = policies_of(app)
+    policies, limits = policies_of(app), limits_of(app)
     for rule in app.url_map.iter_rules():
         view: Any = app.view_functions[rule.endpoint]
         route = rule.endpoint.partition(".")[0]
@@ -133,8 +134,11 @@ def _find_operations(app: Flask) -> Iterator[Described]:
             continue  # a part of a page, or closed to everybody
         demands = [policies[route], *([view.policy] if hasattr(view, "policy") else [])]
         path, tag = path_of(rule), app.blueprints[route].name
+        is_limited = limits.get(route, USUAL) is not None
         for method in DESCRIBED & (rule.methods or set()):
-            yield Described(path, method, sorted(rule.arguments), tag, _about(view), view.operation, demands)
+            yield Described(
+                path, method, sorted(rule.arguments), tag, _about(view), view.operation, demands, is_limited
+            )
 
 
 def _schemas(found: list[Described]) -> tuple[dict[Any, Any], dict[str, Any]]:
@@ -230,6 +234,7 @@ def _refusals(one: Described) -> set[ErrorCode]:
     consequences = (
         (ErrorCode.DATABASE_UNAVAILABLE in refused, OF_THE_DATABASE),
         (one.needs_caller, OF_A_CALLER),
+        (one.is_limited, {ErrorCode.RATE_LIMITED}),
         (one.scopes, {ErrorCode.INSUFFICIENT_SCOPE}),
         (one.needs_caller and one.method not in READING, {ErrorCode.CSRF}),
         (one.operation.body, OF_A_BODY),

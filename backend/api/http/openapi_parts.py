@@ -23,7 +23,7 @@ INFO = {
         "A list gives one page and `next_cursor`, which is null on the last one; send it as `cursor` for the next.\n\n"
         "Every error is `application/problem+json` (RFC 9457). Programs look at its `code`; `X-Request-ID` and "
         "`request_id` name the request in our log. A 503 is trouble of ours, a 429 too much of yours at once: try "
-        "again after `Retry-After` seconds. "
+        "again after `Retry-After` seconds. `RateLimit` and `RateLimit-Policy` say how much is left of how much. "
         "Any request may also be refused before it is looked at: 414 beyond 4,094 bytes of address, 431 beyond 16,380 "
         "bytes of one header or 64 KiB of all, 400 when it is not HTTP.\n\n"
         "Sent again with the same `Idempotency-Key`, a request is done once. Only those take none that do the same "

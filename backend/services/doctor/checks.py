@@ -7,7 +7,7 @@ import psycopg2
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database.transactions import describe_fault
-from backend.services.doctor import clerk, database, events, setup, sync
+from backend.services.doctor import clerk, database, events, rate_limits, setup, sync
 from backend.services.doctor.finding import Finding, State, Subject, failed, off
 
 
@@ -37,6 +37,7 @@ CHECKS = (
     Check("waiting events", events.check_waiting_events, needs="migrations"),
     Check("plans", events.check_plans, needs="migrations"),
     Check("drift", sync.check_drift, needs="migrations"),
+    Check("rate limits", rate_limits.check_rate_limits),
 )
 
 

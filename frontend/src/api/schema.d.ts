@@ -1328,7 +1328,8 @@ export interface components {
         };
         /**
          * ReadyOut
-         * @description `schema`: the migration that the database is at. `sync`: how true our copy of Clerk is; it decides nothing.
+         * @description `schema`: the migration that the database is at. `sync`: how true our copy of Clerk is. `rate_limits`: where this
+         *     worker counts requests now; `process`, where Redis is set up, means that it is away. Neither makes anybody unready.
          */
         ReadyOut: {
             /**
@@ -1340,6 +1341,11 @@ export interface components {
             schema: string;
             checks: components["schemas"]["ChecksOut"];
             sync: components["schemas"]["SyncOut"];
+            /**
+             * Rate Limits
+             * @enum {string}
+             */
+            rate_limits: "redis" | "process" | "off";
         };
         /**
          * ReceivedOut
@@ -1743,6 +1749,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `rate-limited` */
+            429: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
         };
     };
@@ -5266,6 +5282,16 @@ export interface operations {
                     "application/json": components["schemas"]["SiteConfigOut"];
                 };
             };
+            /** @description `rate-limited` */
+            429: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_docs: {
@@ -5297,6 +5323,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `rate-limited` */
+            429: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
         };
     };
@@ -5349,6 +5385,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `rate-limited` */
+            429: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
         };
     };

@@ -1,0 +1,1 @@
+"""How many requests a minute are taken of whom, and counting them."""
