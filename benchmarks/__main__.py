@@ -52,7 +52,7 @@ def main() -> None:
     smoke = parser.parse_args().smoke
     rounds, requests = (1, 4 * CONNECTIONS) if smoke else (ROUNDS, REQUESTS)
     clerk = Instance()
-    with _servers(clerk) as (bare, counterfoil, accepting_legacy, credentials):
+    with _servers(clerk) as (bare, counterfoil, accepting_legacy, guarded, credentials):
         remembered = [clerk.token(sub=USER, exp=FAR_AWAY)] * CONNECTIONS
         costs: dict[str, list[float]] = {}
         for number in range(rounds):
@@ -63,6 +63,7 @@ def main() -> None:
                 Case("bare Flask route", bare, "/", remembered),
                 Case("/healthz", counterfoil, "/healthz", remembered),
                 Case("/auth/me, remembered token", counterfoil, "/auth/me", remembered),
+                Case("  and remembered, with rate limits", guarded, "/auth/me", remembered),
                 Case("/auth/me, fresh token", counterfoil, "/auth/me", fresh),
                 Case("/auth/me, API key", counterfoil, "/auth/me", [credentials.key] * CONNECTIONS),
                 Case("/auth/me, legacy token", accepting_legacy, "/auth/me", [credentials.legacy_token] * CONNECTIONS),
@@ -86,8 +87,10 @@ class Credentials(NamedTuple):
 
 
 @contextmanager
-def _servers(clerk: Instance) -> Iterator[tuple[Server, Server, Server, Credentials]]:
-    """Bare Flask, Counterfoil, the same with legacy tokens: a worker each, under the shipped gunicorn.conf.py."""
+def _servers(clerk: Instance) -> Iterator[tuple[Server, Server, Server, Server, Credentials]]:
+    """Bare Flask, Counterfoil, the same with legacy tokens and with rate limits: a worker each, under the shipped
+    gunicorn.conf.py.
+    """
     with temporary_server() as url, tempfile.TemporaryDirectory() as folder:
         migrate(url)
         secret = secrets.token_urlsafe(32)
@@ -104,8 +107,11 @@ def _servers(clerk: Instance) -> Iterator[tuple[Server, Server, Server, Credenti
             running_server(place, settings, app="benchmarks.bare:app", ready="/") as bare,
             running_server(place, settings, ready="/readyz") as counterfoil,
             running_server(place, settings | {"LEGACY_JWT_SECRET": secret}, ready="/readyz") as legacy,
+            running_server(
+                place, settings | {"RATE_LIMITS": "on"}, app="benchmarks.guarded:app", ready="/readyz"
+            ) as guarded,
         ):
-            yield bare, counterfoil, legacy, credentials
+            yield bare, counterfoil, legacy, guarded, credentials
 
 
 def _make_user(url: str, secret: str) -> Credentials:

@@ -16,6 +16,7 @@ def test_smoke() -> None:
         "bare Flask route",
         "/healthz",
         "/auth/me, remembered token",
+        "  and remembered, with rate limits",
         "/auth/me, fresh token",
         "/auth/me, API key",
         "/auth/me, legacy token",
