@@ -22,6 +22,7 @@ from settings.types import (
     ApiKeyPrefix,
     ApiUrl,
     ClaimName,
+    BearerToken,
     DatabaseUrl,
     Directory,
     HttpOrigin,
@@ -106,6 +107,7 @@ class Settings(EnvironmentSettings):
     cors_origins: Origins = ()
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     request_timeout: Annotated[float, Field(ge=0.5, le=300, allow_inf_nan=False)] = 10.0
+    metrics_token: BearerToken = SecretStr("")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property

@@ -34,13 +34,22 @@ def on_starting(server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
 
 def on_reload(server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Read the settings for all workers to come, also for one that takes the place of another later."""
-    from config import load_settings  # noqa: PLC0415 - not while the file is only read for --help
+    from backend.server import metrics_files  # noqa: PLC0415 - not while the file is only read for --help
+    from config import load_settings  # noqa: PLC0415
 
     settings = load_settings().check_complete()
     if settings.is_production and settings.rate_limits == "off":
         server.log.warning("RATE_LIMITS is off: nobody is refused for too many requests.")
     elif settings.is_production and server.cfg.workers > 1 and not settings.redis_url.get_secret_value():
         server.log.warning("REDIS_URL is not set: each of %d workers has rate limits of its own.", server.cfg.workers)
+    if settings.metrics_token.get_secret_value():
+        metrics_files.make_folder(server)
+
+
+def on_exit(server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    from backend.server import metrics_files  # noqa: PLC0415 - as above
+
+    metrics_files.remove_folder(server)
 
 
 def ssl_context(_config: Any, make_context: Any) -> Any:  # noqa: ANN401 - gunicorn has no types
@@ -63,6 +72,8 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
         services.request_counter.start()
         services.event_retries.start()
         services.outbox_publisher.start()
+        if services.metrics:
+            services.metrics.start(worker)
     # What is loaded by now stays. To go through it took a full collection 50-80 ms amid requests, and the end of a
     # worker 0.4 s.
     gc.collect()

@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from backend.api import register_routes
 from backend.api.http.cors import origin_allower
 from backend.api.http.hooks import Counterfoil, announce_sunset, register_hooks
+from backend.api.http.measuring import measure_requests
 from backend.api.inngest import SETTINGS as INNGEST
 from backend.cli import register_commands
 from backend.container import make_services
@@ -27,7 +28,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.request_timeout = settings.request_timeout
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     load_workflows()
-    make_services(app, settings)
+    services = make_services(app, settings)
+    if services.metrics:
+        measure_requests(app, services.metrics)
     register_hooks(app, origin_allower(app, settings.allowed_origins))
     if settings.legacy_jwt_sunset:
         announce_sunset(app, settings.legacy_jwt_sunset)

@@ -35,12 +35,15 @@ class SessionTokens:
         transact: Transact,
         completion: Completion,
         rate_limits: RequestLimits,
+        note_provisioned: Callable[[], object],
     ) -> None:
+        """`note_provisioned`: told of each user that it makes."""
         self._clerk = clerk
         self._reads = reads
         self._transact = transact
         self._completion = completion
         self._rate_limits = rate_limits
+        self._note_provisioned = note_provisioned
         self._impersonated: set[str] = set()
 
     def identify(self, token: str) -> Identity:
@@ -85,6 +88,7 @@ class SessionTokens:
         )
         if is_new:
             self._rate_limits.spend(Group.NEW_USERS, None)
+            self._note_provisioned()
             self._completion.ask(claims.clerk_user_id)
         account = find()
         if account is None:

@@ -11,6 +11,7 @@ from backend.api.campaigns import blueprint as campaigns
 from backend.api.health import blueprint as health
 from backend.api.http.parsing import IdConverter
 from backend.api.inngest import blueprint as inngest
+from backend.api.metrics import blueprint as metrics
 from backend.api.openapi import blueprint as openapi
 from backend.api.sessions import blueprint as sessions
 from backend.api.site import blueprint as site
@@ -57,6 +58,8 @@ ROUTES = (
     # The signature is the credential of a webhook, and of a call of Inngest; a burst of either is nobody's fault.
     Route(webhooks, "/api/webhooks", PUBLIC, limit=None),
     Route(inngest, "/api/inngest", PUBLIC, limit=None),
+    # METRICS_TOKEN is the credential of Prometheus.
+    Route(metrics, "/metrics", PUBLIC, limit=None),
 )
 
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from threading import Lock
+from time import monotonic
 
 
 class FairSemaphore:
@@ -12,6 +13,9 @@ class FairSemaphore:
     """
 
     def __init__(self, places: int) -> None:
+        self.size = places
+        self.waits = 0  # how often somebody had to wait
+        self.waited_seconds = 0.0
         # Both change by single operations that no thread can interrupt: a lock would cost more than all of this.
         self._free = [None] * places
         self._waiting: deque[Lock] = deque()
@@ -20,6 +24,14 @@ class FairSemaphore:
     def has_room(self) -> bool:
         """Whether somebody could come in without waiting."""
         return bool(self._free)
+
+    @property
+    def in_use(self) -> int:
+        return self.size - len(self._free)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     def acquire(self, timeout: float) -> bool:
         """Wait for a place, at most so many seconds. False: none became free."""
@@ -30,6 +42,14 @@ class FairSemaphore:
                 pass
             else:
                 return True
+        began_at = monotonic()
+        try:
+            return self._wait(timeout)
+        finally:
+            self.waits += 1
+            self.waited_seconds += monotonic() - began_at
+
+    def _wait(self, timeout: float) -> bool:
         turn = Lock()
         turn.acquire()  # to be released by whoever makes room
         self._waiting.append(turn)

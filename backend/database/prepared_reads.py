@@ -62,7 +62,7 @@ class ReadPool:
         """`timeout`: seconds to wait for a free connection."""
         self._connect = connect
         self._timeout = timeout
-        self._places = FairSemaphore(size)
+        self.places = FairSemaphore(size)
         self._idle: list[ReadConnection] = []
 
     def fetch(self, read: PreparedRead[R], *values: str | None) -> R | None:
@@ -71,7 +71,7 @@ class ReadPool:
         The connection that was used last comes first: its backend has its caches warm. One that died while it lay here
         (PostgreSQL was restarted) is forgotten, and the next one is tried.
         """
-        if not self._places.acquire(self._timeout):
+        if not self.places.acquire(self._timeout):
             raise NoFreeConnection("all connections are in use")
         try:
             while self._idle:
@@ -86,7 +86,7 @@ class ReadPool:
                         raise
             return self._run(self._open(), read, values)
         finally:
-            self._places.release()
+            self.places.release()
 
     def _open(self) -> ReadConnection:
         connection = self._connect()

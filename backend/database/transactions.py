@@ -87,6 +87,7 @@ class Database:
         # A read needs no BEGIN and COMMIT: two round trips less.
         reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._readers = Lane(reading, READERS, READERS_OF_ONE_USER)
+        self.pools = {"readers": self._readers.places, "writers": self._writers.places}
 
     def transact(self, work: Callable[[Connection], T], *, user: str | int | None = None) -> T:
         """Run `work` and commit.

@@ -71,15 +71,27 @@ class Client:
 
 
 class FairWorker(GeventWorker):  # type: ignore[misc]
+    """`connections`: how many are open. `requests`: how many are under way."""
+
+    connections = 0
+    requests = 0
+
     def handle(self, listener: socket, client: socket, address: Any) -> None:  # noqa: ANN401
-        super().handle(listener, Client(client), address)
+        self.connections += 1
+        try:
+            super().handle(listener, Client(client), address)
+        finally:
+            self.connections -= 1
 
     def handle_request(self, *request: Any) -> None:  # noqa: ANN401
+        self.requests += 1
         try:
             super().handle_request(*request)
         except TimeoutError:
             # Of such errors gunicorn logs no traceback.
             raise BrokenPipeError(errno.EPIPE, "the client takes nothing of its response") from None
+        finally:
+            self.requests -= 1
         sleep(0)  # the next request of this connection may be here already
 
     def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:  # noqa: ANN401

@@ -37,6 +37,11 @@ class RequestCounter:
         self._counts: Counter[int] = Counter()
         self._flushing = Lock()
 
+    @property
+    def backlog(self) -> int:
+        """How many are counted and not written yet."""
+        return len(self._noted) + self._counts.total()
+
     def flush(self) -> bool:
         """Write what was counted. Returns whether something is left: what cannot be written now is kept, beyond
         MOST_USERS the newest.

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import secrets
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -40,6 +41,7 @@ class Counterfoil(Flask):
     request_timeout: float
 
     def full_dispatch_request(self) -> Response:
+        g.began_at = time.perf_counter()
         # The caller's own X-Request-ID when it is a plain word, else a new one; the same in response, log and audit
         # trail.
         given = request.environ.get("HTTP_X_REQUEST_ID", "")
@@ -95,6 +97,7 @@ def announce_sunset(app: Flask, sunset: datetime) -> None:
 
 
 def respond_problem(error: AppError) -> Response:
+    g.error_code = error.code.value
     body = json.dumps(error.problem(g.request_id))
     return Response(body, error.code.status, error.headers, mimetype="application/problem+json")
 

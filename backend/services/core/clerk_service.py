@@ -74,6 +74,11 @@ class ClerkService:
         theirs = usable_keys(key_set).values()
         return any(key in theirs for key in self._keys.loaded.values())
 
+    @property
+    def keys_age(self) -> float | None:
+        """Seconds since Clerk's keys were fetched; None where there are none, or need not be fetched."""
+        return self._keys.age
+
     def check_keys(self) -> None:
         """Raise AppError (503) unless tokens can be verified."""
         self._keys.check()

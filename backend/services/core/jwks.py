@@ -33,6 +33,10 @@ class PemKey:
     def loaded(self) -> Keys:
         return {"": self._key}
 
+    @property
+    def age(self) -> float | None:
+        return None
+
     def get(self, kid: str | None) -> PublicKey:  # noqa: ARG002
         return self._key
 
@@ -79,6 +83,11 @@ class RemoteKeySet:
     def loaded(self) -> Keys:
         """What is here at this moment, however old. Fetches nothing."""
         return self._keys
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since Clerk was asked for what is here; None while there is nothing."""
+        return self._clock() - self._loaded_at if self._keys else None
 
     def get(self, kid: str | None) -> PublicKey:
         """The key with this id. Raises AppError: 401 when Clerk has none, 503 without keys."""

@@ -1,9 +1,9 @@
 """Bringing our copy, and what follows from it, up to what Clerk says. The only writer of what Clerk owns."""
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from copy import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
@@ -18,6 +18,8 @@ from backend.services.clerk.payloads import ClerkObject, ClerkUser, Unprocessabl
 from backend.services.users.accounts import complete_user, insert_user
 
 WEBHOOK = "webhook"
+# Told of each event: its source, its type where something is done with that, what became of it, when it happened.
+NoteEvent = Callable[[str, str | None, str, datetime | None], object]
 
 
 class Outcome(StrEnum):
@@ -40,12 +42,15 @@ class Mirror:
 
     source = WEBHOOK
 
-    def __init__(self, link_rules: LinkRules, retention: timedelta) -> None:
+    def __init__(
+        self, link_rules: LinkRules, retention: timedelta, note_event: NoteEvent = lambda *_event: None
+    ) -> None:
         """`link_rules`: when a legacy row becomes a new user's. `retention`: how long what belonged to a deleted user
         waits for a merge or a restore.
         """
         self._link_rules = link_rules
         self.retention = retention
+        self.note_event = note_event
 
     def told_by(self, source: str) -> Self:
         """The same, of what came by `source`."""

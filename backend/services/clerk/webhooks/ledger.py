@@ -145,6 +145,7 @@ def receive_event(
         reason = str(error) if isinstance(error, HandlerError) else type(error).__name__
         status = _record_trouble(transact, row, body, FAILED, reason)
     log.info("Event %s (%s): %s.", event_id, row.type or "unreadable", status)
+    mirror.note_event(source, row.type if row.is_used else None, status, row.occurred_at)
     return status
 
 

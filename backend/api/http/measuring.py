@@ -1,0 +1,38 @@
+"""Counting requests, once their response is known."""
+
+import time
+from typing import Protocol
+
+from flask import Flask, Response, g, request
+
+from backend.access.identity import Identity
+from backend.errors import AppError
+
+
+class Measures(Protocol):
+    """As `Metrics`."""
+
+    def note_request(self, route: str | None, method: str, status: int, code: str, seconds: float) -> None: ...
+
+    def note_authentication(self, kind: str, outcome: str) -> None: ...
+
+
+def measure_requests(app: Flask, metrics: Measures) -> None:
+    """To be called before other hooks are registered: the first of these is the last to run."""
+
+    @app.after_request
+    def measure(response: Response) -> Response:
+        rule = request.url_rule
+        metrics.note_request(
+            None if rule is None else rule.rule,
+            request.method,
+            response.status_code,
+            g.get("error_code", ""),
+            time.perf_counter() - g.began_at,
+        )
+        caller = g.get("caller")
+        if isinstance(caller, Identity):
+            metrics.note_authentication(caller.kind, "ok")
+        elif isinstance(caller, AppError):
+            metrics.note_authentication("refused", caller.code.value)
+        return response
