@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, NamedTuple
@@ -47,17 +48,15 @@ class Metrics:
         self._database = DatabaseCollector(figures)
         self._places = _join_workers()
         self._own = own = CollectorRegistry()
-        self._requests = Counter(
-            "counterfoil_http_requests", "Requests", ["route", "method", "status", "code"], registry=own
-        )
-        self._seconds = Histogram(
+        requests = Counter("counterfoil_http_requests", "Requests", ["route", "method", "status", "code"], registry=own)
+        seconds = Histogram(
             "counterfoil_http_request_duration_seconds",
             "From the head of a request to its response",
             ["route", "method"],
             buckets=REQUEST_BUCKETS,
             registry=own,
         )
-        self._authentications = Counter(
+        authentications = Counter(
             "counterfoil_authentications", "Credentials by what became of them", ["kind", "outcome"], registry=own
         )
         self._provisioned = Counter(
@@ -101,31 +100,22 @@ class Metrics:
             "counterfoil_database_pool_wait_seconds", "Time spent waiting for a connection", ["pool"], registry=own
         )
         self._worker: Any = None
-        self._known: dict[tuple[str | None, str, int, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
+        # Each request pays these: to look for labels takes as long as to count.
+        self._count_request = cache(lambda *labels: requests.labels(*labels).inc)
+        self._observe_request = cache(lambda *labels: seconds.labels(*labels).observe)
+        self._count_authentication = cache(lambda *labels: authentications.labels(*labels).inc)
         self._newest_of: dict[str, float] = {}
         self._seen = dict.fromkeys(watched.pools, (0, 0.0))
         self._sampling = Lock()
 
     def note_request(self, route: str | None, method: str, status: int, code: str, seconds: float) -> None:
         """`route`: the rule that matched, None for none. `code`: of the error; empty without one."""
-        key = (route, method, status, code)
-        known = self._known.get(key)
-        if known is None:
-            known = self._know(route or UNMATCHED, method if method in METHODS else OTHER, status, code)
-            if method in METHODS:
-                self._known[key] = known
-        count, observe = known
-        count()
-        observe(seconds)
-
-    def _know(
-        self, route: str, method: str, status: int, code: str
-    ) -> tuple[Callable[[], None], Callable[[float], None]]:
-        """Looking for labels costs as much as counting, so it is done once."""
-        return self._requests.labels(route, method, status, code).inc, self._seconds.labels(route, method).observe
+        route, method = route or UNMATCHED, method if method in METHODS else OTHER
+        self._count_request(route, method, status, code)()
+        self._observe_request(route, method)(seconds)
 
     def note_authentication(self, kind: str, outcome: str) -> None:
-        self._authentications.labels(kind, outcome).inc()
+        self._count_authentication(kind, outcome)()
 
     def note_provisioned(self) -> None:
         self._provisioned.inc()

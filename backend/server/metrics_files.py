@@ -37,16 +37,18 @@ class Places:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._pid = 0
-        self._number = 0
+        self._number: int | None = None
+        os.register_at_fork(after_in_child=self._forget)
 
     def own(self) -> int:
         """The number of this process; after a fork another one."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
+        if self._number is None:
             # The lock is held by the open file, and the kernel closes that, also after SIGKILL.
             self._number = next(number for number in count() if self._lock(number) is not None)
         return self._number
+
+    def _forget(self) -> None:
+        self._number = None
 
     def free(self) -> Iterator[int]:
         """Those that belong to nobody. Each is kept free while the caller looks at it."""

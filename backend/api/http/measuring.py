@@ -22,15 +22,17 @@ def measure_requests(app: Flask, metrics: Measures) -> None:
 
     @app.after_request
     def measure(response: Response) -> Response:
-        rule = request.url_rule
+        # Not through the proxies: each look through one costs half as much as counting.
+        asked, noted = request._get_current_object(), g._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001
+        rule = asked.url_rule
         metrics.note_request(
             None if rule is None else rule.rule,
-            request.method,
+            asked.method,
             response.status_code,
-            g.get("error_code", ""),
-            time.perf_counter() - g.began_at,
+            noted.get("error_code", ""),
+            time.perf_counter() - noted.began_at,
         )
-        caller = g.get("caller")
+        caller = noted.get("caller")
         if isinstance(caller, Identity):
             metrics.note_authentication(caller.kind, "ok")
         elif isinstance(caller, AppError):
