@@ -10,6 +10,7 @@ from backend.api.http.cors import origin_allower
 from backend.api.http.hooks import Counterfoil, announce_sunset, register_hooks
 from backend.api.http.measuring import measure_requests
 from backend.api.inngest import SETTINGS as INNGEST
+from backend.api.metrics import METRICS
 from backend.cli import register_commands
 from backend.container import make_services
 from backend.workflows import load_workflows
@@ -30,6 +31,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     load_workflows()
     services = make_services(app, settings)
     if services.metrics:
+        app.extensions[METRICS] = services.metrics
         measure_requests(app, services.metrics)
     register_hooks(app, origin_allower(app, settings.allowed_origins))
     if settings.legacy_jwt_sunset:

@@ -206,13 +206,9 @@ def _make_engine(app: Flask, settings: Settings, connect: Callable[[], ReadConne
         return db.engine
 
 
-def services_of(app: Flask) -> Services:
-    return cast("Services", app.extensions[_EXTENSION])
-
-
 def current_services() -> Services:
     """The collaborators of the application that serves this request or runs this command."""
-    return services_of(current_app)
+    return cast("Services", current_app.extensions[_EXTENSION])
 
 
 def in_transaction(work: Callable[[Connection], T], *, user: str | int | None = None) -> T:

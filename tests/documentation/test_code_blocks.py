@@ -33,6 +33,7 @@ TESTED = {
     "tsx": "type-checked",
     "js": "run",
     "json": "compared",
+    "yaml": "read",  # tests/metrics has Prometheus's own tool check it
     "text": "no code",
 }
 # tests/inngest runs both blocks of its page.

@@ -97,7 +97,7 @@ def announce_sunset(app: Flask, sunset: datetime) -> None:
 
 
 def respond_problem(error: AppError) -> Response:
-    g.error_code = error.code.value
+    g.code = error.code.value  # for the log
     body = json.dumps(error.problem(g.request_id))
     return Response(body, error.code.status, error.headers, mimetype="application/problem+json")
 

@@ -29,7 +29,7 @@ def measure_requests(app: Flask, metrics: Measures) -> None:
             None if rule is None else rule.rule,
             asked.method,
             response.status_code,
-            noted.get("error_code", ""),
+            noted.get("code", ""),
             time.perf_counter() - noted.began_at,
         )
         caller = noted.get("caller")
