@@ -108,6 +108,7 @@ class Settings(EnvironmentSettings):
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     request_timeout: Annotated[float, Field(ge=0.5, le=300, allow_inf_nan=False)] = 10.0
     metrics_token: BearerToken = SecretStr("")
+    otel_exporter_otlp_endpoint: HttpUrl = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property

@@ -74,6 +74,10 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 - gunicorn has no typ
         services.outbox_publisher.start()
         if services.metrics:
             services.metrics.start(worker)
+        if services.settings.otel_exporter_otlp_endpoint:
+            from backend.server import tracing  # noqa: PLC0415 - not installed where it is not wanted
+
+            tracing.start(services.settings.otel_exporter_otlp_endpoint)
     # What is loaded by now stays. To go through it took a full collection 50-80 ms amid requests, and the end of a
     # worker 0.4 s.
     gc.collect()

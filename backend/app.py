@@ -33,6 +33,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     if services.metrics:
         app.extensions[METRICS] = services.metrics
         measure_requests(app, services.metrics)
+    if settings.otel_exporter_otlp_endpoint:
+        from backend.api.http.tracing import trace_requests  # noqa: PLC0415 - not installed where it is not wanted
+
+        trace_requests(app)
     register_hooks(app, origin_allower(app, settings.allowed_origins))
     if settings.legacy_jwt_sunset:
         announce_sunset(app, settings.legacy_jwt_sunset)

@@ -4,6 +4,7 @@ No line repeats a value: it may be a secret.
 """
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -26,10 +27,19 @@ def find_faults(settings: "Settings") -> Iterator[str]:
     yield from _inngest_faults(settings)
     if settings.outbox_url and not settings.outbox_secret:
         yield "OUTBOX_SECRET: missing, OUTBOX_URL needs it. Make one: echo whsec_$(openssl rand -base64 32)"
+    if settings.otel_exporter_otlp_endpoint and not _is_installed("opentelemetry.instrumentation.psycopg2"):
+        yield "OTEL_EXPORTER_OTLP_ENDPOINT: needs what is not installed: pip install -r requirements-tracing.txt"
     if settings.smtp_url.get_secret_value() and not settings.mail_from:
         yield "MAIL_FROM: set it, SMTP_URL needs it"
     if settings.is_production:
         yield from _production_faults(settings)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _clerk_faults(settings: "Settings") -> Iterator[str]:

@@ -21,10 +21,7 @@ from backend.server.metrics_files import VARIABLE, Places
 from backend.services.figures import FigureReader
 
 SAMPLE_SECONDS = 1.0
-# Whatever else a client invents is one label value: each costs memory here and there for ever.
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
-UNMATCHED = "unmatched"
 SETTLED = frozenset({"applied", "stale", "ignored"})
 REQUEST_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LAG_BUCKETS = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400)
@@ -108,9 +105,8 @@ class Metrics:
         self._seen = dict.fromkeys(watched.pools, (0, 0.0))
         self._sampling = Lock()
 
-    def note_request(self, route: str | None, method: str, status: int, code: str, seconds: float) -> None:
-        """`route`: the rule that matched, None for none. `code`: of the error; empty without one."""
-        route, method = route or UNMATCHED, method if method in METHODS else OTHER
+    def note_request(self, route: str, method: str, status: int, code: str, seconds: float) -> None:
+        """`route`, `method`: of a bounded number. `code`: of the error; empty without one."""
         self._count_request(route, method, status, code)()
         self._observe_request(route, method)(seconds)
 

@@ -129,6 +129,7 @@ WRONG: dict[str, list[str]] = {
     "RATE_LIMITS": ["no", "false", "0", "OFF", SECRET],
     "TRUSTED_PROXIES": ["-1", "11", "all", SECRET],
     "REQUEST_TIMEOUT": ["0", "-1", "0.4", "301", "nan", "inf", SECRET],
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ["localhost:4318", "grpc://localhost:4317", SECRET],
     "METRICS_TOKEN": ["fifteen-letters", "sixteen letters!", "x" * 40, f"{SECRET} ", "é" * 20],
     "LOG_LEVEL": ["loud", "debug", "TRACE", SECRET],
 }

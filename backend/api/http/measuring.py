@@ -8,11 +8,16 @@ from flask import Flask, Response, g, request
 from backend.access.identity import Identity
 from backend.errors import AppError
 
+# Whatever else a client invents is one value: each costs memory for ever, here and in Prometheus.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+UNMATCHED = "unmatched"
+
 
 class Measures(Protocol):
     """As `Metrics`."""
 
-    def note_request(self, route: str | None, method: str, status: int, code: str, seconds: float) -> None: ...
+    def note_request(self, route: str, method: str, status: int, code: str, seconds: float) -> None: ...
 
     def note_authentication(self, kind: str, outcome: str) -> None: ...
 
@@ -26,8 +31,8 @@ def measure_requests(app: Flask, metrics: Measures) -> None:
         asked, noted = request._get_current_object(), g._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001
         rule = asked.url_rule
         metrics.note_request(
-            None if rule is None else rule.rule,
-            asked.method,
+            UNMATCHED if rule is None else rule.rule,
+            asked.method if asked.method in METHODS else OTHER,
             response.status_code,
             noted.get("code", ""),
             time.perf_counter() - noted.began_at,
