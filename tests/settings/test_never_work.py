@@ -106,6 +106,11 @@ REFUSED: tuple[tuple[str, str, str], ...] = (
     ("TRUSTED_PROXIES", "10.0.0.0/8", "integer"),
     ("REQUEST_TIMEOUT", "10s", "number"),
     ("LOG_LEVEL", "info", "'INFO'"),
+    ("METRICS_TOKEN", "with a space and more than enough letters", "openssl rand -base64 32"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "http"),
+    ("REDIS_URL", "localhost:6379", "redis://:password@host:6379/0"),
+    ("REDIS_URL", "redis://localhost:6379/0?socket_timeout=60", "takes no parameters"),
+    ("RATE_LIMITS", "false", "'on' or 'off'"),
 )
 
 # What has one meaning only, and what it is read as.
