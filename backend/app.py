@@ -9,6 +9,7 @@ from backend.api import register_routes
 from backend.api.http.cors import origin_allower
 from backend.api.http.hooks import Counterfoil, announce_sunset, register_hooks
 from backend.api.http.measuring import measure_requests
+from backend.api.http.security_headers import header_adder
 from backend.api.inngest import SETTINGS as INNGEST
 from backend.api.metrics import METRICS
 from backend.cli import register_commands
@@ -37,7 +38,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         from backend.api.http.tracing import trace_requests  # noqa: PLC0415 - not installed where it is not wanted
 
         trace_requests(app)
-    register_hooks(app, origin_allower(app, settings.allowed_origins))
+    add_headers = header_adder(is_production=settings.is_production)
+    register_hooks(app, add_headers, origin_allower(app, settings.allowed_origins))
     if settings.legacy_jwt_sunset:
         announce_sunset(app, settings.legacy_jwt_sunset)
     if settings.uses_inngest:

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from backend.api.http.etags import IF_NONE_MATCH, revalidated
 from backend.api.http.openapi_document import api_document
 from backend.api.http.operation import JSON, operation
+from backend.api.http.security_headers import DOCS
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -18,11 +19,6 @@ PAGE = Path(__file__).with_name("docs")
 # Found, not imported: the package reads 8 MB into memory when it is.
 SWAGGER_UI = Path(str(getattr(find_spec("offapi"), "origin", ""))).parent
 FILES = {"start.js": PAGE, "swagger_bundle.js": SWAGGER_UI, "swagger_style.css": SWAGGER_UI}
-# All of the page comes from here and talks to nobody else. Swagger UI writes style attributes.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 
 @blueprint.get("/openapi.json")
@@ -43,7 +39,7 @@ def document() -> AnyResponse:
 def docs() -> AnyResponse:
     """The description of this API as a page to read and to try out. It asks no other host for anything."""
     response = revalidated(send_from_directory(PAGE, "index.html", conditional=False))
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers.update(DOCS)
     return response
 
 

@@ -57,15 +57,16 @@ class Counterfoil(Flask):
             deadline.end()
 
 
-def register_hooks(app: Flask, allow_origin: Callable[[Response], Response]) -> None:
+def register_hooks(
+    app: Flask, add_security_headers: Callable[[Response], None], allow_origin: Callable[[Response], Response]
+) -> None:
     """`allow_origin`: adds the headers of CORS."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:
         headers = response.headers
         headers.add("X-Request-ID", g.request_id)
-        headers.add("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Cache-Control", "no-store")
+        add_security_headers(response)
         if (limit := g.get("rate_limit")) is not None:
             headers.add("RateLimit", limit[0])
             headers.add("RateLimit-Policy", limit[1])
