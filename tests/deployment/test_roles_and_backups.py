@@ -21,9 +21,9 @@ from development.postgres import programs
 from tests.migrations.databases import run_alembic
 from tests.support.api_keys import KeyOwner
 from tests.support.clerk import Instance, event, user_data
-from tests.support.commands import run_module
+from tests.support.commands import make_app
 from tests.support.database import Sql, driver_url
-from tests.support.server import Server, clean_environment, running_server
+from tests.support.server import Server, clean_environment, in_process, running_server
 
 OWNER, APP, READONLY = "counterfoil_owner", "counterfoil_app", "counterfoil_readonly"
 LIVE, RESTORED = "drill_live", "drill_restored"
@@ -108,9 +108,9 @@ def _ask(server: Server, key: str) -> requests.Response:
 
 
 def _flask(clerk: Instance, url: str, *words: str) -> str:
-    environment = clean_environment(**clerk.settings, DATABASE_URL=url)
-    result = run_module("flask", "--app", "wsgi", *words, environment=environment)
-    assert result.returncode == 0, result.stderr
+    app = make_app(clerk.settings | {"DATABASE_URL": url})
+    result = app.test_cli_runner().invoke(args=words)
+    assert result.exit_code == 0, result.output
     return result.stdout
 
 
@@ -171,17 +171,15 @@ class TestBackup:
         assert dump.stat().st_mode & 0o077 == 0
         assert [file.name for file in dump.parent.iterdir()] == [dump.name]
 
-    def test_an_api_key_works_with_its_pepper_alone(
-        self, restored: str, clerk: Instance, key: str, tmp_path: Path
-    ) -> None:
+    def test_an_api_key_works_with_its_pepper_alone(self, restored: str, clerk: Instance, key: str) -> None:
         for pepper, status, code in ((PEPPER, 200, None), (secrets.token_urlsafe(32), 401, "api-key-invalid")):
             own = clerk.settings | {"DATABASE_URL": restored, "API_KEY_PEPPER": pepper}
-            with running_server(tmp_path, own, ready="/readyz") as server:
-                answer = _ask(server, key)
-                assert (answer.status_code, answer.json().get("code")) == (status, code)
-                # Everything else is there either way.
-                mine = server.get("/auth/me", clerk.token(sub="user_1")).json()
-                assert mine["user"]["first_name"] == "Ada"
+            server = in_process(make_app(own))
+            answer = _ask(server, key)
+            assert (answer.status_code, answer.json().get("code")) == (status, code)
+            # Everything else is there either way.
+            mine = server.get("/auth/me", clerk.token(sub="user_1")).json()
+            assert mine["user"]["first_name"] == "Ada"
 
     def test_is_restored_whole_or_not_at_all(self, place: Place, dump: Path, restored: str, tmp_path: Path) -> None:  # noqa: ARG002 - has tables
         again = place.run(DEPLOY / "restore.sh", dump, role=OWNER, database=RESTORED)

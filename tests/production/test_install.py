@@ -1,10 +1,12 @@
-"""The README's lines for production, where only Python and the files of the project are installed."""
+"""The README's lines for production, where only Python is installed, and the files are those of the Dockerfile."""
 
 import re
 import secrets
 import shlex
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import requests
 from tests.support.clerk import Instance
 from tests.support.database import Sql, driver_url
 from tests.support.ports import free_port
-from tests.support.project import DEVELOPMENT, copy_project
+from tests.support.project import copy_project
 from tests.support.server import PROJECT, clean_environment
 
 SERVING = "0.0.0.0:8000"
@@ -33,15 +35,21 @@ def production_lines() -> tuple[str, str, str, str]:
     return make, fill, migrate, serve
 
 
+def image_files() -> list[str]:
+    """What the last stage of the Dockerfile copies out of the project."""
+    stage = (PROJECT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    return [name for line in re.findall(r"(?m)^COPY (?!--)(.+) \S+$", stage) for name in line.split()]
+
+
 def pins(requirements: str) -> set[str]:
     return set(re.findall(r"(?m)^[a-z0-9-]+==\S+", (PROJECT / requirements).read_text()))
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project without what only development needs, and `.venv` as the README makes it."""
+    """What the image has of the project, and `.venv` as the README makes it."""
     project = tmp_path_factory.mktemp("production") / "counterfoil"
-    copy_project(project, without=DEVELOPMENT)
+    copy_project(project, only=(*image_files(), "requirements.txt"))
     make, fill, _, _ = production_lines()
     assert make == "python3 -m venv .venv"
     assert fill.startswith(".venv/bin/pip ")
@@ -63,7 +71,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(postgres_url: str, clerk: Instance) -> dict[str, str]:
+def systemd() -> Iterator[socket.socket]:
+    """Who is told when the service is ready."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(f"{folder}/notify")
+        listening.settimeout(1)
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def environment(postgres_url: str, clerk: Instance, systemd: socket.socket) -> dict[str, str]:
     """The settings that production needs, with an empty database."""
     admin = Sql(postgres_url)
     admin.rows("DROP DATABASE IF EXISTS production WITH (FORCE)")
@@ -78,6 +95,7 @@ def environment(postgres_url: str, clerk: Instance) -> dict[str, str]:
         CLERK_WEBHOOK_SECRET=clerk.webhook_secret,
         API_KEY_PEPPER=secrets.token_urlsafe(32),
         WEB_CONCURRENCY="1",
+        NOTIFY_SOCKET=str(systemd.getsockname()),
     )
 
 
@@ -136,6 +154,17 @@ def test_it_serves_and_its_commands_work(url: str, run: Run, clerk: Instance) ->
     assert me.json()["user"]["clerk_user_id"] == "user_production"
     assert "user_production" in run(".venv/bin/flask --app wsgi users list")
     assert run(".venv/bin/flask --app wsgi purge --dry-run")
+
+
+@pytest.mark.usefixtures("url")
+def test_systemd_is_told(systemd: socket.socket) -> None:
+    """`Type=notify` of deploy/counterfoil.service waits for that."""
+    assert systemd.recv(1_000).startswith(b"READY=1")
+
+
+def test_the_image_is_given_its_files() -> None:
+    let_through = set(re.findall(r"(?m)^!(.+)$", (PROJECT / ".dockerignore").read_text()))
+    assert {*image_files(), "requirements.txt", "frontend"} == let_through
 
 
 def test_the_other_tests_run_on_what_production_installs() -> None:

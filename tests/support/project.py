@@ -18,11 +18,11 @@ DEVELOPMENT = (
 )
 
 
-def copy_project(folder: Path, *, without: tuple[str, ...] = ("tests/",)) -> None:
-    """All that git knows or would add, but for names that begin like one of `without`."""
+def copy_project(folder: Path, *, only: tuple[str, ...] = ("",), without: tuple[str, ...] = ("tests/",)) -> None:
+    """All that git knows or would add and whose name begins like one of `only`, but for those like one of `without`."""
     names = subprocess.check_output(("git", "ls-files", "-co", "--exclude-standard"), cwd=PROJECT, text=True)
     for name in names.splitlines():
-        if not name.startswith(without) and (PROJECT / name).is_file():
+        if name.startswith(only) and not name.startswith(without) and (PROJECT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, folder / name)
 
