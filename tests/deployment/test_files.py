@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from config import PROJECT
+from tests.documentation.pages import blocks
 from tests.support.server import clean_environment
 
 TOOLS = Path(sys.executable).parent
 PASSWORDS = dict.fromkeys(("SUPERUSER_PASSWORD", "OWNER_PASSWORD", "APP_PASSWORD"), "secret")
+PAGE = "docs/production.md"
 UNIT = "counterfoil.service"
 # Of 100, by systemd's own count; a unit without a word about it has 96.
 EXPOSED_AT_MOST = 20
@@ -28,6 +30,11 @@ def run(*command: str | Path, folder: Path = PROJECT, **settings: str) -> subpro
 def test_dockerfile() -> None:
     result = run(TOOLS / "hadolint", "Dockerfile")
     assert result.returncode == 0, result.stdout
+
+
+def test_the_page_names_files_that_are_there() -> None:
+    named = set(re.findall(r"deploy/[\w./]+\w", (PROJECT / PAGE).read_text()))
+    assert named == {f"deploy/{file.name}" for file in (PROJECT / "deploy").iterdir() if file.is_file()}
 
 
 class TestCompose:
@@ -53,6 +60,14 @@ class TestCompose:
             for volume in service.get("volumes", ()):
                 if volume["type"] == "bind" and "certificates" not in volume["source"]:
                     assert (PROJECT / Path(volume["source"]).relative_to(project)).is_file()
+
+    def test_passwords_of_the_page(self, project: Path) -> None:
+        (line,) = (line for block in blocks("sh", PAGE) for line in block.text.splitlines() if "_PASSWORD=$" in line)
+        assert run("sh", "-c", line, folder=project).returncode == 0
+        written = (project / ".passwords.env").read_text()
+        assert set(re.findall("(.+)=[0-9a-f]{48}\n", written)) == set(PASSWORDS)
+        result = run(TOOLS / "docker-compose", "--env-file", ".passwords.env", "config", "--quiet", folder=project)
+        assert result.returncode == 0, result.stderr
 
     @pytest.mark.parametrize("missing", PASSWORDS)
     def test_a_password_that_is_missing_stops_it(self, project: Path, missing: str) -> None:

@@ -16,19 +16,24 @@ import requests
 from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy.engine import URL, make_url
 
+from backend.models import Base
 from config import PROJECT
 from development.postgres import programs
-from tests.migrations.databases import run_alembic
+from tests.migrations.databases import REVISIONS, run_alembic
 from tests.support.api_keys import KeyOwner
 from tests.support.clerk import Instance, event, user_data
 from tests.support.commands import make_app
-from tests.support.database import Sql, driver_url
+from tests.support.database import Sql, driver_url, migrate
 from tests.support.server import Server, clean_environment, in_process, running_server
 
 OWNER, APP, READONLY = "counterfoil_owner", "counterfoil_app", "counterfoil_readonly"
 LIVE, RESTORED = "drill_live", "drill_restored"
 PEPPER = secrets.token_urlsafe(32)
 DEPLOY = PROJECT / "deploy"
+OF_OTHERS = f"""
+    SELECT oid::regclass::text FROM pg_class
+    WHERE relnamespace::regnamespace::text IN ('public', 'clerk') AND relowner <> '{OWNER}'::regrole
+"""
 
 
 class Place(NamedTuple):
@@ -55,6 +60,9 @@ class Place(NamedTuple):
     def prepare(self, database: str) -> None:
         """As a superuser: an empty database, and the roles."""
         self.admin(f"CREATE DATABASE {database}")
+        self.grant(database)
+
+    def grant(self, database: str) -> None:
         superuser = self.url.username or "postgres"
         for _ in range(2):  # to run it again does no harm
             file = ("psql", "--set", "ON_ERROR_STOP=1", "--quiet", "--file", "deploy/roles.sql")
@@ -164,6 +172,20 @@ class TestRoles:
         admin.rows(f"SET ROLE {READONLY}")
         assert admin.rows("SELECT user_id FROM admin_users") is not None
         admin.close()
+
+    def test_a_database_that_somebody_else_migrated_becomes_theirs(self, place: Place) -> None:
+        place.admin(f"DROP DATABASE IF EXISTS {RESTORED} WITH (FORCE)")
+        place.admin(f"CREATE DATABASE {RESTORED}")
+        superuser = driver_url(place.url.render_as_string(hide_password=False), RESTORED)
+        migrate(superuser, REVISIONS[-2])
+        place.grant(RESTORED)
+        migrate(place.url_of(OWNER, RESTORED))
+        application = Sql(place.url_of(APP, RESTORED))
+        for table in Base.metadata.sorted_tables:
+            application.rows(f"DELETE FROM {table.fullname} WHERE false")
+        assert application.rows(OF_OTHERS) == []
+        application.close()
+        place.admin(f"DROP DATABASE {RESTORED} WITH (FORCE)")
 
 
 class TestBackup:

@@ -18,9 +18,12 @@ from tests.support.server import clean_environment
 from tests.support.tables import check_each
 
 # Run as a whole by tests/development (make run, then the printed line; campaigns taken out), tests/browser (Vite, the
-# page without a framework), tests/emulator (Express), test_flask_example (tar), or on the CI server (make test). ngrok,
-# the public address and Inngest's dev server need the internet.
+# page without a framework), tests/emulator (Express), test_flask_example (tar), tests/deployment (roles, backup,
+# restore, passwords), or on the CI server (make test). ngrok, the public address and Inngest's dev server need the
+# internet; what sets up a machine or a container needs one of its own.
 RUN_ELSEWHERE = (
+    *("OWNER_PASSWORD=", "createdb ", "deploy/", "for name in "),
+    *("cp deploy/", "docker compose ", "install --", "systemctl ", "useradd "),
     *("curl", "ngrok http 8000", "cd ", "npm ", "python3 -m http.server", "python3 -m venv", "tar ", "export ", "rm "),
     "npx inngest-cli",
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from _pytest.mark import ParameterSet
 
 from tests.support.clerk import Instance
 from tests.support.database import Sql, driver_url
@@ -45,16 +46,26 @@ def pins(requirements: str) -> set[str]:
     return set(re.findall(r"(?m)^[a-z0-9-]+==\S+", (PROJECT / requirements).read_text()))
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the image has of the project, and `.venv` as the README makes it."""
+def pythons() -> Iterator[ParameterSet]:
+    """The Python of these tests, and the others from 3.11 on that are here: of the system, and of pyenv."""
+    yield pytest.param(sys.executable, id="{}.{}.{}".format(*sys.version_info))
+    system = [Path(f"/usr/bin/python3.{minor}") for minor in range(11, 20)]
+    for python in filter(Path.exists, [*system, *Path.home().glob(".pyenv/versions/3.1[1-9].*/bin/python3")]):
+        named = python.name if python in system else python.parts[-3]
+        if not python.samefile(sys.executable):
+            yield pytest.param(str(python), id=named, marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=pythons())
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the image has of the project, and `.venv` as the README makes it, with each Python."""
     project = tmp_path_factory.mktemp("production") / "counterfoil"
     copy_project(project, only=(*image_files(), "requirements.txt"))
     make, fill, _, _ = production_lines()
     assert make == "python3 -m venv .venv"
     assert fill.startswith(".venv/bin/pip ")
     # Its own pip would take as long to install as it takes to migrate and serve: this one's pip fills it.
-    subprocess.run((sys.executable, "-m", "venv", "--without-pip", ".venv"), cwd=project, check=True)
+    subprocess.run((request.param, "-m", "venv", "--without-pip", ".venv"), cwd=project, check=True)
     pip = (sys.executable, "-m", "pip", "--python", ".venv/bin/python", "--retries", "1", "--no-input")
     result = subprocess.run(
         (*pip, *shlex.split(fill)[1:]),
