@@ -110,6 +110,7 @@ class Settings(EnvironmentSettings):
     metrics_token: BearerToken = SecretStr("")
     otel_exporter_otlp_endpoint: HttpUrl = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
 
     @property
     def is_production(self) -> bool:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 worker_class = "backend.server.fair_worker.FairWorker"
+logger_class = "backend.server.logs.GunicornLogger"
 if not os.environ.get("WEB_CONCURRENCY"):  # gunicorn's own variable
     workers = multiprocessing.cpu_count()
 worker_connections = 2000

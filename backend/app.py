@@ -1,7 +1,5 @@
 """The application factory: settings, services, hooks, routes, commands, in that order."""
 
-import logging
-
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -14,6 +12,7 @@ from backend.api.inngest import SETTINGS as INNGEST
 from backend.api.metrics import METRICS
 from backend.cli import register_commands
 from backend.container import make_services
+from backend.server import logs
 from backend.workflows import load_workflows
 from config import Settings, load_settings
 
@@ -23,9 +22,7 @@ MAX_BODY_BYTES = 1_048_576
 def create_app(settings: Settings | None = None) -> Flask:
     """Make the application. Raises ConfigError when a setting is missing or wrong."""
     settings = (settings or load_settings()).check_complete()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # At DEBUG it logs the path of each request, and Inngest has its key there.
-    logging.getLogger("urllib3").setLevel(logging.INFO)
+    logs.configure(settings)
     app = Counterfoil(__name__, static_folder=None)
     app.request_timeout = settings.request_timeout
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES

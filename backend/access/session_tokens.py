@@ -98,7 +98,7 @@ class SessionTokens:
 
     def _note_impersonation(self, user_id: int, claims: SessionClaims, actor: str) -> None:
         """Each request is logged, each session is once in the audit trail. If that entry fails, the request fails."""
-        log.info("Request %s: user %s, impersonated by %s.", g.request_id, user_id, actor)
+        log.info("User %s is impersonated by %s.", user_id, actor)
         session = claims.session_id or f"none: {actor} as {claims.clerk_user_id}"
         if session in self._impersonated:
             return

@@ -4,6 +4,7 @@ wrong place with it.
 
 import json
 from http import HTTPStatus
+from typing import NamedTuple
 
 from gunicorn.http.errors import (  # type: ignore[import-untyped]
     InvalidResponseHeader,
@@ -21,8 +22,16 @@ UNREADABLE = AppError(ErrorCode.MALFORMED_BODY, "This is not a request in HTTP t
 LONG_HEAD = AppError(ErrorCode.HEADER_TOO_LARGE, "A header, or all of them together, are too long.")
 
 
-def describe(error: BaseException) -> bytes | None:
-    """The response in our form, or None where the client did nothing wrong."""
+class Refusal(NamedTuple):
+    """`response`: in our form, ready to be sent."""
+
+    status: int
+    code: str
+    response: bytes
+
+
+def describe(error: BaseException) -> Refusal | None:
+    """None where the client did nothing wrong."""
     if not isinstance(error, ParseException) or isinstance(error, OURS):
         return None
     refusal = LONG_HEAD if isinstance(error, LimitRequestHeaders) else UNREADABLE
@@ -32,4 +41,4 @@ def describe(error: BaseException) -> bytes | None:
         f"HTTP/1.1 {int(status)} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    return head.encode() + body
+    return Refusal(int(status), refusal.code.value, head.encode() + body)

@@ -9,6 +9,7 @@ from threading import Thread
 
 import psycopg2
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import clear_contextvars
 
 from backend.database.transactions import Transact, describe_fault
 from backend.errors import AppError
@@ -52,6 +53,8 @@ class EventRetries:
             self._clerk.check_keys()
         for event in due:
             replay(self._transact, self._mirror, event, self._clerk.instance_ids)
+            log.info("A kept event was taken up.")  # which one and its outcome, replay() adds
+        clear_contextvars()
         if len(due) < TAKEN_AT_ONCE:
             self._statuses = (FAILED,)
             return False

@@ -8,6 +8,7 @@ gunicorn's master imports this before gevent patches the standard library, so it
 """
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -95,9 +96,11 @@ class FairWorker(GeventWorker):  # type: ignore[misc]
         sleep(0)  # the next request of this connection may be here already
 
     def handle_error(self, request: Any, client: Any, address: Any, error: BaseException) -> None:  # noqa: ANN401
-        response = describe(error)
-        if response is None:
+        refusal = describe(error)
+        if refusal is None:
             super().handle_error(request, client, address, error)
             return
-        self.log.warning("A broken request: %s.", type(error).__name__)
-        client.sendall(response)
+        # In place of the line that the application writes for the requests that reach it.
+        fields = {"status": refusal.status, "code": refusal.code, "reason": type(error).__name__}
+        logging.getLogger("access").info("request", extra={"fields": fields})
+        client.sendall(refusal.response)

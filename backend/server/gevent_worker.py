@@ -16,6 +16,7 @@ from gevent import get_hub, getcurrent
 from gevent.socket import wait_read, wait_write
 from greenlet import greenlet
 
+from backend.database import time_spent
 from backend.deadline import DatabaseTimeout, Deadline, RequestTimeout, remaining_seconds
 
 TICK_SECONDS = 0.1
@@ -53,6 +54,7 @@ def _wait(connection: psycopg2.extensions.connection) -> None:
     """Drive one operation of the driver to its end while other requests run. Raises DatabaseTimeout."""
     # Only before the first poll(). From then on, while it connects, the status is one that psycopg2 has no name for.
     wait_once = _wait_to_connect() if connection.status == psycopg2.extensions.STATUS_SETUP else _wait_once
+    began_at = time.perf_counter()
     try:
         while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
             if state not in {psycopg2.extensions.POLL_READ, psycopg2.extensions.POLL_WRITE}:
@@ -60,6 +62,8 @@ def _wait(connection: psycopg2.extensions.connection) -> None:
             wait_once(connection, state)
     except RequestTimeout:
         raise DatabaseTimeout("no answer before the request's deadline") from None
+    finally:
+        time_spent.add(time.perf_counter() - began_at)
 
 
 def _wait_once(connection: psycopg2.extensions.connection, state: int) -> None:

@@ -14,9 +14,11 @@ import psycopg2
 from flask import Flask, Response, g, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.exceptions import HTTPException
 
 from backend.access.identity import Identity
+from backend.api.http.access_log import AccessLine
 from backend.database.transactions import TooManyAtOnce, UnknownOutcomeError, describe_fault
 from backend.deadline import Deadline, RequestTimeout
 from backend.errors import AppError, ErrorCode
@@ -46,15 +48,20 @@ class Counterfoil(Flask):
         # trail.
         given = request.environ.get("HTTP_X_REQUEST_ID", "")
         g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        clear_contextvars()  # of the request before it on this connection
+        bind_contextvars(request_id=g.request_id)
+        line = AccessLine()
         deadline = Deadline(self.request_timeout)
         try:
-            return super().full_dispatch_request()
+            response = super().full_dispatch_request()
         except RequestTimeout:
-            log.warning("Request %s took longer than %g s.", g.request_id, self.request_timeout)
+            log.warning("The request took longer than %g s.", self.request_timeout)
             error = AppError(ErrorCode.REQUEST_TIMEOUT, "The request took too long and was given up. Try again.")
-            return self.finalize_request(respond_problem(error), from_error_handler=True)
+            response = self.finalize_request(respond_problem(error), from_error_handler=True)
         finally:
             deadline.end()
+        line.write(response)
+        return response
 
 
 def register_hooks(
@@ -104,9 +111,9 @@ def respond_problem(error: AppError) -> Response:
 
 
 def _handle_app_error(error: AppError) -> Response:
-    """Trouble of ours is in the log, under the id that the response names."""
+    """Trouble of ours is in the log with its reason."""
     if error.code.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("Request %s was answered %s: %s", g.request_id, error.code.value, error.detail)
+        log.warning("The answer is %s: %s", error.code.value, error.detail)
     return respond_problem(error)
 
 
@@ -125,7 +132,7 @@ def _handle_database_error(error: Exception) -> Response:
     """
     if isinstance(getattr(error, "orig", error), psycopg2.DataError):
         return _handle_bug(error)
-    log.error("Request %s failed at the database: %s.", g.request_id, describe_fault(error))
+    log.error("The request failed at the database: %s.", describe_fault(error))
     return respond_problem(
         AppError(ErrorCode.DATABASE_UNAVAILABLE, "The database cannot be used at the moment. Try again.")
     )
@@ -137,5 +144,5 @@ def _handle_crowd(_error: TooManyAtOnce) -> Response:
 
 
 def _handle_bug(error: Exception) -> Response:
-    log.error("Request %s failed.", g.request_id, exc_info=error)
+    log.error("The request failed.", exc_info=error)
     return respond_problem(AppError(ErrorCode.INTERNAL, "Something went wrong on our side. It has been logged."))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, select, update
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from structlog.contextvars import bind_contextvars
 
 from backend.database.locks import lock_user
 from backend.database.rows import columns_of, read_row
@@ -128,9 +129,11 @@ def receive_event(
     it is not known. Everything but "failed" is settled and committed. Raises what the database raises while it is away.
     """
     row = Row(event_id, source)
+    bind_contextvars(event_id=event_id)  # for the line of the request in the log
     try:
         event = read_event(body, signed_at)
         row = Row(event_id, source, event.type, event.subject_id, event.occurred_at)
+        bind_contextvars(event_type=event.type)
         check_instance(event, instance_ids)
         told = mirror.told_by(COPIED_BY[source])
         status = transact(lambda connection: _apply_once(connection, told, row, event, body), user=event.subject_id)
@@ -141,20 +144,20 @@ def receive_event(
         status = _record_trouble(transact, row, body, DEAD, reason)
     except Exception as error:  # noqa: BLE001 - it is logged, and the event is kept
         # A bug of ours must not lose the event: it is kept, and Svix delivers it again after the fix.
-        _log_fault(event_id, error)
+        _log_fault(error)
         reason = str(error) if isinstance(error, HandlerError) else type(error).__name__
         status = _record_trouble(transact, row, body, FAILED, reason)
-    log.info("Event %s (%s): %s.", event_id, row.type or "unreadable", status)
+    bind_contextvars(outcome=status)
     mirror.note_event(source, row.type if row.is_used else None, status, row.occurred_at)
     return status
 
 
-def _log_fault(event_id: str, error: Exception) -> None:
+def _log_fault(error: Exception) -> None:
     """With the traceback, but not the database's own words: they repeat the row, address and all."""
     if isinstance(error, DBAPIError):
-        log.error("Event %s could not be applied: %s.", event_id, describe_fault(error))
+        log.error("The event could not be applied: %s.", describe_fault(error))
     else:
-        log.error("Event %s could not be applied.", event_id, exc_info=error)
+        log.error("The event could not be applied.", exc_info=error)
 
 
 def _apply_once(connection: Connection, mirror: Mirror, row: Row, event: ClerkEvent, body: bytes) -> str:
