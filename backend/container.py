@@ -16,6 +16,7 @@ from backend.access.identity import Identity
 from backend.access.legacy_tokens import LegacyTokens
 from backend.access.policy import Access, limits_of, policies_of
 from backend.access.rate_limits import RequestLimits
+from backend.access.refusals import Refusals
 from backend.access.session_tokens import SessionTokens
 from backend.database.engine import LOOKUPS, POOL_TIMEOUT_SECONDS, connector, engine_options
 from backend.database.prepared_reads import ReadConnection, ReadPool
@@ -26,6 +27,7 @@ from backend.server.outbox_publisher import OutboxPublisher
 from backend.server.request_counter import RequestCounter
 from backend.services.api_keys.form import KeyForm
 from backend.services.clerk.client.backend_api import BackendApi
+from backend.services.clerk.client.clock import ClerkClock
 from backend.services.clerk.linking import LinkRules
 from backend.services.clerk.mirror.apply import Mirror
 from backend.services.clerk.mirror.completion import Completion
@@ -65,6 +67,8 @@ class Services:
     database: Database
     reads: ReadPool
     clerk: ClerkService
+    clock: ClerkClock
+    refusals: Refusals
     backend_api: BackendApi
     live_sessions: LiveSessions
     mirror: Mirror
@@ -89,7 +93,9 @@ def make_services(app: Flask, settings: Settings) -> Services:
     engine = _make_engine(app, settings, connect)
     database = Database(engine.execution_options(**{ASKED: asked}) if destinations else engine)
     reads = ReadPool(connect, LOOKUPS, POOL_TIMEOUT_SECONDS)
-    backend_api = BackendApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value())
+    clock = ClerkClock()
+    refusals = Refusals(clock.note)
+    backend_api = BackendApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value(), hear=clock.hear)
     clerk = _make_clerk(settings, backend_api.fetch_key_set)
     request_counter = RequestCounter(database.transact)
     metrics = _make_metrics(settings, database, reads, clerk, request_counter)
@@ -114,7 +120,7 @@ def make_services(app: Flask, settings: Settings) -> Services:
         identify["legacy"] = LegacyTokens(settings, reads, database.transact).identify
     live_sessions = LiveSessions(backend_api)
     authenticator = Authenticator(settings, identify, request_counter.count)
-    access = Access(authenticator, live_sessions, policies_of(app), limits_of(app), rate_limits)
+    access = Access(authenticator, live_sessions, refusals, policies_of(app), limits_of(app), rate_limits)
     access.bind(app)
     secrets = settings.clerk_webhook_secret
     services = Services(
@@ -122,6 +128,8 @@ def make_services(app: Flask, settings: Settings) -> Services:
         database=database,
         reads=reads,
         clerk=clerk,
+        clock=clock,
+        refusals=refusals,
         backend_api=backend_api,
         live_sessions=live_sessions,
         mirror=mirror,

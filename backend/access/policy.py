@@ -16,6 +16,7 @@ from backend.access.authentication import Authenticator
 from backend.access.authorization import bare_name
 from backend.access.identity import ANONYMOUS, Identity
 from backend.access.rate_limits import RequestLimits
+from backend.access.refusals import Refusals
 from backend.errors import AppError, ErrorCode
 from backend.models.roles_plans_scopes import Plan, Role, Scope
 from backend.services.audit import Actor
@@ -117,6 +118,7 @@ class Access:
 
     authenticator: Authenticator
     live_sessions: LiveSessions
+    refusals: Refusals
     policies: dict[str, Policy]
     limits: dict[str, Limit | None]
     rate_limits: RequestLimits
@@ -229,6 +231,7 @@ def _authenticate() -> Identity | AppError:
             known = access.authenticator.authenticate(request)
         except AppError as error:
             known = error
+            access.refusals.note(error)
         g.caller = known
     return known
 

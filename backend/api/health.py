@@ -31,7 +31,8 @@ def readyz() -> ReadyOut:
     """Requests can be served: the database can be read and written and is migrated, and tokens can be verified. Else
     503. What was seen in the last 5 seconds counts, after a failure in the last second.
     """
-    readiness, limiter = current_services().readiness, current_services().rate_limiter
+    services = current_services()
+    readiness, limiter = services.readiness, services.rate_limiter
     checks = readiness.look()
     failed = [name for name, state in checks._asdict().items() if state == "failed"]
     if failed:
@@ -41,6 +42,7 @@ def readyz() -> ReadyOut:
         status="ready",
         revision=readiness.revision,
         checks=ChecksOut(**checks._asdict()),
+        clock=services.clock.state,
         sync=SyncOut.model_validate(readiness.last_runs),
         rate_limits=limiter.place if limiter else "off",
     )

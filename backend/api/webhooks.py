@@ -48,10 +48,14 @@ def receive() -> ReceivedOut:
     if is_encoded():
         raise AppError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send the body without Content-Encoding.")
     headers = {name: request.headers.get(name, "") for name in HEADERS}
-    values = verifier.check_headers(headers)  # before a body is read: 1 MiB for anybody who asks would be dear
-    # Verified as it was sent: parsed and written again it would differ from what was signed.
-    body = read_large_bytes(current_app.config["MAX_CONTENT_LENGTH"], large_events)
-    event_id = verifier.verify(body, headers)
+    try:
+        values = verifier.check_headers(headers)  # before a body is read: 1 MiB for anybody who asks would be dear
+        # Verified as it was sent: parsed and written again it would differ from what was signed.
+        body = read_large_bytes(current_app.config["MAX_CONTENT_LENGTH"], large_events)
+        event_id = verifier.verify(body, headers)
+    except AppError as error:
+        services.refusals.note(error)
+        raise
     try:
         status = receive_event(
             services.database.transact,

@@ -40,8 +40,9 @@ class SyncOut(BaseModel):
 
 
 class ReadyOut(BaseModel):
-    """`schema`: the migration that the database is at. `sync`: how true our copy of Clerk is. `rate_limits`: where this
-    worker counts requests now; `process`, where Redis is set up, means that it is away. Neither makes anybody unready.
+    """`schema`: the migration that the database is at. `clock`: whether the clock of this server agrees with Clerk's.
+    `sync`: how true our copy of Clerk is. `rate_limits`: where this worker counts requests now; `process`, where Redis
+    is set up, means that it is away. None of the three makes anybody unready.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -49,6 +50,7 @@ class ReadyOut(BaseModel):
     status: Literal["ready"]
     revision: str = Field(serialization_alias="schema")
     checks: ChecksOut
+    clock: State
     sync: SyncOut
     rate_limits: Place
 

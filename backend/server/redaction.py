@@ -7,10 +7,13 @@ HIDDEN = "[hidden]"
 MIN_SECRET = 8  # shorter ones are words
 # Each form begins where nothing before it could belong to it and takes all it can at once, so that a line of any length
 # is gone through once.
-FORMS = (
-    r"(?<=://)[^\s/\"'@]*+:[^\s\"'@]*+@",  # the user and password of a URL
+HEADER = (
     r"(?P<kept>\b(?:authorization|cookie|x-api-key|svix-signature)\b[\"'\\]*\s*[:=]\s*[\"'\\]*(?:(?:bearer|basic)\s+)?)"
-    r"[^\s\"',\\]++",
+    r"[^\s\"',\\]++"
+)
+FORMS = (
+    r"(?<=://)[^\s/\"'@:]*+:[^\s\"'@]*+@",  # the user and password of a URL
+    HEADER,
     r"(?<![\w-])eyJ[\w-]{4,}+(?:\.[\w-]*+)*+",  # a JWT, or a part of one
     r"(?<![A-Za-z0-9])(?:sk_(?:live|test)_|ak_|whsec_|signkey-)[\w+/=-]++",  # keys of Clerk, Svix and Inngest
     r"(?<![\w.+%\\-])[\w.+%\\-]++@(?:[\w-]|\\u[0-9a-f]{4})++(?:\.(?:[\w-]|\\u[0-9a-f]{4})++)++",  # an address

@@ -1,13 +1,12 @@
 """Clerk: that it is reached, and that all keys and addresses are of one instance."""
 
 import time
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import requests
 
+from backend.services.clerk.client.clock import read_date
 from backend.services.clerk.client.http import TIMEOUT_SECONDS, FetchError, HttpClient, get_json
 from backend.services.core.clerk_service import INSTANCE_PREFIX
 from backend.services.core.key_file import KeyFile
@@ -111,11 +110,6 @@ def _read_date(url: str) -> float | None:
     """The time of a response, whatever else is in it. In Unix seconds."""
     try:
         with HttpClient() as client:
-            answer = client.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True)
-            date = parsedate_to_datetime(answer.headers["Date"])
-            # One that a cache has kept is as old as that says.
-            age = int(answer.headers.get("Age", 0))
-    except (requests.RequestException, KeyError, ValueError, TypeError):
+            return read_date(client.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True))
+    except requests.RequestException:
         return None
-    # The header has whole seconds: half of one was cut off on average.
-    return date.replace(tzinfo=UTC).timestamp() + age + 0.5

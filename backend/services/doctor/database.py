@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
 from backend.models import SCHEMA_REVISION
+from backend.services.clerk.client.clock import describe_difference
 from backend.services.core.claims import SKEW_SECONDS
 from backend.services.doctor.finding import Finding, Subject, failed, ok
 
@@ -63,9 +64,5 @@ def check_database_clock(subject: Subject) -> Finding:
 def judge_clock(whose: str, ahead: float) -> Finding:
     """`ahead`: by how many seconds their clock is ahead of ours."""
     if abs(ahead) > SKEW_SECONDS:
-        return failed(
-            f"the clock of this server and {whose}'s differ by {abs(ahead):.0f} s: this one is "
-            f"{'behind' if ahead > 0 else 'ahead'}, and {SKEW_SECONDS:.0f} s are allowed for",
-            "Let both be set by NTP.",
-        )
+        return failed(describe_difference(whose, ahead), "Let both be set by NTP.")
     return ok(f"within {SKEW_SECONDS:.0f} s of {whose}'s")

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from backend.services.clerk.client.call_budget import CallBudget
-from backend.services.clerk.client.http import FetchError, HttpClient, get_json
+from backend.services.clerk.client.http import FetchError, Hear, HttpClient, get_json
 from backend.services.core.public_keys import MAX_SET_BYTES
 
 MAX_RESPONSE_BYTES = 262_144
@@ -45,12 +45,16 @@ class BackendApi:
     `caller`: on whose behalf we ask. Each has a budget for each purpose, beyond which AppError (429) is raised.
     """
 
-    def __init__(self, base_url: str, secret_key: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, base_url: str, secret_key: str, *, clock: Callable[[], float] = time.monotonic, hear: Hear | None = None
+    ) -> None:
+        """`hear`: see HttpClient."""
         self._base_url = base_url.rstrip("/")
         self._secret_key = secret_key
         self._headers = make_headers(secret_key)
         self._clock = clock
-        self._client = HttpClient()
+        self._client = HttpClient(hear)
+        self._hear = hear
         self._pauses: dict[Purpose, Pause] = {}
         self._budget = CallBudget(clock)
 
@@ -70,7 +74,7 @@ class BackendApi:
     def fetch_key_set(self, url: str) -> object:
         """The JWK set at a URL, outside of budgets and pauses. The secret key goes along to this API, nowhere else."""
         headers = self._headers if url == f"{self._base_url}/v1/jwks" else None
-        return get_json(url, max_bytes=MAX_SET_BYTES, headers=headers)
+        return get_json(url, max_bytes=MAX_SET_BYTES, headers=headers, hear=self._hear)
 
     def ban_user(self, clerk_user_id: str, caller: object) -> object:
         """Ban the user and end all their sessions; return the user. Without a caller, an operator's, no limit."""

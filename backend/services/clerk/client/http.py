@@ -4,7 +4,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -22,6 +22,7 @@ TIMEOUT_SECONDS = 3.0
 MAX_IDLE = 64
 MAX_RETRY_AFTER = 3600.0
 CLERK_CODE = re.compile(r"[a-z0-9_]{1,64}")
+Hear = Callable[..., None]  # as a hook of requests
 HEADERS = {
     # Clerk's edge answers 403 to requests without a User-Agent of their own.
     "User-Agent": f"counterfoil/{VERSION}",
@@ -51,9 +52,9 @@ class FetchError(OSError):
         return (self.status, self.code) == (HTTPStatus.NOT_FOUND, "resource_not_found")
 
 
-def get_json(url: str, *, max_bytes: int, headers: Mapping[str, str] | None = None) -> object:
+def get_json(url: str, *, max_bytes: int, headers: Mapping[str, str] | None = None, hear: Hear | None = None) -> object:
     """One GET, as `HttpClient.request_json`, on a connection that is not kept. Raises FetchError."""
-    with HttpClient() as client:
+    with HttpClient(hear) as client:
         return client.request_json("GET", url, max_bytes=max_bytes, headers=headers)
 
 
@@ -65,8 +66,11 @@ class HttpClient(requests.Session):
     a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hear: Hear | None = None) -> None:
+        """`hear` is told of each response, before its body is read."""
         super().__init__()
+        if hear is not None:
+            self.hooks["response"].append(hear)
         self.headers.update(HEADERS)
         self.auth = _keep_headers  # else a ~/.netrc would replace the Authorization header
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
