@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from flask import Flask, current_app, g
@@ -107,12 +106,7 @@ def make_services(app: Flask, settings: Settings) -> Services:
     rate_limits = RequestLimits(rate_limiter)
     identify: dict[Kind, Callable[[str], Identity]] = {
         "clerk": SessionTokens(
-            clerk,
-            reads,
-            database.transact,
-            completion,
-            rate_limits,
-            metrics.note_provisioned if metrics else ignore,
+            clerk, reads, database.transact, completion, rate_limits, metrics.note_provisioned if metrics else ignore
         ).identify,
         "api-key": ApiKeys(key_form, reads, database).identify,
     }

@@ -136,3 +136,11 @@ def symmetric_secret_bytes(secret: SecretStr) -> bytes:
     except binascii.Error:
         pass
     raise ValueError("has no base64 after base64:")
+
+
+def check_bearer_token(secret: SecretStr) -> SecretStr:
+    """RFC 6750: what a header can carry."""
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", secret.get_secret_value()):
+        raise ValueError("must be letters, digits and - . _ ~ + /, as openssl rand -base64 32 makes them")
+    refuse_weak_secret(secret.get_secret_value().encode(), MIN_RANDOM_BYTES)
+    return secret

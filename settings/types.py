@@ -11,6 +11,7 @@ from backend.services.core.clerk_keys import CLERK_KEY_PREFIXES
 from settings.base import AS_IT_STANDS, clean
 from settings.database_url import check_database_url
 from settings.keys import (
+    check_bearer_token,
     check_inngest_event_key,
     check_inngest_signing_key,
     check_pepper,
@@ -119,14 +120,6 @@ def _read_link_prefix(value: object) -> str | None:
     return text
 
 
-def _check_bearer_token(secret: SecretStr) -> SecretStr:
-    """RFC 6750: what a header can carry."""
-    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", secret.get_secret_value()):
-        raise ValueError("must be letters, digits and - . _ ~ + /, as openssl rand -base64 32 makes them")
-    refuse_weak_secret(secret.get_secret_value().encode(), MIN_RANDOM_BYTES)
-    return secret
-
-
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_database_url)]
 HttpUrl = Annotated[str, AfterValidator(read_http_url)]
 JwksUrl = Annotated[str, AfterValidator(read_jwks_url)]
@@ -134,7 +127,7 @@ ApiUrl = Annotated[str, AfterValidator(read_api_url)]
 Directory = Annotated[str, AfterValidator(_check_directory)]
 SecretKey = Annotated[SecretStr, AfterValidator(check_secret_key)]
 InstanceId = Annotated[str, AfterValidator(_check_instance_id)]
-BearerToken = Annotated[SecretStr, AfterValidator(_check_bearer_token)]
+BearerToken = Annotated[SecretStr, AfterValidator(check_bearer_token)]
 ApiKeyPrefix = Annotated[str, AfterValidator(_check_api_key_prefix)]
 Sunset = Annotated[AwareDatetime, BeforeValidator(_read_sunset)]
 LinkPrefix = Annotated[str | None, BeforeValidator(_read_link_prefix)]

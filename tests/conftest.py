@@ -15,6 +15,7 @@ from tests.support.clerk import Instance
 from tests.support.commands import make_app
 from tests.support.database import Sql, migrated_database
 from tests.support.scheduling import ByFile
+from tests.support.secrecy import told_in
 from tests.support.server import PROJECT, Server, running_server
 from tests.support.traffic import post_event
 
@@ -41,6 +42,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             if isinstance(value, Server):
                 report.sections.append((f"log of {name}", value.complaints()))
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_secret_is_logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No program that the tests started has written a token, a key, a password or an address."""
+    yield
+    told = list(told_in(tmp_path_factory.getbasetemp()))
+    assert not told, "\n".join(told)
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ class TestHealth:
         answer = server.get("/readyz")
         assert answer.status_code == 200
         revision = sql.value("SELECT version_num FROM alembic_version")
-        state = {"schema": revision, "checks": ALL_OK, "sync": NO_RUNS, "rate_limits": "off"}
+        state = {"schema": revision, "checks": ALL_OK, "clock": "unknown", "sync": NO_RUNS, "rate_limits": "off"}
         assert answer.json() == {"status": "ready", **state}
         assert server.get("/healthz").json() == {"status": "ok"}
 

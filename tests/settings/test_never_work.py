@@ -106,6 +106,7 @@ REFUSED: tuple[tuple[str, str, str], ...] = (
     ("TRUSTED_PROXIES", "10.0.0.0/8", "integer"),
     ("REQUEST_TIMEOUT", "10s", "number"),
     ("LOG_LEVEL", "info", "'INFO'"),
+    ("LOG_FORMAT", "xml", "'text' or 'json'"),
     ("METRICS_TOKEN", "with a space and more than enough letters", "openssl rand -base64 32"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "http"),
     ("REDIS_URL", "localhost:6379", "redis://:password@host:6379/0"),

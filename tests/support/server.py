@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from config import setting_names
 from counterfoil_testing.application import Application
 from counterfoil_testing.ports import free_port
+from tests.support.secrecy import remember
 
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 30
@@ -25,6 +26,7 @@ START_SECONDS = 30
 
 def clean_environment(**settings: str) -> dict[str, str]:
     """The environment with exactly these settings: an empty one also hides what a developer's `.env` holds."""
+    remember(settings)
     blank = dict.fromkeys(setting_names(), "")
     return {**os.environ, **blank, **settings}
 

@@ -1328,8 +1328,9 @@ export interface components {
         };
         /**
          * ReadyOut
-         * @description `schema`: the migration that the database is at. `sync`: how true our copy of Clerk is. `rate_limits`: where this
-         *     worker counts requests now; `process`, where Redis is set up, means that it is away. Neither makes anybody unready.
+         * @description `schema`: the migration that the database is at. `clock`: whether the clock of this server agrees with Clerk's.
+         *     `sync`: how true our copy of Clerk is. `rate_limits`: where this worker counts requests now; `process`, where Redis
+         *     is set up, means that it is away. None of the three makes anybody unready.
          */
         ReadyOut: {
             /**
@@ -1340,6 +1341,11 @@ export interface components {
             /** Schema */
             schema: string;
             checks: components["schemas"]["ChecksOut"];
+            /**
+             * Clock
+             * @enum {string}
+             */
+            clock: "ok" | "failed" | "unknown";
             sync: components["schemas"]["SyncOut"];
             /**
              * Rate Limits
