@@ -21,6 +21,7 @@ from backend.services.clerk.mirror.instance import WRONG, is_right_instance
 from backend.services.clerk.mirror.kinds import KINDS
 from backend.services.clerk.mirror.reconcile import DIFFERENCES, MAX_DELETES, Reconciler
 from backend.services.clerk.mirror.status import LAST_RUNS, read_tables
+from backend.services.doctor.finding import show_age
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 JITTER = 0.1
@@ -159,7 +160,7 @@ def show_status() -> None:
             click.echo(f"{command}: never")
             continue
         drift = "" if found["drift"] is None else f", drift {found['drift']}"
-        click.echo(f"{command}: {found['status']} {describe_age(found['age'])} ago (run {found['run_id']}){drift}")
+        click.echo(f"{command}: {found['status']} {show_age(found['age'])} ago (run {found['run_id']}){drift}")
 
 
 @contextmanager
@@ -200,10 +201,3 @@ def say_unusable(progress: Progress) -> bool:
 def examples(ids: Sequence[str]) -> str:
     more = len(ids) - EXAMPLES
     return ", ".join(ids[:EXAMPLES]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def describe_age(seconds: float) -> str:
-    for unit in ("d", "h", "m"):
-        if seconds >= UNITS[unit]:
-            return f"{seconds / UNITS[unit]:.0f} {unit}"
-    return f"{seconds:.0f} s"
