@@ -1,6 +1,5 @@
 """From a Clerk session token to its caller."""
 
-import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -21,8 +20,6 @@ from backend.services.rate_limits.table import Group
 from backend.services.users.accounts import FIND_BY_CLERK_ID, Account, provision_for_request
 
 MAX_NOTED = 1_000
-
-log = logging.getLogger(__name__)
 
 
 class SessionTokens:
@@ -97,8 +94,7 @@ class SessionTokens:
         return account
 
     def _note_impersonation(self, user_id: int, claims: SessionClaims, actor: str) -> None:
-        """Each request is logged, each session is once in the audit trail. If that entry fails, the request fails."""
-        log.info("User %s is impersonated by %s.", user_id, actor)
+        """Each session is once in the audit trail. If that entry fails, the request fails."""
         session = claims.session_id or f"none: {actor} as {claims.clerk_user_id}"
         if session in self._impersonated:
             return

@@ -9,9 +9,10 @@ from tests.logs.lines import line_of, read_lines
 from tests.support.clerk import Instance, event, user_data
 from tests.support.database import Sql
 from tests.support.fixtures import StartServer
-from tests.support.server import Server
+from tests.support.server import PROJECT, Server
 from tests.support.traffic import exchange, raw_request
 
+OPERATIONS = PROJECT / "docs" / "operations.md"
 CHANGING = {"timestamp", "duration_ms", "database_ms", "request_id"}
 
 
@@ -117,3 +118,11 @@ def test_every_line_has_one_form(json_server: Server) -> None:
     lines = read_lines(json_server)
     assert all({"timestamp", "level", "logger", "event"} <= set(line) for line in lines)
     assert {"gunicorn.error", "access"} <= {line["logger"] for line in lines}
+
+
+def test_sample_in_the_documentation(json_server: Server, clerk: Instance, sql: Sql) -> None:  # noqa: ARG001
+    """It has the fields of a real line, in their order."""
+    (sample,) = re.findall(r"```text\n(\S+ INFO access request .*?)```", OPERATIONS.read_text(), re.DOTALL)
+    request_id = json_server.get("/auth/me", clerk.token(sub="user_1")).headers["X-Request-ID"]
+    names = [name for name in line_of(json_server, request_id) if name not in {"event", "timestamp", "level", "logger"}]
+    assert re.findall(r"(\w+)=", sample) == names

@@ -57,7 +57,7 @@ def test_traceback_is_indented() -> None:
     info = (type(error), error, None)
     record = logging.LogRecord("tests", logging.ERROR, __file__, 1, "failed", (), info)
     first, *rest = FORMATTERS["text"].format(record).splitlines()
-    assert first.endswith("ERROR tests failed")
+    assert " ERROR tests failed" in first
     assert rest[0] == "    Traceback (most recent call last):"
     assert all(line.startswith("    ") for line in rest)
 
@@ -79,7 +79,7 @@ class TestRedaction:
         "correct-horse",
     )
 
-    @pytest.mark.parametrize("secret", HIDDEN)
+    @pytest.mark.parametrize("secret", HIDDEN, ids=range(len(HIDDEN)))  # the values are new each time
     def test_wherever_it_stands(self, write: Write, secret: str) -> None:
         error = RuntimeError(f"about {secret}")
         line = write("<%s> (%s)", secret, [secret], error=error, field=secret, other=f"x={secret}&y=1")

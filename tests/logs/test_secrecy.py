@@ -22,6 +22,7 @@ PASSWORD = "pw" + "9876543210" * 2
         LEGACY_SECRET,
         PASSWORD,
     ],
+    ids=range(7),  # the values are new each time
 )
 def test_found(tmp_path: Path, secret: str) -> None:
     remember({"LEGACY_JWT_SECRET": LEGACY_SECRET, "DATABASE_URL": f"postgresql://ada:{PASSWORD}@db/x"})

@@ -119,8 +119,8 @@ class TestLength:
     def test_beyond_what_gunicorn_reads(self, server: Server, length: int) -> None:
         answer = send_raw(server, b"Authorization: Bearer " + b"a" * length)
         assert answer.status_code in {400, 431}
-        assert "aaaa" not in answer.text
-        assert "aaaa" not in server.log.read_text()
+        assert "a" * 20 not in answer.text
+        assert "a" * 20 not in server.log.read_text()
 
 
 class TestNesting:

@@ -132,6 +132,7 @@ WRONG: dict[str, list[str]] = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": ["localhost:4318", "grpc://localhost:4317", SECRET],
     "METRICS_TOKEN": ["fifteen-letters", "sixteen letters!", "x" * 40, f"{SECRET} ", "é" * 20],
     "LOG_LEVEL": ["loud", "debug", "TRACE", SECRET],
+    "LOG_FORMAT": ["xml", "JSON", SECRET],
 }
 
 
