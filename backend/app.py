@@ -22,8 +22,8 @@ MAX_BODY_BYTES = 1_048_576
 def create_app(settings: Settings | None = None) -> Flask:
     """Make the application. Raises ConfigError when a setting is missing or wrong."""
     settings = (settings or load_settings()).check_complete()
-    logs.configure(settings)
     app = Counterfoil(__name__, static_folder=None)
+    app.write_access_line = logs.configure(settings)
     app.request_timeout = settings.request_timeout
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     load_workflows()

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from backend.server.logs import make_formatter
+from backend.server.logs import Form
 from backend.server.redaction import HIDDEN
 from config import Settings
 from tests.support.clerk import Instance
@@ -19,7 +19,7 @@ from tests.support.database import Sql
 
 SECRETS = {"database_url": "postgresql://ada:correct-horse@db.example.com/x", "api_key_prefix": "acme"}
 FORMATTERS = {
-    form: make_formatter(Settings.model_validate(SECRETS | {"log_format": form})) for form in ("text", "json")
+    form: Form(Settings.model_validate(SECRETS | {"log_format": form})).formatter() for form in ("text", "json")
 }
 
 Write = Callable[..., str]

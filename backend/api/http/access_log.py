@@ -3,9 +3,10 @@
 import logging
 import re
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 
-from flask import Response, g, request
+from flask import Request, Response
 
 from backend.access.identity import Identity
 from backend.database import time_spent
@@ -15,40 +16,36 @@ PROBES = frozenset({"health", "metrics"})
 PLAIN = re.compile(r"[a-z._-]{1,32}")
 IDS = ("user_id", "clerk_user_id", "session_id", "api_key_id", "actor")
 
-log = logging.getLogger("access")
-
 
 class AccessLine:
-    """Of the request that begins now."""
+    """Of the request that begins now. `write` is given a level and the fields."""
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[int, dict[str, object]], None]) -> None:
+        self._write = write
         self._began_at = time.perf_counter()
         self._database_seconds = time_spent.begin()
 
-    def write(self, response: Response) -> None:
-        endpoint = request.endpoint
-        is_probe = endpoint is not None and endpoint.partition(".")[0] in PROBES
-        level = logging.DEBUG if is_probe and response.status_code < HTTPStatus.BAD_REQUEST else logging.INFO
-        if log.isEnabledFor(level):
-            log.log(level, "request", extra={"fields": self._fields(response)})
-
-    def _fields(self, response: Response) -> dict[str, object]:
+    def end(self, request: Request, caller: object, response: Response, code: str | None) -> None:
+        """`caller`: the Identity, if there is one. `code`: of a response that is an error."""
+        status, rule = response.status_code, request.url_rule
+        is_probe = rule is not None and rule.endpoint.partition(".")[0] in PROBES
         fields: dict[str, object] = {"method": request.method}
-        if request.url_rule is not None:
-            fields["route"] = request.url_rule.rule
+        if rule is not None:
+            fields["route"] = rule.rule
         else:
             fields["path"] = _shorten(request.path)
-        fields["status"] = response.status_code
-        if code := g.get("code"):
+        fields["status"] = status
+        if code is not None:
             fields["code"] = code
-        caller = g.get("caller")
-        if isinstance(caller, Identity) and caller.is_authenticated:
+        if isinstance(caller, Identity) and caller.user_id is not None:
             fields["kind"] = caller.kind
-            fields |= {name: value for name in IDS if (value := getattr(caller, name)) is not None}
+            for name in IDS:
+                if (value := getattr(caller, name)) is not None:
+                    fields[name] = value
         fields["client"] = request.remote_addr
         fields["duration_ms"] = round((time.perf_counter() - self._began_at) * 1000, 1)
         fields["database_ms"] = round(self._database_seconds[0] * 1000, 1)
-        return fields
+        self._write(logging.DEBUG if is_probe and status < HTTPStatus.BAD_REQUEST else logging.INFO, fields)
 
 
 def _shorten(path: str) -> str:

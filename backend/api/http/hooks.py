@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import psycopg2
 from flask import Flask, Response, g, request
+from flask.globals import request_ctx
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -41,6 +42,7 @@ class Counterfoil(Flask):
     """Flask, with an id and a time limit for each request, inside which headers and error forms still apply."""
 
     request_timeout: float
+    write_access_line: Callable[[int, dict[str, object]], None]
 
     def full_dispatch_request(self) -> Response:
         g.began_at = time.perf_counter()
@@ -50,7 +52,7 @@ class Counterfoil(Flask):
         g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         clear_contextvars()  # of the request before it on this connection
         bind_contextvars(request_id=g.request_id)
-        line = AccessLine()
+        line = AccessLine(self.write_access_line)
         deadline = Deadline(self.request_timeout)
         try:
             response = super().full_dispatch_request()
@@ -60,7 +62,8 @@ class Counterfoil(Flask):
             response = self.finalize_request(respond_problem(error), from_error_handler=True)
         finally:
             deadline.end()
-        line.write(response)
+        # Not the proxies: they would cost 5 µs.
+        line.end(request_ctx.request, g.get("caller"), response, g.get("code"))
         return response
 
 
