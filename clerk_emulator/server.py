@@ -1,7 +1,6 @@
 """`python -m clerk_emulator`: one emulator, on the loopback interface, on one folder of state."""
 
 import fcntl
-import logging
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 import click
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from clerk_emulator import clients, clock, documents, seeds
+from clerk_emulator import clients, clock, documents, logs, seeds
 from clerk_emulator.app import http_app
 from clerk_emulator.context import Emulator
 from clerk_emulator.delivery import Dispatcher
@@ -109,7 +108,7 @@ def main(  # noqa: PLR0913 - one for each option
     _refuse_bad_url(webhook_url)
     fault_settings = _read_faults(faults)
     clock.shift(clock_offset)
-    logging.basicConfig(level=logging.INFO, format="clerk_emulator: %(message)s")
+    logs.configure()
     os.umask(0o077)
     # Blocked before any thread starts, so that every thread inherits it and the main one can wait for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)

@@ -17,6 +17,7 @@ from gevent import sleep
 from gevent.socket import socket
 from gunicorn import http, util  # type: ignore[import-untyped]
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
+from structlog.contextvars import clear_contextvars
 
 from backend.server.bounded_requests import DRAIN_SECONDS, Parser
 from backend.server.broken_requests import describe
@@ -101,6 +102,7 @@ class FairWorker(GeventWorker):  # type: ignore[misc]
             super().handle_error(request, client, address, error)
             return
         # In place of the line that the application writes for the requests that reach it.
+        clear_contextvars()  # of the request before it on this connection
         fields = {"status": refusal.status, "code": refusal.code, "reason": type(error).__name__}
         logging.getLogger("access").info("request", extra={"fields": fields})
         client.sendall(refusal.response)

@@ -88,6 +88,17 @@ class TestRefused:
         assert (line["event"], line["logger"], line["status"], line["code"]) == ("request", "access", status, code)
         assert line["reason"]
 
+    def test_broken_has_nothing_of_the_one_before(self, json_server: Server) -> None:
+        """On one connection."""
+        before = len(read_lines(json_server))
+        exchange(
+            json_server, b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n" + b"GET / HTTP/1.1\r\nHost: x\r\n\x00: x\r\n\r\n"
+        )
+        good, broken = read_lines(json_server)[before:]
+        assert (good["status"], broken["status"]) == (404, 400)
+        assert good["request_id"]
+        assert "request_id" not in broken
+
 
 class TestWebhook:
     def test_applied(self, json_server: Server, clerk: Instance, sql: Sql) -> None:  # noqa: ARG002
