@@ -97,12 +97,12 @@ def make_services(app: Flask, settings: Settings) -> Services:
     backend_api = BackendApi(settings.clerk_api_url, settings.clerk_secret_key.get_secret_value(), hear=clock.hear)
     clerk = _make_clerk(settings, backend_api.fetch_key_set)
     request_counter = RequestCounter(database.transact)
-    metrics = _make_metrics(settings, database, reads, clerk, request_counter)
+    rate_limiter = _make_rate_limiter(settings)
+    metrics = _make_metrics(settings, database, reads, clerk, request_counter, rate_limiter)
     link_rules = LinkRules(settings.legacy_link_by_email, settings.legacy_link_by_external_id)
     mirror = Mirror(link_rules, settings.retention, metrics.note_event if metrics else ignore)
     completion = Completion(database.transact, backend_api, mirror, clerk)
     key_form = KeyForm(settings.api_key_prefix, settings.pepper)
-    rate_limiter = _make_rate_limiter(settings)
     rate_limits = RequestLimits(rate_limiter)
     identify: dict[Kind, Callable[[str], Identity]] = {
         "clerk": SessionTokens(
@@ -148,14 +148,19 @@ def ignore(*_news: object) -> None:
 
 
 def _make_metrics(
-    settings: Settings, database: Database, reads: ReadPool, clerk: ClerkService, request_counter: RequestCounter
+    settings: Settings,
+    database: Database,
+    reads: ReadPool,
+    clerk: ClerkService,
+    request_counter: RequestCounter,
+    rate_limiter: RateLimiter | None,
 ) -> "Metrics | None":
     if not settings.metrics_token.get_secret_value():
         return None
     from backend.server.metrics import Metrics, Watched  # noqa: PLC0415 - 20 ms and 2 MiB of each worker
 
     pools = {"lookups": reads.places, **database.pools}
-    watched = Watched(pools, lambda: clerk.keys_age, lambda: request_counter.backlog)
+    watched = Watched(pools, lambda: clerk.keys_age, lambda: request_counter.backlog, rate_limiter)
     return Metrics(watched, FigureReader(reads))
 
 

@@ -19,6 +19,7 @@ from backend.database.fair_semaphore import FairSemaphore
 from backend.server.database_metrics import DatabaseCollector
 from backend.server.metrics_files import VARIABLE, Places
 from backend.services.figures import FigureReader
+from backend.services.rate_limits.limiter import RateLimiter
 
 SAMPLE_SECONDS = 1.0
 OTHER = "other"
@@ -29,12 +30,13 @@ LAG_BUCKETS = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400)
 
 class Watched(NamedTuple):
     """What is looked at every second. `pools`: the connections to PostgreSQL. `keys_age`: None where it does not
-    matter. `backlog`: how many requests are counted and not written yet.
+    matter. `backlog`: how many requests are counted and not written yet. `limiter`: None without rate limits.
     """
 
     pools: Mapping[str, FairSemaphore]
     keys_age: Callable[[], float | None]
     backlog: Callable[[], int]
+    limiter: RateLimiter | None
 
 
 class Metrics:
@@ -96,13 +98,16 @@ class Metrics:
         self._waited = Counter(
             "counterfoil_database_pool_wait_seconds", "Time spent waiting for a connection", ["pool"], registry=own
         )
+        self._alone = sampled("rate_limiter_alone", "Workers that count without Redis, because it is away")
+        self._outages = Counter("counterfoil_rate_limiter_outages", "How often a worker lost Redis", registry=own)
+        self._limited = Counter("counterfoil_rate_limited", "Requests beyond a limit", ["group"], registry=own)
         self._worker: Any = None
         # Each request pays these: to look for labels takes as long as to count.
         self._count_request = cache(lambda *labels: requests.labels(*labels).inc)
         self._observe_request = cache(lambda *labels: seconds.labels(*labels).observe)
         self._count_authentication = cache(lambda *labels: authentications.labels(*labels).inc)
         self._newest_of: dict[str, float] = {}
-        self._seen = dict.fromkeys(watched.pools, (0, 0.0))
+        self._seen: dict[Counter, float] = {}
         self._sampling = Lock()
 
     def note_request(self, route: str, method: str, status: int, code: str, seconds: float) -> None:
@@ -160,11 +165,18 @@ class Metrics:
                 self._in_use.labels(name).set(pool.in_use)
                 self._limit.labels(name).set(pool.size)
                 self._waiting.labels(name).set(pool.waiting)
-                waits, seconds = pool.waits, pool.waited_seconds
-                waits_before, seconds_before = self._seen[name]
-                self._waits.labels(name).inc(waits - waits_before)
-                self._waited.labels(name).inc(seconds - seconds_before)
-                self._seen[name] = (waits, seconds)
+                self._catch_up(self._waits.labels(name), pool.waits)
+                self._catch_up(self._waited.labels(name), pool.waited_seconds)
+            if limiter := self._watched.limiter:
+                self._alone.set(limiter.is_alone)
+                self._catch_up(self._outages, limiter.outages)
+                for group, number in limiter.refused.copy().items():
+                    self._catch_up(self._limited.labels(group), number)
+
+    def _catch_up(self, counter: Counter, count: float) -> None:
+        """With what is counted elsewhere in this process."""
+        counter.inc(count - self._seen.get(counter, 0.0))
+        self._seen[counter] = count
 
 
 def _join_workers() -> Places | None:

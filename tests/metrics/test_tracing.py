@@ -8,9 +8,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-import config
 from config import ConfigError
 from counterfoil_testing.receiver import Receiver
+from settings import checks
 from tests.support.clerk import Instance, user_data
 from tests.support.commands import make_app
 from tests.support.database import Sql
@@ -103,6 +103,6 @@ def test_a_request(traced: Server, collector: Receiver, clerk: Instance, sql: Sq
 
 
 def test_packages_are_missing(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "find_spec", lambda _name: None)
+    monkeypatch.setattr(checks, "find_spec", lambda _name: None)
     with pytest.raises(ConfigError, match=r"^OTEL_EXPORTER_OTLP_ENDPOINT: .* requirements-tracing\.txt$"):
         make_app({**settings, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"})
