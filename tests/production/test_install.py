@@ -151,7 +151,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> N
         try:
             if requests.get(url, timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             pass
         time.sleep(0.1)
     process.kill()
