@@ -16,7 +16,7 @@ from tests.support.server import clean_environment
 TOOLS = Path(sys.executable).parent
 PASSWORDS = dict.fromkeys(("SUPERUSER_PASSWORD", "OWNER_PASSWORD", "APP_PASSWORD"), "secret")
 PAGE = "docs/production.md"
-UNIT = "counterfoil.service"
+UNIT = "gunicorn.service"
 # Of 100, by systemd's own count; a unit without a word about it has 96.
 EXPOSED_AT_MOST = 20
 

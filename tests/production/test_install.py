@@ -169,7 +169,7 @@ def test_it_serves_and_its_commands_work(url: str, run: Run, clerk: Instance) ->
 
 @pytest.mark.usefixtures("url")
 def test_systemd_is_told(systemd: socket.socket) -> None:
-    """`Type=notify` of deploy/counterfoil.service waits for that."""
+    """`Type=notify` of deploy/gunicorn.service waits for that."""
     assert systemd.recv(1_000).startswith(b"READY=1")
 
 
