@@ -32,7 +32,12 @@ ASKED = [
 
 @pytest.fixture
 def production(settings: dict[str, str], clerk: Instance) -> FlaskClient:
-    needed = {"ENV": "production", "CLERK_ISSUER": clerk.issuer, "API_KEY_PEPPER": secrets.token_urlsafe(32)}
+    needed = {
+        "ENV": "production",
+        "CLERK_ISSUER": clerk.issuer,
+        "CLERK_AUTHORIZED_PARTIES": "*",
+        "API_KEY_PEPPER": secrets.token_urlsafe(32),
+    }
     return make_app(settings | needed).test_client()
 
 

@@ -19,7 +19,7 @@ from tests.support.database import Sql
 from tests.support.server import in_process
 
 RULES = PROJECT / "deploy" / "prometheus" / "alerts.yml"
-DASHBOARD = PROJECT / "deploy" / "grafana" / "counterfoil.json"
+DASHBOARD = PROJECT / "deploy" / "grafana" / "dashboard.json"
 ROW = re.compile(r"^\| `(\w+)` \| .{20,} \|$", re.MULTILINE)
 # Of a histogram and a counter Prometheus has more names than one.
 SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("",), "gauge": ("",)}
