@@ -1,6 +1,7 @@
 """Each test process has a PostgreSQL, a database and a gunicorn. A test that asks for `sql` finds the tables empty."""
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,12 @@ from tests.support.traffic import post_event
 pytest_plugins = ["counterfoil_testing.fixtures", "tests.support.fixtures"]
 
 SHARED_DATA = PROJECT.parent / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    """A shell lets what it starts with `&` ignore SIGINT: tests, and their children, some of which are to heed it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -112,7 +112,7 @@ def test_a_deprovisioned_user_is_signed_out_and_kept_out(
 ) -> None:
     user = emulator.create_user("deprovisioned@example.com")
     session = emulator.create_session(user["id"])
-    heard.wait_for(3)
+    wait_for(lambda: {"user.created", "session.created"} <= {each.event["type"] for each in heard.deliveries})
     heard.deliveries.clear()
     assert emulator.cli("deprovision", "deprovisioned@example.com").stdout == f"deprovisioned {user['id']}\n"
     assert clerk.sessions.get(session_id=session["id"]).status == "revoked"

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import pytest
 
@@ -66,8 +65,6 @@ class TestProcesses:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            # A shell lets what it starts with `&` ignore SIGINT, the tests and their children too.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
 
     def test_two_at_once(self, purge: Purge, settings: dict[str, str], sql: Sql) -> None:  # noqa: ARG002

@@ -127,6 +127,7 @@ def test_frozen(revoke: Revoke, server: Server, valkey: Valkey, clerk: Instance)
 
 def test_killed_and_started_again(revoke: Revoke, server: Server, valkey: Valkey) -> None:
     """It has forgotten what was counted before; the workers have not."""
+    began_at = time.monotonic()
     answers = Counter(revoke().status_code for _ in range(KEYS))
     valkey.kill()
     answers.update(revoke().status_code for _ in range(3 * KEYS))
@@ -134,7 +135,8 @@ def test_killed_and_started_again(revoke: Revoke, server: Server, valkey: Valkey
     assert_back(server)
     answers.update(revoke().status_code for _ in range(3 * KEYS))
     assert answers.keys() == {404, 429}
-    assert KEYS <= answers[404] <= 2 * KEYS
+    # A sliding window lets a little more through with each second.
+    assert KEYS <= answers[404] <= 2 * KEYS * (1 + (time.monotonic() - began_at) / WINDOW_SECONDS)
 
 
 def assert_back(server: Server) -> None:
